@@ -1,0 +1,1 @@
+//! A broker that finds data, carries agreements and answers queries over many owners

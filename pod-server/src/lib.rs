@@ -1,0 +1,5 @@
+//! A Solid pod server that owns its data, decides about it, and proves every use.
+
+pub mod authz;
+pub mod name;
+pub mod store;

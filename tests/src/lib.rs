@@ -1,0 +1,1 @@
+//! Conformance, scenario, fault and property tests over real servers
