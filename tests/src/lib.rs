@@ -1,1 +1,3 @@
-//! Conformance, scenario, fault and property tests over real servers
+//! Conformance, scenario, fault and property tests over real servers, and what the benchmarks share with them.
+
+pub mod house;

@@ -1,0 +1,31 @@
+//! The rules of the house, as checks over the tree itself: layers, tidiness and dependencies.
+//!
+//! Each check takes what it judges as an argument and returns the faults, so that a test can also show that it fails
+//! when provoked.
+
+pub mod dependencies;
+pub mod layers;
+pub mod tidy;
+
+use std::path::PathBuf;
+
+/// The top of the project's tree.
+#[must_use]
+pub fn top() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// What `cargo metadata` says about the workspace and everything it is built from.
+///
+/// # Panics
+/// When cargo cannot run: the checks cannot be made then.
+#[must_use]
+#[allow(clippy::expect_used)]
+pub fn metadata() -> serde_json::Value {
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(top())
+        .output()
+        .expect("cargo metadata runs");
+    serde_json::from_slice(&output.stdout).expect("cargo metadata prints JSON")
+}
