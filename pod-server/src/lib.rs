@@ -3,3 +3,4 @@
 pub mod authz;
 pub mod name;
 pub mod store;
+pub mod ui;

@@ -1,0 +1,20 @@
+//! The console's pages: layout, texts in three languages, forms (ARCHITECTURE §7).
+//!
+//! Pages are rendered here, on the server, and work without script. This module renders what it is given; it never
+//! decides, never stores, and never writes text that did not come from the texts of a [`Language`] or from its caller.
+
+pub mod form;
+pub mod language;
+pub mod layout;
+pub mod response;
+pub mod style;
+pub mod visit;
+
+pub use form::{Form, FormError};
+pub use language::Language;
+pub use layout::{Notice, Tone, layout};
+pub use response::{Page, redirect, see_other};
+pub use visit::{Session, Visit};
+
+/// The body of a response: whole or streamed.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<bytes::Bytes, std::io::Error>;
