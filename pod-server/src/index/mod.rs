@@ -1,0 +1,236 @@
+//! The RDF index: what SPARQL queries read. Derived from the store, rebuilt at every start, never the truth.
+//!
+//! Every version of a document has its own number. A row is a triple with its document's number. Rows lie in immutable
+//! sorted runs; which documents are current is a set of numbers. Replacing a document means: a new run, one bit off,
+//! one bit on. Hence a query works on a snapshot that nobody changes, and what a caller may see is one more set of
+//! document numbers, checked on every row that is read (invariant 7).
+//!
+//! The index never decides about access, and its readers in `query` receive a set of documents that `authz` made.
+//! Blank nodes belong to one document version. Access control lists are not indexed.
+
+mod append;
+mod dictionary;
+mod document;
+pub mod follow;
+mod names;
+pub mod read;
+mod run;
+mod snapshot;
+pub mod summary;
+mod term;
+mod writer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+
+pub use dictionary::{Dictionary, DictionaryFull, Sort};
+pub use document::{Document, DocumentId, DocumentSet};
+pub use names::{AclGroup, Names};
+pub use run::{Bounds, Order, Quad, Row, Run};
+pub use snapshot::IndexSnapshot;
+pub use term::TermId;
+pub use writer::{Change, Writer};
+
+use crate::store::Sequence;
+
+/// Bounds of the index.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IndexLimits {
+    /// Most triples in all current and not yet merged documents together. One takes about 64 bytes for its rows and as
+    /// much as its new terms need. Beyond this the index stops and queries answer 503.
+    pub triples_max: u64,
+    /// Most bytes of one document that are indexed. A larger one is left out, and queries that should see it say so.
+    pub document_bytes_max: u64,
+    /// Most events that are applied in one step.
+    pub events_per_step_max: usize,
+    /// Longest wait of a query for the index to reach the commit that the query must see, in milliseconds.
+    pub wait_ms_max: u64,
+}
+
+impl Default for IndexLimits {
+    fn default() -> Self {
+        Self {
+            triples_max: 200_000_000,
+            document_bytes_max: 64 * 1024 * 1024,
+            events_per_step_max: 2_000,
+            wait_ms_max: 5_000,
+        }
+    }
+}
+
+/// Why the index cannot take more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexFailure {
+    /// The dictionary is full.
+    #[error(transparent)]
+    Dictionary(#[from] DictionaryFull),
+    /// There are more triples than the limit.
+    #[error("the index holds {0} triples, more than `triples_max` allows")]
+    Triples(u64),
+    /// All 2³² document numbers have been used since the start.
+    #[error("the index has used all its document numbers; a restart rebuilds it")]
+    Documents,
+}
+
+/// The index did not reach a commit in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the index has applied commit {} and not yet commit {}", applied.0, wanted.0)]
+pub struct IndexBehind {
+    /// Last applied commit.
+    pub applied: Sequence,
+    /// Commit that the caller has to see.
+    pub wanted: Sequence,
+}
+
+/// The RDF index of a server.
+#[derive(Debug)]
+pub struct Index {
+    snapshot: ArcSwap<IndexSnapshot>,
+    names: RwLock<Names>,
+    writer: Mutex<Writer>,
+    applied: tokio::sync::watch::Sender<Option<Sequence>>,
+    incomplete: Mutex<Option<String>>,
+    limits: IndexLimits,
+}
+
+/// A snapshot together with the names that belong to it. Hold it briefly: the writer waits meanwhile.
+#[derive(Debug)]
+pub struct NamedSnapshot<'i> {
+    /// The names.
+    pub names: RwLockReadGuard<'i, Names>,
+    /// The snapshot.
+    pub snapshot: Arc<IndexSnapshot>,
+}
+
+/// Figures of an index for the operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexSize {
+    /// Rows, those of superseded documents included.
+    pub rows: u64,
+    /// Current documents.
+    pub documents: u64,
+    /// Distinct terms.
+    pub terms: u32,
+    /// Runs.
+    pub runs: usize,
+    /// Bytes of rows and terms.
+    pub bytes: usize,
+}
+
+impl Index {
+    /// An empty index.
+    #[must_use]
+    pub fn new(limits: IndexLimits) -> Self {
+        let writer = Writer::new(limits.triples_max);
+        Self {
+            snapshot: ArcSwap::from_pointee(writer.snapshot(Sequence(0))),
+            names: RwLock::default(),
+            writer: Mutex::new(writer),
+            applied: tokio::sync::watch::channel(None).0,
+            incomplete: Mutex::new(None),
+            limits,
+        }
+    }
+
+    /// The bounds.
+    #[must_use]
+    pub const fn limits(&self) -> &IndexLimits {
+        &self.limits
+    }
+
+    /// What is indexed now.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<IndexSnapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// What is indexed now, with names.
+    pub fn named(&self) -> NamedSnapshot<'_> {
+        let names = self.names.read();
+        let snapshot = self.snapshot.load_full();
+        NamedSnapshot { names, snapshot }
+    }
+
+    /// Applies changes in their order and makes them visible together, as the state after commit `sequence`.
+    ///
+    /// # Errors
+    /// [`IndexFailure`] when a bound is reached. The index then stays as it was and says so to every query.
+    pub fn apply(&self, changes: Vec<Change>, sequence: Sequence) -> Result<(), IndexFailure> {
+        let mut writer = self.writer.lock();
+        let staged = match writer.stage(changes) {
+            Ok(staged) => staged,
+            Err(failure) => {
+                self.mark_incomplete(failure.to_string());
+                return Err(failure);
+            }
+        };
+        {
+            let mut names = self.names.write();
+            writer.commit(staged, &mut names);
+            self.snapshot.store(Arc::new(writer.snapshot(sequence)));
+        }
+        drop(writer);
+        self.applied.send_replace(Some(sequence));
+        Ok(())
+    }
+
+    /// Puts a freshly built index in the place of this one's contents.
+    pub fn install(&self, built: Writer, names: Names, sequence: Sequence) {
+        let mut writer = self.writer.lock();
+        *writer = built;
+        {
+            let mut current = self.names.write();
+            let epoch = current.epoch();
+            *current = names;
+            current.continue_after(epoch);
+            self.snapshot.store(Arc::new(writer.snapshot(sequence)));
+        }
+        drop(writer);
+        self.applied.send_replace(Some(sequence));
+    }
+
+    /// Waits until a commit is visible.
+    ///
+    /// # Errors
+    /// [`IndexBehind`] after `wait_ms_max`.
+    pub async fn wait_for(&self, wanted: Sequence) -> Result<(), IndexBehind> {
+        let mut applied = self.applied.subscribe();
+        let reached = applied.wait_for(|applied| applied.is_some_and(|applied| applied >= wanted));
+        match tokio::time::timeout(Duration::from_millis(self.limits.wait_ms_max), reached).await {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(IndexBehind {
+                applied: self.snapshot.load().sequence(),
+                wanted,
+            }),
+        }
+    }
+
+    /// Says that the index does not hold everything that it should, and why. Queries answer 503 from now on, because
+    /// an answer that silently lacks documents is worse than none.
+    pub fn mark_incomplete(&self, reason: String) {
+        tracing::error!(reason, "the index is incomplete; queries are refused");
+        *self.incomplete.lock() = Some(reason);
+    }
+
+    /// Why the index is not complete, if so.
+    #[must_use]
+    pub fn incomplete(&self) -> Option<String> {
+        self.incomplete.lock().clone()
+    }
+
+    /// Whether most rows or terms belong to superseded versions, so that rebuilding pays.
+    #[must_use]
+    pub fn wants_rebuild(&self) -> bool {
+        self.writer.lock().wants_rebuild()
+    }
+
+    /// Figures.
+    #[must_use]
+    pub fn size(&self) -> IndexSize {
+        self.snapshot.load().size()
+    }
+}

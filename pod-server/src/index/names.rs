@@ -1,0 +1,265 @@
+//! The names of the indexed documents in order, and the access control list that governs each of them.
+//!
+//! Policy enforcement asks two things of the index: which documents lie below a container, and which documents share
+//! one effective access control list, so that a list is evaluated once and not once per document. This module decides
+//! nothing about access. A document without any list belongs to no group and is therefore visible to nobody.
+
+use std::collections::BTreeMap;
+use std::collections::HashMap;
+
+use roaring::RoaringBitmap;
+
+use super::document::DocumentId;
+use crate::name::{Auxiliary, ResourceName};
+use crate::store::{ResourceId, Sequence};
+
+/// The documents that one access control list governs.
+#[derive(Clone, Debug)]
+pub struct AclGroup {
+    /// The list's resource.
+    pub list: ResourceId,
+    /// The state of the list.
+    pub version: Sequence,
+    /// The subject itself and its description: `acl:accessTo` counts.
+    pub own: RoaringBitmap,
+    /// Documents that inherit the list: `acl:default` counts.
+    pub inherited: RoaringBitmap,
+}
+
+/// Names of current documents and their groups.
+#[derive(Debug, Default)]
+pub struct Names {
+    documents: BTreeMap<ResourceName, DocumentId>,
+    versions: HashMap<ResourceId, (DocumentId, Sequence)>,
+    groups: BTreeMap<ResourceName, AclGroup>,
+    epoch: u64,
+}
+
+impl Names {
+    /// The current document of a name.
+    #[must_use]
+    pub fn document(&self, name: &ResourceName) -> Option<DocumentId> {
+        self.documents.get(name).copied()
+    }
+
+    /// The current document of a resource and the commit that made it.
+    #[must_use]
+    pub fn version(&self, resource: ResourceId) -> Option<(DocumentId, Sequence)> {
+        self.versions.get(&resource).copied()
+    }
+
+    /// The documents at or below a container, in name order.
+    pub fn within<'a>(
+        &'a self,
+        container: &'a ResourceName,
+    ) -> impl Iterator<Item = (&'a ResourceName, DocumentId)> + 'a {
+        self.documents
+            .range(container.clone()..)
+            .take_while(move |(name, _)| *name == container || name.is_within(container))
+            .map(|(name, document)| (name, *document))
+    }
+
+    /// The groups, by the subject of their list.
+    pub fn groups(&self) -> impl Iterator<Item = (&ResourceName, &AclGroup)> {
+        self.groups.iter()
+    }
+
+    /// Number of access control lists.
+    #[must_use]
+    pub fn group_count(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Grows with every change of documents, names or lists: the same number means the same visible documents.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Carries the count of changes on when these names replace others.
+    pub(super) const fn continue_after(&mut self, epoch: u64) {
+        self.epoch += epoch + 1;
+    }
+
+    /// A resource has a new document; its earlier one has been forgotten before.
+    pub(super) fn put(&mut self, name: ResourceName, resource: ResourceId, document: DocumentId, version: Sequence) {
+        self.epoch += 1;
+        if let Some(bits) = self.governing(&name) {
+            bits.insert(document.0);
+        }
+        self.documents.insert(name, document);
+        self.versions.insert(resource, (document, version));
+    }
+
+    /// Takes the document of a resource out; `name` is the one that it was put under.
+    pub(super) fn forget(&mut self, name: &ResourceName, resource: ResourceId) {
+        let Some((document, _)) = self.versions.remove(&resource) else {
+            return;
+        };
+        self.epoch += 1;
+        if let Some(bits) = self.governing(name) {
+            bits.remove(document.0);
+        }
+        if self.documents.get(name) == Some(&document) {
+            self.documents.remove(name);
+        }
+    }
+
+    /// The set of documents that share the effective list of a document's name.
+    fn governing(&mut self, name: &ResourceName) -> Option<&mut RoaringBitmap> {
+        let subject = subject_of(name);
+        if self.groups.contains_key(&subject) {
+            return self.groups.get_mut(&subject).map(|group| &mut group.own);
+        }
+        let mut ancestor = subject.parent();
+        while let Some(container) = ancestor {
+            if self.groups.contains_key(&container) {
+                return self.groups.get_mut(&container).map(|group| &mut group.inherited);
+            }
+            ancestor = container.parent();
+        }
+        None
+    }
+
+    /// A list came or changed.
+    pub(super) fn put_list(&mut self, subject: &ResourceName, list: ResourceId, version: Sequence) {
+        self.epoch += 1;
+        if let Some(group) = self.groups.get_mut(subject) {
+            group.list = list;
+            group.version = version;
+            return;
+        }
+        self.regroup(subject, |names| {
+            let group = AclGroup {
+                list,
+                version,
+                own: RoaringBitmap::new(),
+                inherited: RoaringBitmap::new(),
+            };
+            names.groups.insert(subject.clone(), group);
+        });
+    }
+
+    /// A list is gone.
+    pub(super) fn remove_list(&mut self, subject: &ResourceName) {
+        if self.groups.contains_key(subject) {
+            self.epoch += 1;
+            self.regroup(subject, |names| {
+                names.groups.remove(subject);
+            });
+        }
+    }
+
+    /// Moves the documents that a list governs or governed from their groups before a change to those after it.
+    fn regroup(&mut self, subject: &ResourceName, change: impl FnOnce(&mut Self)) {
+        let mut affected: Vec<(ResourceName, DocumentId)> = Vec::new();
+        for name in [subject.clone(), subject.auxiliary(Auxiliary::Description)] {
+            if let Some(document) = self.documents.get(&name) {
+                affected.push((name, *document));
+            }
+        }
+        if subject.is_container() {
+            let below = self.within(subject).map(|(name, document)| (name.clone(), document));
+            affected.extend(below.filter(|(name, _)| subject_of(name) != *subject));
+        }
+        for (name, document) in &affected {
+            if let Some(bits) = self.governing(name) {
+                bits.remove(document.0);
+            }
+        }
+        change(self);
+        for (name, document) in &affected {
+            if let Some(bits) = self.governing(name) {
+                bits.insert(document.0);
+            }
+        }
+    }
+}
+
+/// The resource whose rights count: a description has those of its subject.
+fn subject_of(name: &ResourceName) -> ResourceName {
+    match name.auxiliary_subject() {
+        Some((subject, _)) => subject,
+        None => name.clone(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn name(path: &str) -> ResourceName {
+        ResourceName::parse(path).unwrap()
+    }
+
+    fn groups(names: &Names) -> Vec<(String, Vec<u32>, Vec<u32>)> {
+        names
+            .groups()
+            .map(|(subject, group)| {
+                (
+                    subject.to_string(),
+                    group.own.iter().collect(),
+                    group.inherited.iter().collect(),
+                )
+            })
+            .collect()
+    }
+
+    /// solid#67: the effective list is the resource's own or that of the nearest ancestor.
+    #[test]
+    fn documents_follow_their_nearest_list() {
+        let mut names = Names::default();
+        for (number, path) in ["/a/", "/a/x", "/a/x.meta", "/a/b/", "/a/b/y", "/c/z"]
+            .iter()
+            .enumerate()
+        {
+            let number = u32::try_from(number).unwrap();
+            names.put(
+                name(path),
+                ResourceId(i64::from(number)),
+                DocumentId(number),
+                Sequence(1),
+            );
+        }
+        assert_eq!(groups(&names), vec![], "no list, no group");
+        names.put_list(&name("/a/"), ResourceId(10), Sequence(2));
+        assert_eq!(groups(&names), vec![("/a/".into(), vec![0], vec![1, 2, 3, 4])]);
+        names.put_list(&name("/a/x"), ResourceId(11), Sequence(3));
+        names.put_list(&name("/a/b/"), ResourceId(12), Sequence(4));
+        let with_all = vec![
+            ("/a/".into(), vec![0], vec![]),
+            ("/a/b/".into(), vec![3], vec![4]),
+            ("/a/x".into(), vec![1, 2], vec![]),
+        ];
+        assert_eq!(groups(&names), with_all);
+        names.put(name("/a/b/new"), ResourceId(20), DocumentId(20), Sequence(5));
+        assert_eq!(groups(&names)[1], ("/a/b/".into(), vec![3], vec![4, 20]));
+        names.remove_list(&name("/a/b/"));
+        names.forget(&name("/a/x"), ResourceId(1));
+        assert_eq!(
+            groups(&names),
+            vec![
+                ("/a/".into(), vec![0], vec![3, 4, 20]),
+                ("/a/x".into(), vec![2], vec![])
+            ]
+        );
+    }
+
+    #[test]
+    fn a_container_holds_its_documents_and_no_neighbour() {
+        let mut names = Names::default();
+        for (number, path) in ["/a/", "/a/b/c", "/a/x", "/ab/x", "/a"].iter().enumerate() {
+            let number = u32::try_from(number).unwrap();
+            names.put(
+                name(path),
+                ResourceId(i64::from(number)),
+                DocumentId(number),
+                Sequence(1),
+            );
+        }
+        let container = name("/a/");
+        let found: Vec<_> = names.within(&container).map(|(_, document)| document.0).collect();
+        assert_eq!(found, vec![0, 1, 2]);
+    }
+}
