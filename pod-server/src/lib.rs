@@ -1,6 +1,7 @@
 //! A Solid pod server that owns its data, decides about it, and proves every use.
 
 pub mod authz;
+pub mod import;
 pub mod index;
 pub mod name;
 pub mod store;
