@@ -1,0 +1,99 @@
+//! Meent's own small vocabulary and its ODRL profile.
+//!
+//! The published document is [`TURTLE`], with labels in Dutch, French and English; a test holds that every constant
+//! here is defined there.
+
+/// The IRI of the ODRL profile. A policy that uses one of our operands or actions names it with `odrl:profile`.
+pub const ODRL_PROFILE: &str = "https://w3id.org/meent/odrl";
+
+/// The vocabulary and the profile as Turtle, to be served at [`NS`] and [`ODRL_PROFILE`].
+pub const TURTLE: &str = include_str!("../meent.ttl");
+
+pub use terms::*;
+
+vocabulary! {
+    /// The terms themselves, re-exported one level up.
+    terms = "https://w3id.org/meent/ns#" {
+        // What a dataset covers.
+        CONTAINER "container",
+        MEMBER_CONTAINER "memberContainer",
+        AUTOMATIC_AGREEMENT "automaticAgreement",
+        // ODRL left operands.
+        DATA_SUBJECT_CONSENT "dataSubjectConsent",
+        DISTINCT_DATA_SUBJECTS "distinctDataSubjects",
+        PROPERTY "property",
+        // ODRL actions.
+        AGGREGATE_ONLY "aggregateOnly",
+        LOG "log",
+        // Consent records.
+        DATA_PROPERTY "dataProperty",
+        STORAGE "storage",
+        NOTICE_LANGUAGE "noticeLanguage",
+        NOTICE_HASH "noticeHash",
+        ANY_RECIPIENT "AnyRecipient",
+        VERSION "version",
+        // Agreements.
+        AGREEMENT_HASH "agreementHash",
+        AGREEMENT_STATE "agreementState",
+        // Data.
+        DATA_SUBJECT "dataSubject",
+        GENERATED "generated",
+        // Purposes, each below a purpose of DPV.
+        MOBILITY_PLANNING "MobilityPlanning",
+        BICYCLE_POLICY "BicyclePolicy",
+        ROAD_SAFETY "RoadSafety",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::odrl;
+
+    /// The document is data, so it is read here without a parser (this crate has none): each term's block starts its line.
+    fn block(term: &str) -> Option<String> {
+        let name = format!("meent:{}", crate::local_name(term));
+        let start = TURTLE
+            .lines()
+            .position(|line| line.split_whitespace().next() == Some(name.as_str()) && !line.starts_with(' '))?;
+        let lines: Vec<&str> = TURTLE.lines().skip(start).take_while(|line| !line.is_empty()).collect();
+        Some(lines.join("\n"))
+    }
+
+    #[test]
+    fn every_constant_is_defined_with_labels_in_three_languages() {
+        for term in TERMS {
+            let block = block(term).unwrap_or_else(|| panic!("{term} is not in meent.ttl"));
+            for language in ["@nl", "@fr", "@en"] {
+                assert!(block.contains(language), "{term} has no label in {language}");
+            }
+            assert!(block.contains(" a "), "{term} has no type");
+        }
+    }
+
+    #[test]
+    fn nothing_is_defined_that_has_no_constant() {
+        for line in TURTLE.lines().filter(|line| line.starts_with("meent:")) {
+            let name = line.split_whitespace().next().unwrap().trim_start_matches("meent:");
+            assert!(
+                TERMS.contains(&format!("{NS}{name}").as_str()),
+                "{name} has no constant"
+            );
+        }
+    }
+
+    #[test]
+    fn the_profile_lists_its_operands_and_actions() {
+        for (term, kind) in [
+            (DATA_SUBJECT_CONSENT, "odrl:LeftOperand"),
+            (DISTINCT_DATA_SUBJECTS, "odrl:LeftOperand"),
+            (PROPERTY, "odrl:LeftOperand"),
+            (AGGREGATE_ONLY, "odrl:Action"),
+            (LOG, "odrl:Action"),
+        ] {
+            assert!(block(term).unwrap().contains(kind), "{term} is not an {kind}");
+        }
+        assert!(TURTLE.contains(ODRL_PROFILE));
+        assert!(TURTLE.contains(odrl::NS));
+    }
+}

@@ -1,0 +1,83 @@
+//! Vocabularies of policies: ODRL 2.2, the Data Privacy Vocabulary, the Dataspace Protocol.
+
+vocabulary! {
+    /// ODRL 2.2: the information model, the operators, the actions and the left operands.
+    odrl = "http://www.w3.org/ns/odrl/2/" {
+        POLICY_CLASS "Policy", SET "Set", OFFER "Offer", AGREEMENT "Agreement", RULE "Rule",
+        PERMISSION_CLASS "Permission", PROHIBITION_CLASS "Prohibition", DUTY_CLASS "Duty",
+        ASSET "Asset", ASSET_COLLECTION "AssetCollection", PARTY "Party", PARTY_COLLECTION "PartyCollection",
+        CONSTRAINT_CLASS "Constraint", LOGICAL_CONSTRAINT "LogicalConstraint", ACTION_CLASS "Action",
+        UID "uid", PROFILE "profile", INHERIT_FROM "inheritFrom", CONFLICT "conflict",
+        PERMISSION "permission", PROHIBITION "prohibition", OBLIGATION "obligation", DUTY "duty",
+        CONSEQUENCE "consequence", REMEDY "remedy", TARGET "target", ASSIGNER "assigner",
+        ASSIGNEE "assignee", FUNCTION "function", RELATION "relation", ACTION "action",
+        CONSTRAINT "constraint", REFINEMENT "refinement", SOURCE "source", PART_OF "partOf",
+        LEFT_OPERAND "leftOperand", OPERATOR "operator", RIGHT_OPERAND "rightOperand",
+        RIGHT_OPERAND_REFERENCE "rightOperandReference", DATA_TYPE "dataType", UNIT "unit", STATUS "status",
+        AND "and", OR "or", XONE "xone", AND_SEQUENCE "andSequence", HAS_POLICY "hasPolicy",
+        ASSIGNER_OF "assignerOf", ASSIGNEE_OF "assigneeOf", INCLUDED_IN "includedIn", IMPLIES "implies",
+        INFORMED_PARTY "informedParty", COMPENSATED_PARTY "compensatedParty", TRACKING_PARTY "trackingParty",
+        PERM "perm", PROHIBIT "prohibit", INVALID "invalid",
+        EQ "eq", NEQ "neq", LT "lt", LTEQ "lteq", GT "gt", GTEQ "gteq", IS_A "isA", IS_ANY_OF "isAnyOf",
+        IS_NONE_OF "isNoneOf", IS_ALL_OF "isAllOf", IS_PART_OF "isPartOf", HAS_PART "hasPart",
+        PURPOSE "purpose", DATE_TIME "dateTime", RECIPIENT "recipient", COUNT "count", SPATIAL "spatial",
+        EVENT "event", ELAPSED_TIME "elapsedTime", LANGUAGE "language",
+        USE "use", TRANSFER "transfer", READ "read", AGGREGATE "aggregate", ANALYZE "analyze",
+        ANNOTATE "annotate", ANONYMIZE "anonymize", ARCHIVE "archive", ATTRIBUTE "attribute",
+        COMPENSATE "compensate", CONCURRENT_USE "concurrentUse", DELETE "delete", DERIVE "derive",
+        DIGITIZE "digitize", DISPLAY "display", DISTRIBUTE "distribute", ENSURE_EXCLUSIVITY "ensureExclusivity",
+        EXECUTE "execute", EXTRACT "extract", GIVE "give", GRANT_USE "grantUse", INCLUDE "include",
+        INDEX "index", INFORM "inform", INSTALL "install", MODIFY "modify", MOVE "move",
+        NEXT_POLICY "nextPolicy", OBTAIN_CONSENT "obtainConsent", PLAY "play", PRESENT "present",
+        PRINT "print", REPRODUCE "reproduce", REVIEW_POLICY "reviewPolicy", SELL "sell", STREAM "stream",
+        SYNCHRONIZE "synchronize", TEXT_TO_SPEECH "textToSpeech", TRANSFORM "transform",
+        TRANSLATE "translate", UNINSTALL "uninstall", WATERMARK "watermark",
+    }
+}
+
+vocabulary! {
+    /// The Data Privacy Vocabulary: consent, its states, and a subset of its purposes.
+    dpv = "https://w3id.org/dpv#" {
+        CONSENT "Consent", CONSENT_RECORD "ConsentRecord", CONSENT_STATUS_CLASS "ConsentStatus",
+        CONSENT_REQUESTED "ConsentRequested", CONSENT_GIVEN "ConsentGiven",
+        CONSENT_REFUSED "ConsentRefused", CONSENT_WITHDRAWN "ConsentWithdrawn",
+        CONSENT_EXPIRED "ConsentExpired", RENEWED_CONSENT_GIVEN "RenewedConsentGiven",
+        CONSENT_STATUS "hasConsentStatus", HAS_DATA_SUBJECT "hasDataSubject", HAS_RECIPIENT "hasRecipient",
+        HAS_PURPOSE "hasPurpose", HAS_PERSONAL_DATA "hasPersonalData", HAS_NOTICE "hasNotice",
+        CONSENT_NOTICE "ConsentNotice", HAS_DATA_CONTROLLER "hasDataController",
+        HAS_LEGAL_BASIS "hasLegalBasis", HAS_STATUS "hasStatus", HAS_STORAGE_CONDITION "hasStorageCondition",
+        IS_INDICATED_BY "isIndicatedBy", IS_INDICATED_AT_TIME "isIndicatedAtTime",
+        DATA_SUBJECT "DataSubject", PURPOSE "Purpose",
+        RESEARCH_AND_DEVELOPMENT "ResearchAndDevelopment", SCIENTIFIC_RESEARCH "ScientificResearch",
+        ACADEMIC_RESEARCH "AcademicResearch", COMMERCIAL_RESEARCH "CommercialResearch",
+        NON_COMMERCIAL_RESEARCH "NonCommercialResearch", PUBLIC_BENEFIT "PublicBenefit",
+        COMMERCIAL_PURPOSE "CommercialPurpose", NON_COMMERCIAL_PURPOSE "NonCommercialPurpose",
+        MARKETING "Marketing", ADVERTISING "Advertising", DIRECT_MARKETING "DirectMarketing",
+        PERSONALISED_ADVERTISING "PersonalisedAdvertising", TARGETED_ADVERTISING "TargetedAdvertising",
+        SERVICE_PROVISION "ServiceProvision", SERVICE_OPTIMISATION "ServiceOptimisation",
+        SERVICE_PERSONALISATION "ServicePersonalisation", REQUESTED_SERVICE_PROVISION "RequestedServiceProvision",
+        PERSONALISATION "Personalisation", LEGAL_COMPLIANCE "LegalCompliance",
+        ENFORCE_SECURITY "EnforceSecurity", OPTIMISATION "Optimisation",
+        SELL_PRODUCTS "SellProducts", SELL_DATA_TO_THIRD_PARTIES "SellDataToThirdParties",
+        PROVIDE_OFFICIAL_STATISTICS "ProvideOfficialStatistics", IMPROVE_PUBLIC_SERVICES "ImprovePublicServices",
+        PUBLIC_POLICY_MAKING "PublicPolicyMaking", PROTECTION_OF_PUBLIC_SECURITY "ProtectionOfPublicSecurity",
+        DATA_ALTRUISM "DataAltruism", IMPROVE_TRANSPORT_MOBILITY "ImproveTransportMobility",
+        COMBAT_CLIMATE_CHANGE "CombatClimateChange", PUBLIC_INTEREST "PublicInterest",
+    }
+}
+
+vocabulary! {
+    /// DPV's extension for the GDPR: legal bases.
+    dpv_gdpr = "https://w3id.org/dpv/legal/eu/gdpr#" {
+        CONSENT_6_1_A "A6-1-a", PUBLIC_INTEREST_6_1_E "A6-1-e", EXPLICIT_CONSENT_9_2_A "A9-2-a",
+    }
+}
+
+vocabulary! {
+    /// The Dataspace Protocol 2025-1.
+    dspace = "https://w3id.org/dspace/2025/1/" {
+        CONTRACT_NEGOTIATION "ContractNegotiation", PROVIDER_PID "providerPid", CONSUMER_PID "consumerPid",
+        STATE "state", PARTICIPANT_ID "participantId", AGREEMENT_ID "agreementId", TIMESTAMP "timestamp",
+        CATALOG_SERVICE "CatalogService",
+    }
+}
