@@ -4,11 +4,13 @@
 //! the statements that could be read.
 
 use oxjsonld::{JsonLdParser, JsonLdSerializer};
-use oxrdf::{GraphName, Quad};
+use oxrdf::{Dataset, GraphName, Quad};
 use oxrdfxml::RdfXmlParser;
 use oxttl::{NQuadsParser, NTriplesParser, TurtleParseError, TurtleParser, TurtleSerializer};
 
 use super::ImportError;
+use super::documents::Documents;
+use super::mapping::Mapping;
 use super::report::Report;
 use super::source::{Format, Input};
 
@@ -47,6 +49,30 @@ pub fn read(input: &Input, base: &str, report: &mut Report) -> Result<Option<Doc
         _ if quads.iter().any(|quad| quad.graph_name != GraphName::DefaultGraph) => write_json_ld(&quads).map(Some),
         _ => write_turtle(&quads).map(Some),
     }
+}
+
+/// Reads one RDF file through a mapping: what its CONSTRUCT makes of the statements goes into `documents`.
+///
+/// # Errors
+/// As [`read`], and [`ImportError::Evaluation`] when the mapping cannot be evaluated.
+pub fn map(
+    input: &Input,
+    base: &str,
+    mapping: &Mapping,
+    documents: &mut Documents,
+    report: &mut Report,
+) -> Result<(), ImportError> {
+    let quads = parse(input, base, report)?;
+    report.items += quads.len() as u64;
+    let graph: Dataset = quads.into_iter().collect();
+    let failed = |reason| ImportError::Evaluation {
+        input: input.label.clone(),
+        reason,
+    };
+    for mapped in mapping.apply_to_graph(&graph).map_err(failed)? {
+        documents.add(input, mapped.map_err(failed)?, report)?;
+    }
+    Ok(())
 }
 
 fn parse(input: &Input, base: &str, report: &mut Report) -> Result<Vec<Quad>, ImportError> {

@@ -1,5 +1,5 @@
 //! A mapping file: a SPARQL CONSTRUCT that is evaluated once for each row of a table, with the column names as
-//! variables.
+//! variables, or once over the statements of an RDF file.
 //!
 //! A column's name becomes a variable after every character outside `A-Z a-z 0-9 _` was replaced by `_`. An empty cell
 //! leaves its variable unbound. Besides the triples of the template the pattern may bind
@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 
 use oxrdf::{BlankNode, Dataset, NamedOrBlankNode, Term, Triple, Variable};
-use spareval::{QueryEvaluator, QueryResults, QuerySolutionIter};
+use spareval::{QueryEvaluationError, QueryEvaluator, QueryResults, QuerySolution};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use spargebra::{Query, SparqlParser};
@@ -121,36 +121,58 @@ impl Mapping {
             prepared = prepared.substitute_variable(variable.clone(), value.clone());
         }
         let results = prepared.execute(&self.nothing).map_err(|error| error.to_string())?;
-        let QueryResults::Solutions(solutions) = results else {
-            return Err("the mapping gave no solutions".to_owned());
-        };
-        self.instantiate(solutions, cells, row)
+        let mut mapped = Mapped::default();
+        for solution in self.instantiate(results, cells, row) {
+            let solution = solution?;
+            mapped.document = solution.document.or(mapped.document);
+            mapped.triples.extend(solution.triples);
+        }
+        Ok(mapped)
+    }
+
+    /// Evaluates the mapping over the statements of an RDF file; one result for each solution.
+    ///
+    /// # Errors
+    /// The reason in words, when the query cannot be evaluated.
+    pub fn apply_to_graph(&self, graph: &Dataset) -> Result<Vec<Result<Mapped, String>>, String> {
+        let results = self
+            .evaluator
+            .prepare(&self.select)
+            .execute(graph)
+            .map_err(|error| error.to_string())?;
+        Ok(self.instantiate(results, &[], 0))
     }
 
     fn instantiate(
         &self,
-        solutions: QuerySolutionIter<'_>,
+        results: QueryResults<'_>,
         cells: &[(Variable, Term)],
         row: u64,
-    ) -> Result<Mapped, String> {
-        let mut mapped = Mapped::default();
-        for (number, solution) in solutions.enumerate() {
-            let solution = solution.map_err(|error| error.to_string())?;
+    ) -> Vec<Result<Mapped, String>> {
+        let QueryResults::Solutions(solutions) = results else {
+            return vec![Err("the mapping gave no solutions".to_owned())];
+        };
+        let document = Variable::new_unchecked("document");
+        let one = |(number, solution): (usize, Result<QuerySolution, _>)| {
+            let solution = solution.map_err(|error: QueryEvaluationError| error.to_string())?;
             let value = |variable: &Variable| {
                 let cell = || cells.iter().find(|(name, _)| name == variable).map(|(_, value)| value);
                 solution.get(variable).or_else(cell).cloned()
             };
-            if let Some(Term::Literal(name)) = value(&Variable::new_unchecked("document")) {
-                mapped.document = Some(name.value().to_owned());
-            }
             let scope = format!("r{row}s{number}");
-            mapped.triples.extend(
-                self.template
+            Ok(Mapped {
+                document: match value(&document) {
+                    Some(Term::Literal(name)) => Some(name.value().to_owned()),
+                    _ => None,
+                },
+                triples: self
+                    .template
                     .iter()
-                    .filter_map(|pattern| triple(pattern, &value, &scope)),
-            );
-        }
-        Ok(mapped)
+                    .filter_map(|pattern| triple(pattern, &value, &scope))
+                    .collect(),
+            })
+        };
+        solutions.enumerate().map(one).collect()
     }
 }
 

@@ -13,7 +13,7 @@ mod report;
 mod rows;
 mod source;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -36,6 +36,8 @@ pub struct ImportOptions {
     pub base_url: String,
     /// Text of the mapping file, for tables.
     pub mapping: Option<String>,
+    /// Columns that every row of a table gets besides its own, with their value.
+    pub constants: Vec<(String, String)>,
     /// Files and folders.
     pub sources: Vec<PathBuf>,
     /// Most bytes that one input may unpack to.
@@ -102,6 +104,14 @@ pub enum ImportError {
     /// A base or namespace is no IRI.
     #[error("`{0}` is no IRI")]
     Base(String),
+    /// A mapping over an RDF file cannot be evaluated.
+    #[error("`{input}` cannot be mapped: {reason}")]
+    Evaluation {
+        /// The input.
+        input: String,
+        /// The cause.
+        reason: String,
+    },
     /// The documents of one table are larger than the bound.
     #[error("`{input}` gives more than {triples_max} triples (`--triples-max`): split it, or raise the bound")]
     Buffer {
@@ -118,7 +128,8 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// Imports all sources into the store.
+/// Imports all sources into the store. Through a mapping, all sources together become one set of documents, so that
+/// two tables may add to the same document.
 ///
 /// # Errors
 /// The first fault that makes going on pointless; faults of single rows and statements are in the report instead.
@@ -127,52 +138,95 @@ pub async fn run(
     options: &ImportOptions,
     progress: &mut dyn Progress,
 ) -> Result<Report, ImportError> {
-    let mapping = options.mapping.as_deref().map(Mapping::parse).transpose()?;
     let mut report = Report::default();
-    for file in source::files(&options.sources)? {
-        // An archive's entries are gathered first, because storing waits for the disk and reading does not.
-        let mut inputs = Vec::new();
-        source::open::<ImportError>(&file, options.unpacked_bytes_max, &mut |input| {
-            inputs.push(input);
-            Ok(())
-        })?;
-        for input in inputs {
-            take_in(store, options, mapping.as_ref(), &input, &mut report, progress).await?;
+    let files = source::files(&options.sources)?;
+    match options.mapping.as_deref().map(Mapping::parse).transpose()? {
+        Some(mapping) => map(store, options, &mapping, &files, &mut report, progress).await?,
+        None => {
+            for input in files
+                .iter()
+                .map(|file| inputs(options, file))
+                .collect::<Result<Vec<_>, _>>()?
+                .into_iter()
+                .flatten()
+            {
+                take_in(store, options, &input, &mut report, progress).await?;
+            }
         }
     }
     Ok(report)
 }
 
+async fn map(
+    store: &dyn Store,
+    options: &ImportOptions,
+    mapping: &Mapping,
+    files: &[PathBuf],
+    report: &mut Report,
+    progress: &mut dyn Progress,
+) -> Result<(), ImportError> {
+    let mut job = Job::new(options);
+    for file in files {
+        for input in inputs(options, file)? {
+            job.add(&input);
+            report.inputs += 1;
+        }
+    }
+    if job.is_finished(store)? {
+        report.inputs_unchanged = std::mem::take(&mut report.inputs);
+        return Ok(());
+    }
+    let mut documents = Documents::new(mapping.prefixes().clone(), options.triples_max);
+    for file in files {
+        for input in inputs(options, file)? {
+            progress.input(&input.label, input.bytes.len() as u64);
+            if input.format == Format::Csv {
+                rows::read(&input, mapping, &options.constants, &mut documents, report, progress)?;
+            } else {
+                graph::map(&input, &base(options, &input)?, mapping, &mut documents, report)?;
+            }
+        }
+    }
+    documents::store(store, documents.finish(options)?, report, progress).await?;
+    // Inputs with rejected pieces are read again next time, so that their report can be had again.
+    if report.rejected == 0 {
+        job.note_finished(store).await
+    } else {
+        Ok(())
+    }
+}
+
+/// The inputs of one file. An archive's entries are held together, because storing waits for the disk and reading
+/// does not.
+fn inputs(options: &ImportOptions, file: &Path) -> Result<Vec<Input>, ImportError> {
+    let mut inputs = Vec::new();
+    source::open::<ImportError>(file, options.unpacked_bytes_max, &mut |input| {
+        inputs.push(input);
+        Ok(())
+    })?;
+    Ok(inputs)
+}
+
 async fn take_in(
     store: &dyn Store,
     options: &ImportOptions,
-    mapping: Option<&Mapping>,
     input: &Input,
     report: &mut Report,
     progress: &mut dyn Progress,
 ) -> Result<(), ImportError> {
     progress.input(&input.label, input.bytes.len() as u64);
-    let job = job(options, input);
-    if is_finished(store, &job)? {
+    let mut job = Job::new(options);
+    job.add(input);
+    if job.is_finished(store)? {
         report.inputs_unchanged += 1;
         return Ok(());
     }
     let rejected_before = report.rejected;
-    let finished = if input.format == Format::Csv {
-        let mapping = mapping.ok_or_else(|| ImportError::NoMapping {
-            input: input.label.clone(),
-        })?;
-        let mut documents = Documents::new(mapping.prefixes().clone(), options.triples_max);
-        rows::read(input, mapping, &mut documents, report, progress)?;
-        documents.finish(options)?
-    } else {
-        document(options, input, report)?.into_iter().collect()
-    };
+    let finished = document(options, input, report)?.into_iter().collect();
     documents::store(store, finished, report, progress).await?;
     report.inputs += 1;
-    // An input with rejected pieces is read again next time, so that its report can be had again.
     if report.rejected == rejected_before {
-        note_finished(store, job).await
+        job.note_finished(store).await
     } else {
         Ok(())
     }
@@ -191,39 +245,60 @@ fn document(options: &ImportOptions, input: &Input, report: &mut Report) -> Resu
     }))
 }
 
-/// The key under which a finished input is remembered: what was read, through which mapping, to where.
-fn job(options: &ImportOptions, input: &Input) -> String {
-    let mut digest = Sha256::new();
-    for part in [
-        options.into.as_str().as_bytes(),
-        options.mapping.as_deref().unwrap_or_default().as_bytes(),
-    ] {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
+/// What relative IRIs of an RDF file resolve against: the document that it becomes.
+fn base(options: &ImportOptions, input: &Input) -> Result<String, ImportError> {
+    Ok(options
+        .document(&format!("{}.ttl", input.stem.replace('/', "-")))?
+        .iri(&options.base_url))
+}
+
+/// What was read, through which mapping, to where: remembered once it is finished.
+struct Job(Sha256);
+
+impl Job {
+    fn new(options: &ImportOptions) -> Self {
+        let mut digest = Sha256::new();
+        for part in [options.into.as_str(), options.mapping.as_deref().unwrap_or_default()] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        for (column, value) in &options.constants {
+            digest.update(format!("{column}={value}\n"));
+        }
+        Self(digest)
     }
-    digest.update(input.stem.as_bytes());
-    digest.update(&input.bytes);
-    hex::encode(digest.finalize())
-}
 
-fn is_finished(store: &dyn Store, job: &str) -> Result<bool, ImportError> {
-    let snapshot = store.snapshot(ReadPermit::without_proof(
-        "the operator's import asks what it has finished",
-    ))?;
-    Ok(snapshot.record(RecordKind::Import, job)?.is_some())
-}
+    fn add(&mut self, input: &Input) {
+        for part in [input.stem.as_bytes(), &input.bytes] {
+            self.0.update((part.len() as u64).to_be_bytes());
+            self.0.update(part);
+        }
+    }
 
-async fn note_finished(store: &dyn Store, job: String) -> Result<(), ImportError> {
-    let work = Box::new(move |transaction: &mut dyn Transaction| {
-        transaction.record_put(RecordKind::Import, &job, b"finished")?;
+    fn key(&self) -> String {
+        hex::encode(self.0.clone().finalize())
+    }
+
+    fn is_finished(&self, store: &dyn Store) -> Result<bool, ImportError> {
+        let snapshot = store.snapshot(ReadPermit::without_proof(
+            "the operator's import asks what it has finished",
+        ))?;
+        Ok(snapshot.record(RecordKind::Import, &self.key())?.is_some())
+    }
+
+    async fn note_finished(&self, store: &dyn Store) -> Result<(), ImportError> {
+        let key = self.key();
+        let work = Box::new(move |transaction: &mut dyn Transaction| {
+            transaction.record_put(RecordKind::Import, &key, b"finished")?;
+            Ok(())
+        });
+        let warrant = Warrant::without_proof("the operator's import notes what it has finished");
+        store::commit::<(), std::convert::Infallible>(store, warrant, work)
+            .await
+            .map_err(|error| match error {
+                CommitError::Refused(never) => match never {},
+                CommitError::Store(error) => ImportError::Store(error),
+            })?;
         Ok(())
-    });
-    let warrant = Warrant::without_proof("the operator's import notes what it has finished");
-    store::commit::<(), std::convert::Infallible>(store, warrant, work)
-        .await
-        .map_err(|error| match error {
-            CommitError::Refused(never) => match never {},
-            CommitError::Store(error) => ImportError::Store(error),
-        })?;
-    Ok(())
+    }
 }

@@ -27,10 +27,15 @@ struct Row {
 pub fn read(
     input: &Input,
     mapping: &Mapping,
+    constants: &[(String, String)],
     documents: &mut Documents,
     report: &mut Report,
     progress: &mut dyn Progress,
 ) -> Result<(), ImportError> {
+    let constants: Vec<(Variable, Term)> = constants
+        .iter()
+        .map(|(column, value)| (Mapping::variable(column), Literal::new_simple_literal(value).into()))
+        .collect();
     let bytes = input
         .bytes
         .strip_prefix(b"\xEF\xBB\xBF".as_slice())
@@ -63,7 +68,7 @@ pub fn read(
         let mut read_bytes = 0;
         for record in records.by_ref().take(BATCH_ROWS) {
             number += 1;
-            let row = row(record, &columns, number);
+            let row = row(record, &columns, &constants, number);
             batch.push(row);
         }
         if let Some(last) = batch.last() {
@@ -120,7 +125,12 @@ fn map_all(batch: &[Row], mapping: &Mapping) -> Vec<Result<Mapped, (u64, String)
     })
 }
 
-fn row(record: Result<csv::ByteRecord, csv::Error>, columns: &[Variable], number: u64) -> Row {
+fn row(
+    record: Result<csv::ByteRecord, csv::Error>,
+    columns: &[Variable],
+    constants: &[(Variable, Term)],
+    number: u64,
+) -> Row {
     let record = match record {
         Ok(record) => record,
         Err(error) => {
@@ -141,7 +151,7 @@ fn row(record: Result<csv::ByteRecord, csv::Error>, columns: &[Variable], number
             cells: Err((1, reason)),
         };
     }
-    let mut cells = Vec::with_capacity(columns.len());
+    let mut cells = constants.to_vec();
     for (column, (variable, cell)) in columns.iter().zip(record.iter()).enumerate() {
         match std::str::from_utf8(cell) {
             Ok(text) if text.is_empty() => {}
