@@ -7,8 +7,8 @@
 //! It must never do I/O, read a clock or draw randomness: time and secrets are arguments, and the same request with
 //! the same facts gives the same response, bit for bit. Whatever is missing, unknown or broken denies.
 
-//pub mod audit;
-//pub mod consent;
+pub mod audit;
+pub mod consent;
 pub mod contract;
 pub mod decide;
 pub mod decision;

@@ -1,0 +1,207 @@
+//! The readable audit record and its canonical bytes.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::decision::{Decision, Obligation, ReasonCode};
+
+/// What was done or tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AuditAction {
+    /// A query under an agreement or over what the agent may read.
+    Query,
+    /// Reading a resource.
+    Read,
+    /// Creating a resource.
+    Create,
+    /// Changing a resource.
+    Update,
+    /// Deleting a resource.
+    Delete,
+    /// Changing who has access.
+    Control,
+    /// A consent was requested, given, refused, withdrawn or has expired.
+    Consent,
+    /// A step in a negotiation, or in the life of an agreement.
+    Agreement,
+    /// A token bound to an agreement was issued.
+    Token,
+    /// Bulk import by the operator.
+    Import,
+    /// Reading the audit log itself.
+    Audit,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It was allowed.
+    Permit,
+    /// It was refused, for whatever reason.
+    Deny,
+}
+
+/// One record per decision, query, step of a contract or event of a consent (AUD-1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditRecord {
+    /// Unique identifier, random.
+    pub id: String,
+    /// When, by the node's clock.
+    #[serde(with = "time::serde::rfc3339")]
+    pub time: OffsetDateTime,
+    /// Base URL of the node that decided.
+    pub node: String,
+    /// WebID of the agent; `None` for the public.
+    pub agent: Option<String>,
+    /// Client identifier.
+    pub client: Option<String>,
+    /// URL of the broker that acted for the agent.
+    pub via: Option<String>,
+    /// IRI of the agreement.
+    pub agreement: Option<String>,
+    /// Stated purpose.
+    pub purpose: Option<String>,
+    /// What was done or tried.
+    pub action: AuditAction,
+    /// On what: resources, containers or datasets.
+    pub targets: Vec<String>,
+    /// SHA-256 of the query text, in hexadecimal.
+    pub query_hash: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub reasons: Vec<ReasonCode>,
+    /// What had to be done along with it.
+    pub obligations: Vec<Obligation>,
+    /// Canonical hash of the policy that was applied, in hexadecimal.
+    pub policy_hash: Option<String>,
+    /// How many data subjects were concerned.
+    pub subjects: u64,
+    /// Merkle root over their commitments, in hexadecimal; `None` when there are none.
+    pub subjects_root: Option<String>,
+}
+
+impl AuditRecord {
+    /// A record with only what every record has.
+    #[must_use]
+    pub fn new(
+        id: impl Into<String>,
+        time: OffsetDateTime,
+        node: impl Into<String>,
+        action: AuditAction,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            id: id.into(),
+            time,
+            node: node.into(),
+            agent: None,
+            client: None,
+            via: None,
+            agreement: None,
+            purpose: None,
+            action,
+            targets: Vec::new(),
+            query_hash: None,
+            outcome,
+            reasons: Vec::new(),
+            obligations: Vec::new(),
+            policy_hash: None,
+            subjects: 0,
+            subjects_root: None,
+        }
+    }
+
+    /// Takes outcome, reasons and obligations over from a decision.
+    #[must_use]
+    pub fn with_decision(mut self, decision: &Decision) -> Self {
+        self.outcome = if decision.permits() {
+            Outcome::Permit
+        } else {
+            Outcome::Deny
+        };
+        self.reasons = decision.reasons.iter().map(|reason| reason.code).collect();
+        self.obligations.clone_from(&decision.obligations);
+        self
+    }
+
+    /// The record as canonical JSON: what is stored, hashed and shown.
+    ///
+    /// # Errors
+    /// When the time lies outside the years that RFC 3339 can write.
+    pub fn canonical_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        Ok(canonical_json(&serde_json::to_value(self)?).into_bytes())
+    }
+
+    /// Reads a record back.
+    ///
+    /// # Errors
+    /// When the bytes are not a record.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+/// JSON with sorted keys and no white space: equal values give equal bytes. Records hold no fractions, so the numbers of
+/// RFC 8785 come out as they are.
+#[must_use]
+pub fn canonical_json(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by(|a, b| a.0.encode_utf16().cmp(b.0.encode_utf16()));
+            let members: Vec<String> = sorted
+                .into_iter()
+                .map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical_json(value)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical_json).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn canonical_json_does_not_depend_on_order() {
+        let a: Value = serde_json::from_str(r#"{"b":[1,{"y":"é\n","x":null}],"a":true}"#).unwrap();
+        let b: Value = serde_json::from_str(r#"{ "a": true, "b": [1, {"x": null, "y": "é\n"}] }"#).unwrap();
+        assert_eq!(canonical_json(&a), canonical_json(&b));
+        assert_eq!(canonical_json(&a), r#"{"a":true,"b":[1,{"x":null,"y":"é\n"}]}"#);
+    }
+
+    /// AUD-1: the record reads back as it was, and its bytes are stable.
+    #[test]
+    fn records_round_trip() {
+        let mut record = AuditRecord::new(
+            "r1",
+            datetime!(2026-06-01 12:00 UTC),
+            "https://localhost:7100/",
+            AuditAction::Query,
+            Outcome::Permit,
+        );
+        record.agent = Some("https://company.example/#me".into());
+        record.obligations = vec![Obligation::AggregateOnly { subjects_min: 5 }, Obligation::Log];
+        record.reasons = vec![ReasonCode::PermissionActive];
+        let bytes = record.canonical_bytes().unwrap();
+        assert_eq!(AuditRecord::from_bytes(&bytes).unwrap(), record);
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(
+            text.starts_with(r#"{"action":"query","agent":"https://company.example/#me","agreement":null"#),
+            "{text}"
+        );
+        assert!(
+            text.contains(r#""obligations":[{"obligation":"aggregate-only","subjects_min":5},{"obligation":"log"}]"#)
+        );
+    }
+}
