@@ -1,0 +1,233 @@
+//! A load generator that costs little: it writes prepared HTTP/1.1 requests and only looks for the end of each answer.
+//!
+//! It runs as a process of its own, so that it can be pinned to another core than the server. It speaks to loopback
+//! addresses only, for a bounded time.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Longest run in seconds.
+const SECONDS_MAX: f64 = 120.0;
+
+/// One run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Load {
+    /// Server, on loopback.
+    pub address: SocketAddr,
+    /// Connections kept open.
+    pub connections: usize,
+    /// Length of the run.
+    pub seconds: f64,
+    /// Whether every request may be sent once only (each carries its own proof); the run ends early without more.
+    pub once: bool,
+    /// Status that counts as success.
+    pub status: u16,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Measured {
+    /// Answers with the expected status.
+    pub requests: u64,
+    /// Answers with another status, and connections that broke.
+    pub errors: u64,
+    /// Seconds that the run took.
+    pub seconds: f64,
+    /// Median time of an answer in microseconds.
+    pub p50_micros: u64,
+    /// 99th percentile in microseconds.
+    pub p99_micros: u64,
+    /// The first answer that was an error, for the operator.
+    pub first_error: Option<String>,
+}
+
+impl Measured {
+    /// Requests per second.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn rate(&self) -> f64 {
+        self.requests as f64 / self.seconds.max(1e-9)
+    }
+}
+
+/// Requests in a file: each with its length in front.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_requests(path: &Path, requests: &[Vec<u8>]) -> std::io::Result<()> {
+    let mut bytes = Vec::new();
+    for request in requests {
+        bytes.extend_from_slice(&u32::try_from(request.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(request);
+    }
+    std::fs::write(path, bytes)
+}
+
+/// The reverse of [`write_requests`].
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn read_requests(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
+    let bytes = std::fs::read(path)?;
+    let mut rest = bytes.as_slice();
+    let mut requests = Vec::new();
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let Some((request, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
+        requests.push(request.to_vec());
+        rest = after;
+    }
+    Ok(requests)
+}
+
+/// Runs a load with prepared requests and reports.
+///
+/// # Errors
+/// When the address is not a loopback address or there is nothing to send.
+pub async fn run(load: &Load, requests: Vec<Vec<u8>>) -> std::io::Result<Measured> {
+    if !load.address.ip().is_loopback() || requests.is_empty() {
+        return Err(std::io::Error::other("a load goes to a loopback address and needs a request"));
+    }
+    let requests = std::rc::Rc::new(requests);
+    let next = std::rc::Rc::new(std::cell::Cell::new(0_usize));
+    let started = Instant::now();
+    let end = started + Duration::from_secs_f64(load.seconds.min(SECONDS_MAX));
+    let local = tokio::task::LocalSet::new();
+    let mut tasks = Vec::new();
+    for _ in 0..load.connections {
+        let (load, requests, next) = (load.clone(), requests.clone(), next.clone());
+        tasks.push(local.spawn_local(async move { connection(&load, &requests, &next, end).await }));
+    }
+    let mut measured = Measured::default();
+    let mut times = Vec::new();
+    local
+        .run_until(async {
+            for task in tasks {
+                let Ok(one) = task.await else { continue };
+                measured.errors += one.errors;
+                measured.first_error = measured.first_error.take().or(one.first_error);
+                times.extend(one.micros);
+            }
+        })
+        .await;
+    measured.seconds = started.elapsed().as_secs_f64();
+    measured.requests = times.len() as u64;
+    times.sort_unstable();
+    let at = |share: usize| times.get(times.len() * share / 100).copied().unwrap_or_default();
+    measured.p50_micros = at(50).into();
+    measured.p99_micros = at(99).into();
+    Ok(measured)
+}
+
+#[derive(Default)]
+struct One {
+    micros: Vec<u32>,
+    errors: u64,
+    first_error: Option<String>,
+}
+
+async fn connection(load: &Load, requests: &[Vec<u8>], next: &std::cell::Cell<usize>, end: Instant) -> One {
+    let mut one = One::default();
+    while Instant::now() < end && one.errors < 1_000 {
+        let Ok(mut stream) = TcpStream::connect(load.address).await else {
+            one.errors += 1;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        match exchange(load, requests, next, end, &mut stream, &mut one).await {
+            Ok(()) => return one,
+            Err(error) => {
+                one.errors += 1;
+                one.first_error.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+    one
+}
+
+async fn exchange(
+    load: &Load,
+    requests: &[Vec<u8>],
+    next: &std::cell::Cell<usize>,
+    end: Instant,
+    stream: &mut TcpStream,
+    one: &mut One,
+) -> std::io::Result<()> {
+    let mut buffer = Vec::with_capacity(64 << 10);
+    loop {
+        let started = Instant::now();
+        if started >= end || (load.once && next.get() >= requests.len()) {
+            return Ok(());
+        }
+        let turn = next.replace(next.get() + 1);
+        let Some(request) = requests.get(turn % requests.len()) else { return Ok(()) };
+        stream.write_all(request).await?;
+        let (status, length) = answer(stream, &mut buffer).await?;
+        if status == load.status {
+            one.micros.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+        } else {
+            one.errors += 1;
+            let shown = buffer.get(..length.min(400)).unwrap_or_default();
+            one.first_error.get_or_insert_with(|| String::from_utf8_lossy(shown).into_owned());
+        }
+        buffer.drain(..length.min(buffer.len()));
+    }
+}
+
+/// Reads one answer into the buffer; gives its status and its length in bytes.
+async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<(u16, usize)> {
+    let head = loop {
+        if let Some(end) = find(buffer, b"\r\n\r\n", 0) {
+            break end + 4;
+        }
+        fill(stream, buffer).await?;
+    };
+    let text = String::from_utf8_lossy(buffer.get(..head).unwrap_or_default()).to_ascii_lowercase();
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    if text.contains("\r\ntransfer-encoding: chunked") {
+        return Ok((status, chunked(stream, buffer, head).await?));
+    }
+    let length = text.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+    let end = head + length.unwrap_or(0_usize);
+    while buffer.len() < end {
+        fill(stream, buffer).await?;
+    }
+    Ok((status, end))
+}
+
+async fn chunked(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) -> std::io::Result<usize> {
+    loop {
+        let line_end = loop {
+            if let Some(end) = find(buffer, b"\r\n", at) {
+                break end;
+            }
+            fill(stream, buffer).await?;
+        };
+        let size = std::str::from_utf8(buffer.get(at..line_end).unwrap_or_default())
+            .ok()
+            .and_then(|line| usize::from_str_radix(line.split(';').next()?.trim(), 16).ok())
+            .ok_or_else(|| std::io::Error::other("a chunk has no size"))?;
+        at = line_end + 2 + size + 2;
+        while buffer.len() < at {
+            fill(stream, buffer).await?;
+        }
+        if size == 0 {
+            return Ok(at);
+        }
+    }
+}
+
+async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+    if stream.read_buf(buffer).await? == 0 {
+        return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+    }
+    Ok(())
+}
+
+fn find(buffer: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
+    buffer.get(from..)?.windows(wanted.len()).position(|window| window == wanted).map(|at| at + from)
+}
