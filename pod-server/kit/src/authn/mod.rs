@@ -1,0 +1,61 @@
+//! Who is asking: verification of DPoP-bound access tokens (Solid-OIDC, RFC 9449), agreement tokens and delegations.
+//!
+//! Raw text from the network becomes [`Credentials`] in one function, [`Authenticator::authenticate`], or a rejection. Nothing
+//! here decides what an agent may do, and nothing here trusts a key, a URL or a time that came with the request itself.
+
+mod access_token;
+mod authenticator;
+mod claims;
+pub mod client;
+mod config;
+mod delegation;
+mod discovery;
+mod dpop;
+mod htu;
+mod jose;
+mod local_issuer;
+mod rejection;
+mod replay;
+mod webid;
+
+pub use authenticator::Authenticator;
+pub use config::{AuthnConfig, TokenHash};
+pub use delegation::Delegation;
+pub use jose::{Algorithm, JoseFailure, thumbprint};
+pub use local_issuer::{LocalIssuer, LocalIssuerError};
+pub use policies::request::{Agent, WebId};
+pub use rejection::{AuthnRejection, RejectionKind};
+pub use webid::{LocalProfile, LocalProfiles};
+
+/// Verified statements about who is asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// The agent.
+    pub agent: Agent,
+    /// The application that acts for the agent: its client identifier.
+    pub client: Option<String>,
+    /// Who vouched for the agent.
+    pub issuer: Option<String>,
+    /// Thumbprint (RFC 7638) of the key that the access token is bound to.
+    pub jkt: Option<String>,
+    /// The agreement that the token is bound to, when it is an agreement token.
+    pub grant: Option<AgreementGrant>,
+}
+
+impl Credentials {
+    /// Nobody in particular: no credentials were sent.
+    pub fn public() -> Self {
+        Self { agent: Agent::Public, client: None, issuer: None, jkt: None, grant: None }
+    }
+}
+
+/// What an agreement token entitles to ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementGrant {
+    /// IRI of the agreement.
+    pub agreement: String,
+    /// IRI of the purpose that the consumer signed, when the query is delegated.
+    pub purpose: Option<String>,
+    /// URL of the broker that acts for the consumer, when the query is delegated.
+    pub via: Option<String>,
+}
