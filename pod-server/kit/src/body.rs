@@ -76,7 +76,11 @@ pub async fn from_file(path: &Path, start: u64, length: u64) -> io::Result<Body>
     if start > 0 {
         file.seek(io::SeekFrom::Start(start)).await?;
     }
-    Ok(FileBody { file, remaining: length }.boxed_unsync())
+    Ok(FileBody {
+        file,
+        remaining: length,
+    }
+    .boxed_unsync())
 }
 
 struct FileBody {
@@ -93,7 +97,9 @@ impl HttpBody for FileBody {
         if this.remaining == 0 {
             return Poll::Ready(None);
         }
-        let size = usize::try_from(this.remaining).unwrap_or(FILE_CHUNK_BYTES).min(FILE_CHUNK_BYTES);
+        let size = usize::try_from(this.remaining)
+            .unwrap_or(FILE_CHUNK_BYTES)
+            .min(FILE_CHUNK_BYTES);
         let mut chunk = vec![0; size];
         let mut buffer = ReadBuf::new(&mut chunk);
         if let Err(error) = ready!(Pin::new(&mut this.file).poll_read(context, &mut buffer)) {
@@ -132,7 +138,11 @@ pub struct ReadLimits {
 
 impl Default for ReadLimits {
     fn default() -> Self {
-        Self { body_bytes_max: 16 * 1024 * 1024, rate_bytes_per_second_min: 128, rate_grace_seconds: 30 }
+        Self {
+            body_bytes_max: 16 * 1024 * 1024,
+            rate_bytes_per_second_min: 128,
+            rate_grace_seconds: 30,
+        }
     }
 }
 
@@ -176,9 +186,16 @@ where
     /// When the announced length is over the limit: nothing was read then, and no `100 Continue` was sent (T52).
     pub fn new(body: B, limits: ReadLimits) -> Result<Self, ReadError> {
         if body.size_hint().lower() > limits.body_bytes_max {
-            return Err(ReadError::TooLarge { bytes_max: limits.body_bytes_max });
+            return Err(ReadError::TooLarge {
+                bytes_max: limits.body_bytes_max,
+            });
         }
-        Ok(Self { body, limits, received: 0, started: Instant::now() })
+        Ok(Self {
+            body,
+            limits,
+            received: 0,
+            started: Instant::now(),
+        })
     }
 
     /// Bytes received until now.
@@ -197,7 +214,9 @@ where
             let deadline = self.started + Duration::from_secs(earned.min(365 * 86_400));
             let frame = match tokio::time::timeout_at(deadline, self.body.frame()).await {
                 Err(_) => {
-                    return Err(ReadError::TooSlow { bytes_per_second_min: self.limits.rate_bytes_per_second_min });
+                    return Err(ReadError::TooSlow {
+                        bytes_per_second_min: self.limits.rate_bytes_per_second_min,
+                    });
                 }
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => return Err(ReadError::Broken(error.into())),
@@ -206,7 +225,9 @@ where
             let Ok(data) = frame.into_data() else { continue };
             self.received = self.received.saturating_add(data.len() as u64);
             if self.received > self.limits.body_bytes_max {
-                return Err(ReadError::TooLarge { bytes_max: self.limits.body_bytes_max });
+                return Err(ReadError::TooLarge {
+                    bytes_max: self.limits.body_bytes_max,
+                });
             }
             if !data.is_empty() {
                 return Ok(Some(data));
@@ -219,8 +240,12 @@ where
     /// # Errors
     /// As [`chunk`](Self::chunk).
     pub async fn all(mut self) -> Result<Bytes, ReadError> {
-        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.chunk().await? else { return Ok(first) };
+        let Some(first) = self.chunk().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.chunk().await? else {
+            return Ok(first);
+        };
         let mut all = BytesMut::with_capacity(first.len() + second.len());
         all.extend_from_slice(&first);
         all.extend_from_slice(&second);
@@ -237,7 +262,11 @@ mod tests {
     use super::*;
 
     fn limits(body_bytes_max: u64) -> ReadLimits {
-        ReadLimits { body_bytes_max, rate_bytes_per_second_min: 100, rate_grace_seconds: 1 }
+        ReadLimits {
+            body_bytes_max,
+            rate_bytes_per_second_min: 100,
+            rate_grace_seconds: 1,
+        }
     }
 
     #[tokio::test]
@@ -248,19 +277,31 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         let body = from_file(&path, 1_000, 300_000).await.unwrap();
         assert_eq!(body.size_hint().exact(), Some(300_000));
-        assert_eq!(body.collect().await.unwrap().to_bytes(), bytes.get(1_000..301_000).unwrap());
+        assert_eq!(
+            body.collect().await.unwrap().to_bytes(),
+            bytes.get(1_000..301_000).unwrap()
+        );
         let short = from_file(&path, 399_999, 10).await.unwrap();
-        assert!(short.collect().await.is_err(), "a short file must not pass for a complete body");
+        assert!(
+            short.collect().await.is_err(),
+            "a short file must not pass for a complete body"
+        );
     }
 
     #[tokio::test]
     async fn limits_hold_for_announced_and_for_streamed_bytes() {
-        assert!(matches!(Reader::new(full("12345"), limits(4)), Err(ReadError::TooLarge { bytes_max: 4 })));
+        assert!(matches!(
+            Reader::new(full("12345"), limits(4)),
+            Err(ReadError::TooLarge { bytes_max: 4 })
+        ));
         let (mut sender, body) = channel(2);
         tokio::spawn(async move { while sender.send(Bytes::from_static(b"abc")).await.is_ok() {} });
         let read = Reader::new(body, limits(10)).unwrap().all().await;
         assert!(matches!(read, Err(ReadError::TooLarge { .. })));
-        assert_eq!(Reader::new(full("12345"), limits(5)).unwrap().all().await.unwrap(), "12345");
+        assert_eq!(
+            Reader::new(full("12345"), limits(5)).unwrap().all().await.unwrap(),
+            "12345"
+        );
     }
 
     #[tokio::test]
@@ -275,7 +316,10 @@ mod tests {
                 let _ = slow.send(Bytes::from_static(&[b'x'; 100])).await;
             }
         });
-        assert_eq!(Reader::new(body, limits(10_000)).unwrap().all().await.unwrap().len(), 1_200);
+        assert_eq!(
+            Reader::new(body, limits(10_000)).unwrap().all().await.unwrap().len(),
+            1_200
+        );
     }
 
     #[tokio::test]

@@ -44,7 +44,11 @@ pub enum ConfigError {
 impl ConfigError {
     /// An error about a key whose value is well typed but cannot be used.
     pub fn invalid(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Key { key: key.into(), place: "the configuration".to_owned(), reason: reason.into() }
+        Self::Key {
+            key: key.into(),
+            place: "the configuration".to_owned(),
+            reason: reason.into(),
+        }
     }
 }
 
@@ -55,11 +59,15 @@ impl ConfigError {
 pub fn load<T: DeserializeOwned>(path: Option<&Path>, env_prefix: &str) -> Result<T, ConfigError> {
     let mut figment = Figment::new();
     if let Some(path) = path {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         // Parsed here first: figment reports a syntax error without the file's name.
-        Toml::from_str::<toml_value::Ignored>(&text)
-            .map_err(|error| ConfigError::Syntax { path: path.to_owned(), reason: error.to_string() })?;
+        Toml::from_str::<toml_value::Ignored>(&text).map_err(|error| ConfigError::Syntax {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
         figment = figment.merge(Toml::file_exact(path));
     }
     figment = figment.merge(Env::prefixed(env_prefix).split("__"));
@@ -92,7 +100,11 @@ fn describe(error: figment::Error, path: Option<&Path>) -> ConfigError {
         }
         kind => kind.to_string(),
     };
-    ConfigError::Key { key: parts.join("."), place, reason }
+    ConfigError::Key {
+        key: parts.join("."),
+        place,
+        reason,
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +129,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("server.toml");
         std::fs::write(&path, text).unwrap();
-        let error = load::<Example>(Some(&path), "MEENT_CONFIG_TEST_").unwrap_err().to_string();
+        let error = load::<Example>(Some(&path), "MEENT_CONFIG_TEST_")
+            .unwrap_err()
+            .to_string();
         for part in expected {
             assert!(error.contains(part), "`{error}` does not say `{part}`");
         }
@@ -126,8 +140,14 @@ mod tests {
 
     #[test]
     fn errors_name_the_key_and_the_file() {
-        check("[server]\nbase_url = \"x\"\nworkers = \"many\"", &["`server.workers`", "many"]);
-        check("[server]\nbase_url = \"x\"\nworkers = 1\nworkes = 2", &["`server.workes`", "unknown key"]);
+        check(
+            "[server]\nbase_url = \"x\"\nworkers = \"many\"",
+            &["`server.workers`", "many"],
+        );
+        check(
+            "[server]\nbase_url = \"x\"\nworkers = 1\nworkes = 2",
+            &["`server.workes`", "unknown key"],
+        );
         check("[server]\nbase_url = \"x\"", &["`server.workers`", "missing"]);
         check("[server\n", &["not valid TOML"]);
     }
@@ -138,6 +158,9 @@ mod tests {
         let path = directory.path().join("server.toml");
         std::fs::write(&path, "[server]\nbase_url = \"https://example.org/\"\nworkers = 2").unwrap();
         let example: Example = load(Some(&path), "MEENT_CONFIG_TEST_").unwrap();
-        assert_eq!((example.server.base_url.as_str(), example.server.workers), ("https://example.org/", 2));
+        assert_eq!(
+            (example.server.base_url.as_str(), example.server.workers),
+            ("https://example.org/", 2)
+        );
     }
 }

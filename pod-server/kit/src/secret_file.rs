@@ -42,7 +42,10 @@ pub enum SecretFileError {
 /// # Errors
 /// When the file is readable by others, too long, or cannot be read.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, SecretFileError> {
-    let failed = |source| SecretFileError::Io { path: path.to_owned(), source };
+    let failed = |source| SecretFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -50,7 +53,10 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, SecretFileError> {
     };
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 != 0 {
-        return Err(SecretFileError::Permissions { path: path.to_owned(), mode });
+        return Err(SecretFileError::Permissions {
+            path: path.to_owned(),
+            mode,
+        });
     }
     if metadata.len() > SECRET_BYTES_MAX {
         return Err(SecretFileError::TooLarge { path: path.to_owned() });
@@ -63,7 +69,10 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>, SecretFileError> {
 /// # Errors
 /// When the file system refuses any step; the old file is then intact.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), SecretFileError> {
-    let failed = |source| SecretFileError::Io { path: path.to_owned(), source };
+    let failed = |source| SecretFileError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         _ => PathBuf::from("."),
@@ -74,7 +83,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), SecretFileError> {
     let temporary = PathBuf::from(temporary);
     let write = || -> io::Result<()> {
         let _ = fs::remove_file(&temporary);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;

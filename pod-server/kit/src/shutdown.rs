@@ -20,7 +20,9 @@ impl Default for Shutdown {
 impl Shutdown {
     /// A handle that only [`trigger`](Self::trigger) ends.
     pub fn new() -> Self {
-        Self { sender: watch::Sender::new(false) }
+        Self {
+            sender: watch::Sender::new(false),
+        }
     }
 
     /// A handle that SIGTERM and SIGINT trigger. A second signal ends the process at once.

@@ -69,15 +69,24 @@ impl Checkpoint {
         }
         let (text, _) = split_note(note)?;
         let mut lines = text.lines();
-        let origin = lines.next().filter(|line| !line.is_empty()).ok_or(malformed("the origin is missing"))?;
+        let origin = lines
+            .next()
+            .filter(|line| !line.is_empty())
+            .ok_or(malformed("the origin is missing"))?;
         let size_text = lines.next().ok_or(malformed("the size is missing"))?;
         let size: u64 = size_text.parse().map_err(|_| malformed("the size is not a number"))?;
         if size.to_string() != size_text {
             return Err(malformed("the size has leading zeros or a sign"));
         }
-        let root = STANDARD.decode(lines.next().unwrap_or_default()).map_err(|_| malformed("the hash is not base64"))?;
+        let root = STANDARD
+            .decode(lines.next().unwrap_or_default())
+            .map_err(|_| malformed("the hash is not base64"))?;
         let root = Hash::try_from(root).map_err(|_| malformed("the hash is not 32 bytes"))?;
-        Ok(Self { origin: origin.to_owned(), size, root })
+        Ok(Self {
+            origin: origin.to_owned(),
+            size,
+            root,
+        })
     }
 
     fn text(&self) -> String {
@@ -87,9 +96,12 @@ impl Checkpoint {
 
 /// The text with its last newline, and the signature lines.
 fn split_note(note: &str) -> Result<(&str, &str), CheckpointError> {
-    let at = note.rfind("\n\n").ok_or(CheckpointError::Malformed("the empty line before the signatures is missing"))?;
+    let at = note.rfind("\n\n").ok_or(CheckpointError::Malformed(
+        "the empty line before the signatures is missing",
+    ))?;
     let (text, rest) = (note.get(..=at), note.get(at + 2..));
-    text.zip(rest).ok_or(CheckpointError::Malformed("the note breaks inside a character"))
+    text.zip(rest)
+        .ok_or(CheckpointError::Malformed("the note breaks inside a character"))
 }
 
 /// The private key that signs a log's checkpoints.
@@ -121,11 +133,16 @@ impl LogKey {
     }
 
     fn parse(text: &str, origin: &str) -> Result<Self, CheckpointError> {
-        let rest = text.strip_prefix("PRIVATE+KEY+").ok_or(CheckpointError::Key("the prefix is missing"))?;
+        let rest = text
+            .strip_prefix("PRIVATE+KEY+")
+            .ok_or(CheckpointError::Key("the prefix is missing"))?;
         let (name, id, bytes) = split_key(rest)?;
         let seed = <[u8; 32]>::try_from(bytes).map_err(|_| CheckpointError::Key("the seed is not 32 bytes"))?;
         if name != origin {
-            return Err(CheckpointError::Origin { expected: origin.to_owned(), found: name });
+            return Err(CheckpointError::Origin {
+                expected: origin.to_owned(),
+                found: name,
+            });
         }
         let key = Self::from_seed(&seed, origin)?;
         if key.verifier.id != id {
@@ -135,10 +152,14 @@ impl LogKey {
     }
 
     fn from_seed(seed: &[u8; 32], origin: &str) -> Result<Self, CheckpointError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| CheckpointError::Key("the seed is refused"))?;
+        let pair =
+            Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| CheckpointError::Key("the seed is refused"))?;
         let public = <[u8; 32]>::try_from(pair.public_key().as_ref())
             .map_err(|_| CheckpointError::Key("the public key is not 32 bytes"))?;
-        Ok(Self { pair, verifier: VerifierKey::new(origin, public)? })
+        Ok(Self {
+            pair,
+            verifier: VerifierKey::new(origin, public)?,
+        })
     }
 
     /// The public half.
@@ -148,7 +169,12 @@ impl LogKey {
 
     /// A signed note that says: this log has `size` leaves and this root.
     pub fn sign(&self, size: u64, root: &Hash) -> String {
-        let text = Checkpoint { origin: self.verifier.name.clone(), size, root: *root }.text();
+        let text = Checkpoint {
+            origin: self.verifier.name.clone(),
+            size,
+            root: *root,
+        }
+        .text();
         let signature = self.pair.sign(text.as_bytes());
         let blob = STANDARD.encode([&self.verifier.id[..], signature.as_ref()].concat());
         format!("{text}\n\u{2014} {} {blob}\n", self.verifier.name)
@@ -157,7 +183,10 @@ impl LogKey {
 
 impl std::fmt::Debug for LogKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("LogKey").field("verifier", &self.verifier).finish_non_exhaustive()
+        formatter
+            .debug_struct("LogKey")
+            .field("verifier", &self.verifier)
+            .finish_non_exhaustive()
     }
 }
 
@@ -172,11 +201,21 @@ pub struct VerifierKey {
 impl VerifierKey {
     fn new(name: &str, public: [u8; 32]) -> Result<Self, CheckpointError> {
         if name.is_empty() || name.contains('+') || name.chars().any(char::is_whitespace) {
-            return Err(CheckpointError::Key("a log's name has no spaces and no `+`, and is not empty"));
+            return Err(CheckpointError::Key(
+                "a log's name has no spaces and no `+`, and is not empty",
+            ));
         }
-        let digest = Sha256::new().chain_update(name).chain_update([b'\n', ED25519_TYPE]).chain_update(public).finalize();
+        let digest = Sha256::new()
+            .chain_update(name)
+            .chain_update([b'\n', ED25519_TYPE])
+            .chain_update(public)
+            .finalize();
         let id = digest.first_chunk::<4>().copied().unwrap_or_default();
-        Ok(Self { name: name.to_owned(), id, public })
+        Ok(Self {
+            name: name.to_owned(),
+            id,
+            public,
+        })
     }
 
     /// Reads a verifier key: `name+id+base64`, as [`Display`](std::fmt::Display) writes it.
@@ -187,7 +226,11 @@ impl VerifierKey {
         let (name, id, bytes) = split_key(text.trim())?;
         let public = <[u8; 32]>::try_from(bytes).map_err(|_| CheckpointError::Key("the public key is not 32 bytes"))?;
         let key = Self::new(&name, public)?;
-        if key.id == id { Ok(key) } else { Err(CheckpointError::Key("the key id does not belong to the key")) }
+        if key.id == id {
+            Ok(key)
+        } else {
+            Err(CheckpointError::Key("the key id does not belong to the key"))
+        }
     }
 
     /// Name of the log.
@@ -202,12 +245,17 @@ impl VerifierKey {
     pub fn verify(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
         let checkpoint = Checkpoint::parse_unverified(note)?;
         if checkpoint.origin != self.name {
-            return Err(CheckpointError::Origin { expected: self.name.clone(), found: checkpoint.origin });
+            return Err(CheckpointError::Origin {
+                expected: self.name.clone(),
+                found: checkpoint.origin,
+            });
         }
         let (text, signatures) = split_note(note)?;
         let prefix = format!("\u{2014} {} ", self.name);
         for line in signatures.lines().take(SIGNATURES_MAX) {
-            let Some(blob) = line.strip_prefix(&prefix).and_then(|blob| STANDARD.decode(blob).ok()) else { continue };
+            let Some(blob) = line.strip_prefix(&prefix).and_then(|blob| STANDARD.decode(blob).ok()) else {
+                continue;
+            };
             // Signatures by other keys of the same name are passed over (signed-note, verifying).
             if let Some(signature) = blob.strip_prefix(&self.id[..]) {
                 return match UnparsedPublicKey::new(&ED25519, self.public).verify(text.as_bytes(), signature) {
@@ -235,7 +283,9 @@ fn split_key(text: &str) -> Result<(String, [u8; 4], Vec<u8>), CheckpointError> 
     };
     let mut id_bytes = [0; 4];
     hex::decode_to_slice(id, &mut id_bytes).map_err(|_| CheckpointError::Key("the key id is not 8 hex digits"))?;
-    let key = STANDARD.decode(key).map_err(|_| CheckpointError::Key("the key is not base64"))?;
+    let key = STANDARD
+        .decode(key)
+        .map_err(|_| CheckpointError::Key("the key is not base64"))?;
     match key.split_first() {
         Some((&ED25519_TYPE, key)) => Ok((name.to_owned(), id_bytes, key.to_vec())),
         _ => Err(CheckpointError::Key("the key is not Ed25519")),

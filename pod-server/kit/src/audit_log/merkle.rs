@@ -9,7 +9,12 @@ pub(super) fn empty_root() -> Hash {
 }
 
 pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    Sha256::new().chain_update([1]).chain_update(left).chain_update(right).finalize().into()
+    Sha256::new()
+        .chain_update([1])
+        .chain_update(left)
+        .chain_update(right)
+        .finalize()
+        .into()
 }
 
 pub(super) fn root(hashes: &[Hash]) -> Hash {

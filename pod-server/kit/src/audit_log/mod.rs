@@ -79,8 +79,8 @@ pub enum AuditLogError {
 /// # Errors
 /// When the database fails.
 pub fn size(database: &Connection) -> Result<u64, AuditLogError> {
-    let mut statement =
-        database.prepare_cached("SELECT position FROM audit_log_hash WHERE level = 0 ORDER BY position DESC LIMIT 1")?;
+    let mut statement = database
+        .prepare_cached("SELECT position FROM audit_log_hash WHERE level = 0 ORDER BY position DESC LIMIT 1")?;
     let last: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
     Ok(last.map_or(0, |position| position.unsigned_abs() + 1))
 }
@@ -177,7 +177,10 @@ pub fn tile(database: &Connection, level: u8, index: u64, width: u16) -> Result<
     let (start, whole) = (index.saturating_mul(TILE_WIDTH), size(database)?);
     let at_level = whole.checked_shr(8 * u32::from(level)).unwrap_or(0);
     if start.saturating_add(width) > at_level {
-        return Err(AuditLogError::OutOfRange { size: at_level, asked: start.saturating_add(width) });
+        return Err(AuditLogError::OutOfRange {
+            size: at_level,
+            asked: start.saturating_add(width),
+        });
     }
     Ok(tiles::read(database, level, start, width)?.concat())
 }
@@ -222,7 +225,10 @@ pub fn sign_checkpoint(transaction: &Transaction<'_>, key: &LogKey) -> Result<St
     }
     let note = key.sign(size, &root(transaction, size)?);
     transaction.execute("DELETE FROM audit_log_checkpoint", [])?;
-    transaction.execute("INSERT INTO audit_log_checkpoint (size, note) VALUES (?1, ?2)", params![to_sql(size), note])?;
+    transaction.execute(
+        "INSERT INTO audit_log_checkpoint (size, note) VALUES (?1, ?2)",
+        params![to_sql(size), note],
+    )?;
     Ok(note)
 }
 
@@ -231,8 +237,7 @@ pub fn sign_checkpoint(transaction: &Transaction<'_>, key: &LogKey) -> Result<St
 /// # Errors
 /// When the database fails.
 pub fn latest_checkpoint(database: &Connection) -> Result<Option<String>, AuditLogError> {
-    let mut statement =
-        database.prepare_cached("SELECT note FROM audit_log_checkpoint ORDER BY size DESC LIMIT 1")?;
+    let mut statement = database.prepare_cached("SELECT note FROM audit_log_checkpoint ORDER BY size DESC LIMIT 1")?;
     Ok(statement.query_row([], |row| row.get(0)).optional()?)
 }
 
@@ -240,7 +245,11 @@ pub use tiles::{TilePath, parse_tile_path, tile_path};
 
 fn in_range(database: &Connection, asked: u64) -> Result<(), AuditLogError> {
     let size = size(database)?;
-    if asked > size { Err(AuditLogError::OutOfRange { size, asked }) } else { Ok(()) }
+    if asked > size {
+        Err(AuditLogError::OutOfRange { size, asked })
+    } else {
+        Ok(())
+    }
 }
 
 /// SQLite integers are signed; a log never reaches 2^63 leaves.

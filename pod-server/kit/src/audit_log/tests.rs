@@ -1,2 +1,1 @@
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-//! Filled below.
+//! Trees of every small size against a direct computation, and a log that is tampered with.

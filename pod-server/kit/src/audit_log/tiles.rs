@@ -19,16 +19,27 @@ pub(super) fn read(database: &Connection, level: u8, from: u64, count: u64) -> R
     while let Some(row) = rows.next()? {
         let position: i64 = row.get(0)?;
         if position.unsigned_abs() != expected {
-            return Err(AuditLogError::Damaged { level, position: expected, reason: "the hash is missing" });
+            return Err(AuditLogError::Damaged {
+                level,
+                position: expected,
+                reason: "the hash is missing",
+            });
         }
         let bytes = row.get_ref(1)?.as_blob().unwrap_or_default();
-        let hash = Hash::try_from(bytes)
-            .map_err(|_| AuditLogError::Damaged { level, position: expected, reason: "not a SHA-256 hash" })?;
+        let hash = Hash::try_from(bytes).map_err(|_| AuditLogError::Damaged {
+            level,
+            position: expected,
+            reason: "not a SHA-256 hash",
+        })?;
         hashes.push(hash);
         expected += 1;
     }
     if expected != from + count {
-        return Err(AuditLogError::Damaged { level, position: expected, reason: "the hash is missing" });
+        return Err(AuditLogError::Damaged {
+            level,
+            position: expected,
+            reason: "the hash is missing",
+        });
     }
     Ok(hashes)
 }
@@ -56,7 +67,10 @@ pub(super) fn subtree(database: &Connection, start: u64, count: u64) -> Result<H
         (start, count) = (start + size, count - size);
     }
     let last = nodes.pop().unwrap_or_else(empty_root);
-    Ok(nodes.into_iter().rev().fold(last, |right, left| node_hash(&left, &right)))
+    Ok(nodes
+        .into_iter()
+        .rev()
+        .fold(last, |right, left| node_hash(&left, &right)))
 }
 
 /// Hash of a complete subtree of `size` (a power of two) leaves, from the highest stored level.
@@ -64,7 +78,12 @@ fn complete(database: &Connection, start: u64, size: u64) -> Result<Hash, AuditL
     let height = size.trailing_zeros();
     let level = height / TILE_HEIGHT;
     let shift = level * TILE_HEIGHT;
-    let hashes = read(database, u8::try_from(level).unwrap_or(u8::MAX), start >> shift, size >> shift)?;
+    let hashes = read(
+        database,
+        u8::try_from(level).unwrap_or(u8::MAX),
+        start >> shift,
+        size >> shift,
+    )?;
     Ok(hash_of(&hashes))
 }
 
@@ -78,7 +97,11 @@ pub(super) fn recompute(database: &Connection, from: u64, to: u64) -> Result<(),
             let stored = read(database, level + 1, index, 1)?;
             if stored.first() != Some(&hash_of(&below)) {
                 let reason = "the hash of a tile does not follow from its hashes";
-                return Err(AuditLogError::Damaged { level: level + 1, position: index, reason });
+                return Err(AuditLogError::Damaged {
+                    level: level + 1,
+                    position: index,
+                    reason,
+                });
             }
         }
         level += 1;
@@ -105,7 +128,11 @@ pub fn tile_path(tile: TilePath) -> String {
         index = format!("x{:03}/{index}", rest % 1_000);
         rest /= 1_000;
     }
-    let partial = if u64::from(tile.width) == TILE_WIDTH { String::new() } else { format!(".p/{}", tile.width) };
+    let partial = if u64::from(tile.width) == TILE_WIDTH {
+        String::new()
+    } else {
+        format!(".p/{}", tile.width)
+    };
     format!("tile/{}/{index}{partial}", tile.level)
 }
 
@@ -121,7 +148,11 @@ pub fn parse_tile_path(path: &str) -> Option<TilePath> {
         let digits = part.strip_prefix('x').unwrap_or(part);
         number = number.checked_mul(1_000)?.checked_add(digits.parse().ok()?)?;
     }
-    let tile = TilePath { level: level.parse().ok()?, index: number, width };
+    let tile = TilePath {
+        level: level.parse().ok()?,
+        index: number,
+        width,
+    };
     // One spelling per tile: whatever does not come out again is not a path.
     (tile.level < 8 && (1..=256).contains(&tile.width) && tile_path(tile) == path).then_some(tile)
 }

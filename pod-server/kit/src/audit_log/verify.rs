@@ -104,7 +104,8 @@ pub fn verify_directory(
     key: &VerifierKey,
     earlier: Option<&Checkpoint>,
 ) -> Result<VerifiedLog, LogFault> {
-    let note = fs::read_to_string(directory.join(CHECKPOINT_FILE)).map_err(|error| file_fault(CHECKPOINT_FILE, &error))?;
+    let note =
+        fs::read_to_string(directory.join(CHECKPOINT_FILE)).map_err(|error| file_fault(CHECKPOINT_FILE, &error))?;
     let checkpoint = key.verify(&note)?;
     let listed = read_list(directory)?;
     let truth = listed.as_ref().filter(|leaves| is_tree(leaves, &checkpoint));
@@ -123,10 +124,16 @@ pub fn verify_directory(
     if let Some(earlier) = earlier {
         let contained = usize::try_from(earlier.size).ok().and_then(|size| tiles.get(..size));
         if contained.is_none_or(|leaves| merkle::root(leaves) != earlier.root) {
-            return Err(LogFault::Rewritten { size: checkpoint.size, earlier: earlier.size });
+            return Err(LogFault::Rewritten {
+                size: checkpoint.size,
+                earlier: earlier.size,
+            });
         }
     }
-    Ok(VerifiedLog { checkpoint, leaves: tiles })
+    Ok(VerifiedLog {
+        checkpoint,
+        leaves: tiles,
+    })
 }
 
 /// Compares leaves from another source, for instance recomputed from readable records, with a verified log.
@@ -143,11 +150,18 @@ fn is_tree(leaves: &[Hash], checkpoint: &Checkpoint) -> bool {
 
 /// Names the difference between what was signed and what is there.
 fn compare(truth: &[Hash], found: &[Hash]) -> Option<LogFault> {
-    let same = truth.iter().zip(found).take_while(|(signed, there)| signed == there).count();
+    let same = truth
+        .iter()
+        .zip(found)
+        .take_while(|(signed, there)| signed == there)
+        .count();
     let index = same as u64;
     match (truth.get(same), found.get(same)) {
         (None, None) => None,
-        (Some(_), None) => Some(LogFault::Truncated { expected: truth.len() as u64, found: found.len() as u64 }),
+        (Some(_), None) => Some(LogFault::Truncated {
+            expected: truth.len() as u64,
+            found: found.len() as u64,
+        }),
         (None, Some(_)) => Some(LogFault::Inserted { index }),
         (Some(_), Some(there)) => Some(if found.len() > truth.len() {
             LogFault::Inserted { index }
@@ -179,11 +193,17 @@ fn locate(directory: &Path, leaves: &[Hash]) -> LogFault {
     if let Ok(parents) = read_level(directory, 1, tiles as u64) {
         for (index, (tile, parent)) in leaves.chunks_exact(256).zip(&parents).enumerate() {
             if merkle::root(tile) != *parent {
-                return LogFault::Altered { level: 0, index: index as u64 };
+                return LogFault::Altered {
+                    level: 0,
+                    index: index as u64,
+                };
             }
         }
     }
-    LogFault::Altered { level: 0, index: tiles as u64 }
+    LogFault::Altered {
+        level: 0,
+        index: tiles as u64,
+    }
 }
 
 fn verify_upper_levels(directory: &Path, leaves: &[Hash]) -> Result<(), LogFault> {
@@ -194,8 +214,15 @@ fn verify_upper_levels(directory: &Path, leaves: &[Hash]) -> Result<(), LogFault
             return Ok(());
         }
         let found = read_level(directory, level, expected.len() as u64)?;
-        if let Some(position) = expected.iter().zip(&found).position(|(expected, found)| expected != found) {
-            return Err(LogFault::Altered { level, index: position as u64 / TILE_WIDTH });
+        if let Some(position) = expected
+            .iter()
+            .zip(&found)
+            .position(|(expected, found)| expected != found)
+        {
+            return Err(LogFault::Altered {
+                level,
+                index: position as u64 / TILE_WIDTH,
+            });
         }
         (below, level) = (expected, level.saturating_add(1));
     }
@@ -205,25 +232,38 @@ fn read_level(directory: &Path, level: u8, count: u64) -> Result<Vec<Hash>, LogF
     let mut hashes = Vec::new();
     for index in 0..count.div_ceil(TILE_WIDTH) {
         let width = (count - index * TILE_WIDTH).min(TILE_WIDTH);
-        let name = tile_path(TilePath { level, index, width: u16::try_from(width).unwrap_or(256) });
+        let name = tile_path(TilePath {
+            level,
+            index,
+            width: u16::try_from(width).unwrap_or(256),
+        });
         let bytes = match fs::read(directory.join(&name)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound && level == 0 && (index + 1) * TILE_WIDTH >= count => {
-                return Err(LogFault::Truncated { expected: count, found: hashes.len() as u64 });
+                return Err(LogFault::Truncated {
+                    expected: count,
+                    found: hashes.len() as u64,
+                });
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(LogFault::Missing { level, index }),
             Err(error) => return Err(file_fault(&name, &error)),
         };
         let whole = bytes.chunks_exact(32);
         if !whole.remainder().is_empty() || bytes.len() as u64 > width * 32 {
-            return Err(LogFault::File { file: name, reason: format!("{} bytes instead of {}", bytes.len(), width * 32) });
+            return Err(LogFault::File {
+                file: name,
+                reason: format!("{} bytes instead of {}", bytes.len(), width * 32),
+            });
         }
         hashes.extend(whole.filter_map(|hash| Hash::try_from(hash).ok()));
         if (bytes.len() as u64) < width * 32 {
             // A short tile in the middle shifts nothing: what follows stays in its own files.
             let last = (index + 1) * TILE_WIDTH >= count;
             return Err(if level == 0 && last {
-                LogFault::Truncated { expected: count, found: hashes.len() as u64 }
+                LogFault::Truncated {
+                    expected: count,
+                    found: hashes.len() as u64,
+                }
             } else {
                 LogFault::Altered { level, index }
             });
@@ -250,5 +290,8 @@ fn read_list(directory: &Path) -> Result<Option<Vec<Hash>>, LogFault> {
 }
 
 fn file_fault(file: &str, error: &io::Error) -> LogFault {
-    LogFault::File { file: file.to_owned(), reason: error.to_string() }
+    LogFault::File {
+        file: file.to_owned(),
+        reason: error.to_string(),
+    }
 }

@@ -49,7 +49,9 @@ pub(super) fn check(
         Some(_) => {
             let for_us = !config.audience.is_empty() && claims.aud.is_exactly(&config.audience);
             if !local || !for_us || claims.sub.as_deref() != Some(claims.webid.as_str()) {
-                return Err(AuthnRejection::token("the agreement token was not issued by this server for this server"));
+                return Err(AuthnRejection::token(
+                    "the agreement token was not issued by this server for this server",
+                ));
             }
         }
         None if !claims.aud.contains(SOLID_AUDIENCE) => {
@@ -61,7 +63,8 @@ pub(super) fn check(
         }
         None => {}
     }
-    let webid = WebId::parse(claims.webid).map_err(|_| AuthnRejection::token("the token's WebID is not an HTTP IRI"))?;
+    let webid =
+        WebId::parse(claims.webid).map_err(|_| AuthnRejection::token("the token's WebID is not an HTTP IRI"))?;
     Ok(AccessToken {
         webid,
         issuer: claims.iss,

@@ -115,13 +115,21 @@ impl Authenticator {
     async fn verify(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<Credentials, AuthnRejection> {
         let Some(token) = token_of(headers)? else {
             return if headers.contains_key("dpop") || headers.contains_key("delegation") {
-                Err(AuthnRejection::token("a proof or delegation came without an access token"))
+                Err(AuthnRejection::token(
+                    "a proof or delegation came without an access token",
+                ))
             } else {
                 Ok(Credentials::public())
             };
         };
         let now = self.clock.unix();
-        let expected = Expectation { method, url, token, now, started: self.started };
+        let expected = Expectation {
+            method,
+            url,
+            token,
+            now,
+            started: self.started,
+        };
         let proof = UnverifiedProof::parse(dpop::only_header(headers)?, &expected, &self.config)?;
         let hash: [u8; 32] = Sha256::digest(token).into();
         let known = self.tokens.get(&hash).filter(|known| now < known.recheck);
@@ -141,9 +149,14 @@ impl Authenticator {
         };
         let (access, delegation) = access;
         if access.agreement.is_none()
-            && !self.webids.names_issuer(access.webid.as_str(), &access.issuer, &self.egress, now).await
+            && !self
+                .webids
+                .names_issuer(access.webid.as_str(), &access.issuer, &self.egress, now)
+                .await
         {
-            return Err(AuthnRejection::token("the WebID's profile does not name the token's issuer"));
+            return Err(AuthnRejection::token(
+                "the WebID's profile does not name the token's issuer",
+            ));
         }
         // Spent last, so that only requests that would pass fill the memory.
         self.spend(spend.0, spend.1, now)?;
@@ -164,7 +177,11 @@ impl Authenticator {
         let mut all = headers.get_all("delegation").iter();
         let text = match (all.next(), all.next()) {
             (None, _) => None,
-            (Some(value), None) => Some(value.to_str().map_err(|_| AuthnRejection::token("the delegation is not text"))?),
+            (Some(value), None) => Some(
+                value
+                    .to_str()
+                    .map_err(|_| AuthnRejection::token("the delegation is not text"))?,
+            ),
             _ => return Err(AuthnRejection::token("more than one Delegation header field")),
         };
         let (Some(agreement), Some(text)) = (&access.agreement, text) else {
@@ -172,18 +189,26 @@ impl Authenticator {
             return if proof.jkt() == access.jkt {
                 Ok(None)
             } else {
-                Err(AuthnRejection::proof("the proof is not by the key that the token is bound to"))
+                Err(AuthnRejection::proof(
+                    "the proof is not by the key that the token is bound to",
+                ))
             };
         };
         let delegation = self.delegation(text, now)?;
         if delegation.jkt != access.jkt || delegation.consumer != access.webid {
-            return Err(AuthnRejection::token("the delegation is not by the consumer of the token"));
+            return Err(AuthnRejection::token(
+                "the delegation is not by the consumer of the token",
+            ));
         }
         if delegation.broker_jkt != proof.jkt() {
-            return Err(AuthnRejection::proof("the proof is not by the key that the delegation names"));
+            return Err(AuthnRejection::proof(
+                "the proof is not by the key that the delegation names",
+            ));
         }
         if !delegation.agreements.contains(agreement) {
-            return Err(AuthnRejection::token("the delegation does not cover the token's agreement"));
+            return Err(AuthnRejection::token(
+                "the delegation does not cover the token's agreement",
+            ));
         }
         Ok(Some(delegation))
     }
@@ -191,7 +216,11 @@ impl Authenticator {
     fn delegation(&self, text: &str, now: i64) -> Result<Arc<Delegation>, AuthnRejection> {
         let hash: [u8; 32] = Sha256::digest(text).into();
         if let Some(known) = self.delegations.get(&hash) {
-            return if now < known.expires { Ok(known) } else { Err(AuthnRejection::token("the delegation has expired")) };
+            return if now < known.expires {
+                Ok(known)
+            } else {
+                Err(AuthnRejection::token("the delegation has expired"))
+            };
         }
         let delegation = Arc::new(delegation::verify(text, &self.config, &self.verifiers, now)?);
         self.delegations.insert(hash, Arc::clone(&delegation));
@@ -206,7 +235,11 @@ impl Authenticator {
         let access = access_token::check(&jwt, claims, own, &self.config, now)?;
         match local {
             Some(local) => local.verify_signature(&jwt),
-            None => self.issuers.verify(&access.issuer, &jwt, &self.verifiers, &self.egress, now).await,
+            None => {
+                self.issuers
+                    .verify(&access.issuer, &jwt, &self.verifiers, &self.egress, now)
+                    .await
+            }
         }
         .map_err(refuse)?;
         Ok(access)
@@ -222,7 +255,10 @@ impl Authenticator {
             Seen::Fresh => Ok(()),
             Seen::Replayed => Err(AuthnRejection::proof("the proof was used before")),
             Seen::Full => {
-                tracing::error!(entries = self.replay.len(), "the memory of used proofs is full: requests are refused");
+                tracing::error!(
+                    entries = self.replay.len(),
+                    "the memory of used proofs is full: requests are refused"
+                );
                 Err(AuthnRejection::overloaded())
             }
         }
@@ -231,7 +267,10 @@ impl Authenticator {
 
 impl std::fmt::Debug for Authenticator {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Authenticator").field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("Authenticator")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -243,11 +282,15 @@ fn token_of(headers: &HeaderMap) -> Result<Option<&str>, AuthnRejection> {
         (Some(value), None) => value,
         _ => return Err(AuthnRejection::token("more than one Authorization header field")),
     };
-    let text = value.to_str().map_err(|_| AuthnRejection::token("the Authorization header field is not text"))?;
+    let text = value
+        .to_str()
+        .map_err(|_| AuthnRejection::token("the Authorization header field is not text"))?;
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     let token = token.trim_start_matches(' ');
     if scheme.eq_ignore_ascii_case("bearer") {
-        return Err(AuthnRejection::token("bearer tokens are not accepted: send a DPoP-bound token with its proof"));
+        return Err(AuthnRejection::token(
+            "bearer tokens are not accepted: send a DPoP-bound token with its proof",
+        ));
     }
     if !scheme.eq_ignore_ascii_case("dpop") {
         return Err(AuthnRejection::token("the authentication scheme is not DPoP"));

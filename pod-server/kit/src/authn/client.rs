@@ -89,7 +89,9 @@ impl DpopKey {
     /// # Errors
     /// When the file is readable by others or is not an ES256 key.
     pub fn load(path: &Path) -> Result<Option<Self>, ClientError> {
-        let Some(bytes) = secret_file::read(path)? else { return Ok(None) };
+        let Some(bytes) = secret_file::read(path)? else {
+            return Ok(None);
+        };
         let private = serde_json::from_slice(&bytes).map_err(|_| JoseFailure::Key)?;
         Self::from_private(private).map(Some)
     }
@@ -118,7 +120,12 @@ impl DpopKey {
 
     fn from_private(private: Map<String, Value>) -> Result<Self, ClientError> {
         let public = public_half(&private);
-        Ok(Self { jkt: thumbprint(&public)?, signer: signer(&private)?, public, private })
+        Ok(Self {
+            jkt: thumbprint(&public)?,
+            signer: signer(&private)?,
+            public,
+            private,
+        })
     }
 
     /// Thumbprint (RFC 7638): what tokens for this key carry in `cnf.jkt`.
@@ -197,7 +204,10 @@ impl DpopKey {
 
 impl std::fmt::Debug for DpopKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("DpopKey").field("jkt", &self.jkt).finish_non_exhaustive()
+        formatter
+            .debug_struct("DpopKey")
+            .field("jkt", &self.jkt)
+            .finish_non_exhaustive()
     }
 }
 
@@ -229,16 +239,25 @@ pub async fn client_credentials(
     let basic = STANDARD.encode(format!("{}:{}", encode(client.0), encode(client.1)));
     let proof = key.proof(&Method::POST, token_endpoint, None, clock.unix(), random)?;
     let mut request = EgressRequest::new(Method::POST, token_endpoint)
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
+        .header(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        )
         .header(ACCEPT, HeaderValue::from_static("application/json"))
         .header(AUTHORIZATION, secret_value(&format!("Basic {basic}"))?)
         .header(DPOP, secret_value(&proof)?);
     request.body = "grant_type=client_credentials&scope=webid".into();
     let response = egress.fetch(request).await?;
-    let refused = |error: &str| ClientError::Refused { status: response.status.as_u16(), error: error.to_owned() };
+    let refused = |error: &str| ClientError::Refused {
+        status: response.status.as_u16(),
+        error: error.to_owned(),
+    };
     if !response.status.is_success() {
         let body: Value = serde_json::from_slice(&response.body).unwrap_or_default();
-        let word = body.get("error").and_then(Value::as_str).filter(|word| word.len() <= 64);
+        let word = body
+            .get("error")
+            .and_then(Value::as_str)
+            .filter(|word| word.len() <= 64);
         return Err(refused(word.unwrap_or("no reason given")));
     }
     let token: TokenResponse = serde_json::from_slice(&response.body).map_err(|_| refused("not a token response"))?;

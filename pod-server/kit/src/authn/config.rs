@@ -103,13 +103,37 @@ impl AuthnConfig {
     /// The key and the reason.
     pub fn validate(&self) -> Result<(), ConfigError> {
         let checks = [
-            ("authn.clock_skew_seconds", self.clock_skew_seconds <= 60, "at most 60 (T31)"),
-            ("authn.proof_age_seconds_max", (1..=300).contains(&self.proof_age_seconds_max), "1 to 300"),
-            ("authn.proof_future_seconds_max", self.proof_future_seconds_max <= 60, "at most 60"),
-            ("authn.algorithms", !self.algorithms.is_empty(), "at least one algorithm"),
+            (
+                "authn.clock_skew_seconds",
+                self.clock_skew_seconds <= 60,
+                "at most 60 (T31)",
+            ),
+            (
+                "authn.proof_age_seconds_max",
+                (1..=300).contains(&self.proof_age_seconds_max),
+                "1 to 300",
+            ),
+            (
+                "authn.proof_future_seconds_max",
+                self.proof_future_seconds_max <= 60,
+                "at most 60",
+            ),
+            (
+                "authn.algorithms",
+                !self.algorithms.is_empty(),
+                "at least one algorithm",
+            ),
             ("authn.replay_entries_max", self.replay_entries_max > 0, "at least 1"),
-            ("authn.issuer_stale_seconds_max", self.issuer_stale_seconds_max <= 300, "at most 300 (T35)"),
-            ("authn.delegation_seconds_max", self.delegation_seconds_max <= 300, "at most 300"),
+            (
+                "authn.issuer_stale_seconds_max",
+                self.issuer_stale_seconds_max <= 300,
+                "at most 300 (T35)",
+            ),
+            (
+                "authn.delegation_seconds_max",
+                self.delegation_seconds_max <= 300,
+                "at most 300",
+            ),
         ];
         match checks.into_iter().find(|(_, holds, _)| !holds) {
             Some((key, _, reason)) => Err(ConfigError::invalid(key, reason)),

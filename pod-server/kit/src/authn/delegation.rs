@@ -66,7 +66,11 @@ pub(super) fn verify(
     }
     let consumer =
         WebId::parse(claims.iss).map_err(|_| AuthnRejection::token("the delegation's issuer is not a WebID"))?;
-    let jwk = jwt.header.jwk.as_ref().ok_or(AuthnRejection::token("the delegation carries no public key"))?;
+    let jwk = jwt
+        .header
+        .jwk
+        .as_ref()
+        .ok_or(AuthnRejection::token("the delegation carries no public key"))?;
     let key = PublicKey::parse(jwk).map_err(refuse)?;
     jwt.verify(&key, verifiers).map_err(refuse)?;
     Ok(Delegation {

@@ -88,11 +88,17 @@ impl Issuers {
             return Err(JoseFailure::Key);
         }
         let slot = self.slot(issuer);
-        let keys = self.keys(&slot, issuer, egress, now, false).await.ok_or(JoseFailure::Key)?;
+        let keys = self
+            .keys(&slot, issuer, egress, now, false)
+            .await
+            .ok_or(JoseFailure::Key)?;
         match try_keys(&keys, jwt, verifiers) {
             // The issuer may have rotated: an unknown key id is worth one early look.
             Err(JoseFailure::Key) => {
-                let keys = self.keys(&slot, issuer, egress, now, true).await.ok_or(JoseFailure::Key)?;
+                let keys = self
+                    .keys(&slot, issuer, egress, now, true)
+                    .await
+                    .ok_or(JoseFailure::Key)?;
                 try_keys(&keys, jwt, verifiers)
             }
             tried => tried,
@@ -100,7 +106,10 @@ impl Issuers {
     }
 
     fn slot(&self, issuer: &str) -> Arc<Slot> {
-        match self.slots.get_or_insert_with(issuer, || Ok::<_, std::convert::Infallible>(Arc::default())) {
+        match self
+            .slots
+            .get_or_insert_with(issuer, || Ok::<_, std::convert::Infallible>(Arc::default()))
+        {
             Ok(slot) => slot,
             Err(never) => match never {},
         }
@@ -126,7 +135,11 @@ impl Issuers {
         match fetched {
             Some(keys) => {
                 let keys = Arc::new(keys);
-                *state = State { keys: Some(Arc::clone(&keys)), fetched: now, failed: None };
+                *state = State {
+                    keys: Some(Arc::clone(&keys)),
+                    fetched: now,
+                    failed: None,
+                };
                 Some(keys)
             }
             None => {
@@ -140,7 +153,11 @@ impl Issuers {
     /// What is known without fetching: `None` when a fetch is due.
     fn known(&self, slot: &Slot, now: i64, early: bool) -> Option<Option<Arc<Vec<IssuerKey>>>> {
         let state = slot.state.read();
-        let life = if early { self.failure_seconds } else { self.cache_seconds };
+        let life = if early {
+            self.failure_seconds
+        } else {
+            self.cache_seconds
+        };
         let fresh = state.keys.is_some() && now - state.fetched < life;
         let failed_lately = state.failed.is_some_and(|failed| now - failed < self.failure_seconds);
         (fresh || failed_lately).then(|| self.usable(&state, now))
@@ -149,12 +166,21 @@ impl Issuers {
     /// Keys that may still be used, although perhaps stale.
     fn usable(&self, state: &State, now: i64) -> Option<Arc<Vec<IssuerKey>>> {
         let life = self.cache_seconds + self.stale_seconds;
-        state.keys.as_ref().filter(|_| now - state.fetched < life).map(Arc::clone)
+        state
+            .keys
+            .as_ref()
+            .filter(|_| now - state.fetched < life)
+            .map(Arc::clone)
     }
 
     async fn fetch(&self, issuer: &str, egress: &Egress) -> Option<Vec<IssuerKey>> {
-        let base = Url::parse(issuer).ok().filter(|url| url.query().is_none() && url.fragment().is_none())?;
-        let location = format!("{}/.well-known/openid-configuration", base.as_str().trim_end_matches('/'));
+        let base = Url::parse(issuer)
+            .ok()
+            .filter(|url| url.query().is_none() && url.fragment().is_none())?;
+        let location = format!(
+            "{}/.well-known/openid-configuration",
+            base.as_str().trim_end_matches('/')
+        );
         let metadata: ProviderMetadata = self.document(&location, egress).await?;
         // The document must speak for this very issuer (OpenID Connect Discovery 1.0 §4.3).
         if !same_issuer(&metadata.issuer, issuer) {
@@ -199,7 +225,11 @@ fn read_key(jwk: &Map<String, Value>) -> Option<IssuerKey> {
         None => None,
     };
     let key = PublicKey::parse(jwk).ok()?;
-    Some(IssuerKey { kid: text("kid").map(str::to_owned), algorithm, key })
+    Some(IssuerKey {
+        kid: text("kid").map(str::to_owned),
+        algorithm,
+        key,
+    })
 }
 
 /// [`JoseFailure::Key`] means that no key fits; any other failure is final.

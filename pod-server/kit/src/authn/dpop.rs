@@ -41,7 +41,9 @@ pub(super) fn only_header(headers: &HeaderMap) -> Result<&str, AuthnRejection> {
     let (Some(value), None) = (all.next(), all.next()) else {
         return Err(AuthnRejection::proof("exactly one DPoP header field is needed"));
     };
-    let text = value.to_str().map_err(|_| AuthnRejection::proof("the proof is not a signed JWT"))?;
+    let text = value
+        .to_str()
+        .map_err(|_| AuthnRejection::proof("the proof is not a signed JWT"))?;
     if text.len() > PROOF_BYTES_MAX {
         return Err(AuthnRejection::proof("the proof is too long"));
     }
@@ -50,7 +52,11 @@ pub(super) fn only_header(headers: &HeaderMap) -> Result<&str, AuthnRejection> {
 
 impl<'a> UnverifiedProof<'a> {
     /// Checks everything but the signature: cheap checks come first, so that floods cost little.
-    pub(super) fn parse(text: &'a str, expected: &Expectation<'_>, config: &AuthnConfig) -> Result<Self, AuthnRejection> {
+    pub(super) fn parse(
+        text: &'a str,
+        expected: &Expectation<'_>,
+        config: &AuthnConfig,
+    ) -> Result<Self, AuthnRejection> {
         let jwt = Unverified::parse(text, &config.algorithms).map_err(refuse)?;
         if jwt.header.typ.as_deref() != Some("dpop+jwt") {
             return Err(AuthnRejection::proof("the proof's type is not dpop+jwt"));
@@ -79,7 +85,11 @@ impl<'a> UnverifiedProof<'a> {
             None if config.token_hash == TokenHash::Optional => {}
             None => return Err(AuthnRejection::proof("the proof does not name the access token (ath)")),
         }
-        let jwk = jwt.header.jwk.as_ref().ok_or(AuthnRejection::proof("the proof carries no public key"))?;
+        let jwk = jwt
+            .header
+            .jwk
+            .as_ref()
+            .ok_or(AuthnRejection::proof("the proof carries no public key"))?;
         let key = PublicKey::parse(jwk).map_err(refuse)?;
         let name = ProofName::new(key.jkt(), &claims.htm, htu, &claims.jti);
         Ok(Self { jwt, key, issued, name })

@@ -8,7 +8,11 @@ const URL_BYTES_MAX: usize = 8 * 1024;
 /// Case of scheme, host and percent-encoding; percent-encoded unreserved characters; dot segments; default and empty port;
 /// empty path. Nothing else is the same: a trailing slash or a second slash makes another resource.
 pub(super) fn normalize(url: &str) -> Option<String> {
-    if url.len() > URL_BYTES_MAX || !url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&byte)) {
+    if url.len() > URL_BYTES_MAX
+        || !url
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && !b"\\\"<>^`{|}".contains(&byte))
+    {
         return None;
     }
     let url = url.split(['?', '#']).next()?;
@@ -22,14 +26,20 @@ pub(super) fn normalize(url: &str) -> Option<String> {
     if authority.contains('@') {
         return None;
     }
-    let (host, port) = match authority.rfind(':').filter(|at| !authority.get(*at..).unwrap_or("").contains(']')) {
+    let (host, port) = match authority
+        .rfind(':')
+        .filter(|at| !authority.get(*at..).unwrap_or("").contains(']'))
+    {
         Some(at) => (authority.get(..at)?, authority.get(at + 1..)?),
         None => (authority, ""),
     };
     if host.is_empty() || !port.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let mut normal = format!("{scheme}://{}", percent(&host.to_ascii_lowercase())?.to_ascii_lowercase());
+    let mut normal = format!(
+        "{scheme}://{}",
+        percent(&host.to_ascii_lowercase())?.to_ascii_lowercase()
+    );
     let port = port.trim_start_matches('0');
     if !port.is_empty() && port != default_port {
         normal.push(':');

@@ -140,7 +140,9 @@ impl<'a> Unverified<'a> {
     /// Verifies the signature by a key.
     pub(super) fn verify(&self, key: &PublicKey, verifiers: &Verifiers) -> Result<(), JoseFailure> {
         let verifier = verifiers.prepare(key, self.algorithm)?;
-        verifier.verify(self.signed.as_bytes(), &self.signature).map_err(|_| JoseFailure::Signature)
+        verifier
+            .verify(self.signed.as_bytes(), &self.signature)
+            .map_err(|_| JoseFailure::Signature)
     }
 }
 
@@ -169,7 +171,10 @@ impl PublicKey {
     /// Checks a JWK (RFC 7517): public, of a known kind and size.
     pub(super) fn parse(jwk: &Map<String, Value>) -> Result<Self, JoseFailure> {
         // A private or symmetric member means that the sender gave a secret away, or tries a confusion of key types.
-        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| jwk.contains_key(*member)) {
+        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"]
+            .iter()
+            .any(|member| jwk.contains_key(*member))
+        {
             return Err(JoseFailure::Key);
         }
         let text = |name: &str| jwk.get(name).and_then(Value::as_str);
@@ -183,12 +188,18 @@ impl PublicKey {
         for name in members.iter().filter(|name| !matches!(**name, "crv" | "kty")) {
             check_member(kind, name, text(name).ok_or(JoseFailure::Key)?)?;
         }
-        let jwk: Map<String, Value> =
-            members.iter().filter_map(|name| Some(((*name).to_owned(), jwk.get(*name)?.clone()))).collect();
+        let jwk: Map<String, Value> = members
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), jwk.get(*name)?.clone())))
+            .collect();
         // RFC 7638 §3: the members in lexicographic order, without white space. They were put in that order above.
         let canonical = serde_json::to_vec(&jwk).map_err(|_| JoseFailure::Key)?;
         let jkt = URL_SAFE_NO_PAD.encode(Sha256::digest(canonical)).into();
-        Ok(Self { jwk: Arc::new(jwk), jkt, kind })
+        Ok(Self {
+            jwk: Arc::new(jwk),
+            jkt,
+            kind,
+        })
     }
 
     /// Thumbprint (RFC 7638, SHA-256, base64url).
@@ -210,7 +221,11 @@ impl PublicKey {
 
 impl fmt::Debug for PublicKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("PublicKey").field("jkt", &self.jkt).field("kind", &self.kind).finish_non_exhaustive()
+        formatter
+            .debug_struct("PublicKey")
+            .field("jkt", &self.jkt)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 
@@ -244,7 +259,9 @@ pub(super) struct Verifiers {
 
 impl Verifiers {
     pub(super) fn new(entries_max: usize) -> Self {
-        Self { prepared: Cache::new(entries_max) }
+        Self {
+            prepared: Cache::new(entries_max),
+        }
     }
 
     fn prepare(&self, key: &PublicKey, algorithm: Algorithm) -> Result<Arc<dyn JwsVerifier>, JoseFailure> {

@@ -77,17 +77,28 @@ impl LocalIssuer {
     /// When the file is readable by others or is no key file, or a key cannot be made.
     pub fn load_or_generate(issuer: impl Into<String>, path: &Path) -> Result<Self, LocalIssuerError> {
         let file = match secret_file::read(path)? {
-            Some(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|error| LocalIssuerError::File { path: path.to_owned(), reason: error.to_string() })?,
+            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| LocalIssuerError::File {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            })?,
             None => {
-                let file = KeyFile { active: generate()?, retired: Vec::new() };
+                let file = KeyFile {
+                    active: generate()?,
+                    retired: Vec::new(),
+                };
                 store(path, &file)?;
                 file
             }
         };
         let keys = ArcSwap::from_pointee(Keys::prepare(file)?);
         let verifiers = Verifiers::new(RETIRED_KEYS_MAX + 1);
-        Ok(Self { issuer: issuer.into(), path: path.to_owned(), keys, rotation: Mutex::default(), verifiers })
+        Ok(Self {
+            issuer: issuer.into(),
+            path: path.to_owned(),
+            keys,
+            rotation: Mutex::default(),
+            verifiers,
+        })
     }
 
     /// The issuer's IRI.
@@ -140,10 +151,16 @@ impl LocalIssuer {
     pub fn rotate(&self, now_unix: i64, token_seconds_max: u32) -> Result<(), LocalIssuerError> {
         let _one_at_a_time = self.rotation.lock();
         let old = self.keys.load().file.clone();
-        let mut retired = vec![RetiredKey { until: now_unix + i64::from(token_seconds_max), key: public_half(&old.active) }];
+        let mut retired = vec![RetiredKey {
+            until: now_unix + i64::from(token_seconds_max),
+            key: public_half(&old.active),
+        }];
         retired.extend(old.retired.into_iter().filter(|key| key.until > now_unix));
         retired.truncate(RETIRED_KEYS_MAX);
-        let file = KeyFile { active: generate()?, retired };
+        let file = KeyFile {
+            active: generate()?,
+            retired,
+        };
         let keys = Keys::prepare(file)?;
         store(&self.path, &keys.file)?;
         self.keys.store(Arc::new(keys));
@@ -153,14 +170,21 @@ impl LocalIssuer {
     pub(super) fn verify_signature(&self, jwt: &Unverified<'_>) -> Result<(), JoseFailure> {
         let keys = self.keys.load();
         let wanted = jwt.header.kid.as_deref().ok_or(JoseFailure::Key)?;
-        let (_, key, _) = keys.public.iter().find(|(kid, _, _)| kid == wanted).ok_or(JoseFailure::Key)?;
+        let (_, key, _) = keys
+            .public
+            .iter()
+            .find(|(kid, _, _)| kid == wanted)
+            .ok_or(JoseFailure::Key)?;
         jwt.verify(key, &self.verifiers)
     }
 }
 
 impl std::fmt::Debug for LocalIssuer {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("LocalIssuer").field("issuer", &self.issuer).finish_non_exhaustive()
+        formatter
+            .debug_struct("LocalIssuer")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -182,8 +206,10 @@ impl Keys {
 }
 
 fn store(path: &Path, file: &KeyFile) -> Result<(), LocalIssuerError> {
-    let bytes = serde_json::to_vec_pretty(file)
-        .map_err(|error| LocalIssuerError::File { path: path.to_owned(), reason: error.to_string() })?;
+    let bytes = serde_json::to_vec_pretty(file).map_err(|error| LocalIssuerError::File {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    })?;
     Ok(secret_file::write(path, &bytes)?)
 }
 
@@ -191,18 +217,26 @@ fn store(path: &Path, file: &KeyFile) -> Result<(), LocalIssuerError> {
 pub(super) fn generate() -> Result<Map<String, Value>, JoseFailure> {
     let jwk = Jwk::generate_ec_key(EcCurve::P256).map_err(|_| JoseFailure::Signing)?;
     let members = ["kty", "crv", "x", "y", "d"];
-    Ok(members.iter().filter_map(|name| Some(((*name).to_owned(), jwk.parameter(name)?.clone()))).collect())
+    Ok(members
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), jwk.parameter(name)?.clone())))
+        .collect())
 }
 
 /// The members of an EC key that are public.
 pub(super) fn public_half(key: &Map<String, Value>) -> Map<String, Value> {
-    ["kty", "crv", "x", "y"].iter().filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone()))).collect()
+    ["kty", "crv", "x", "y"]
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), key.get(*name)?.clone())))
+        .collect()
 }
 
 /// The signer of a private ES256 key.
 pub(super) fn signer(key: &Map<String, Value>) -> Result<Box<dyn JwsSigner>, JoseFailure> {
     let jwk = Jwk::from_map(key.clone()).map_err(|_| JoseFailure::Key)?;
-    Ok(Box::new(jws::ES256.signer_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?))
+    Ok(Box::new(
+        jws::ES256.signer_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?,
+    ))
 }
 
 /// A compact JWS (RFC 7515 §7.1).

@@ -45,7 +45,13 @@ pub struct Credentials {
 impl Credentials {
     /// Nobody in particular: no credentials were sent.
     pub fn public() -> Self {
-        Self { agent: Agent::Public, client: None, issuer: None, jkt: None, grant: None }
+        Self {
+            agent: Agent::Public,
+            client: None,
+            issuer: None,
+            jkt: None,
+            grant: None,
+        }
     }
 }
 

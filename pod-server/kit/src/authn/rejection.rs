@@ -1,7 +1,7 @@
 //! Why credentials are refused, and how the caller is told (RFC 9449 §7.1, RFC 6750 §3).
 
-use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::StatusCode;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
 
 use super::jose::Algorithm;
 use crate::problem::Problem;
@@ -30,16 +30,28 @@ pub struct AuthnRejection {
 
 impl AuthnRejection {
     pub(super) fn token(description: &'static str) -> Self {
-        Self { kind: RejectionKind::InvalidToken, description, challenge: None }
+        Self {
+            kind: RejectionKind::InvalidToken,
+            description,
+            challenge: None,
+        }
     }
 
     pub(super) fn proof(description: &'static str) -> Self {
-        Self { kind: RejectionKind::InvalidProof, description, challenge: None }
+        Self {
+            kind: RejectionKind::InvalidProof,
+            description,
+            challenge: None,
+        }
     }
 
     pub(super) fn overloaded() -> Self {
         let description = "the server handles as many authenticated requests as it can";
-        Self { kind: RejectionKind::Overloaded, description, challenge: None }
+        Self {
+            kind: RejectionKind::Overloaded,
+            description,
+            challenge: None,
+        }
     }
 
     /// Adds the challenge that belongs to this rejection.
@@ -79,7 +91,10 @@ pub(super) fn challenge(error: Option<(&str, &str)>, algorithms: &[Algorithm], a
     let algorithms: Vec<&str> = algorithms.iter().map(|algorithm| algorithm.as_str()).collect();
     let mut text = String::from("DPoP ");
     if let Some((error, description)) = error {
-        text.push_str(&format!("error=\"{error}\", error_description=\"{}\", ", description.replace(['"', '\\', '`'], "'")));
+        text.push_str(&format!(
+            "error=\"{error}\", error_description=\"{}\", ",
+            description.replace(['"', '\\', '`'], "'")
+        ));
     }
     text.push_str(&format!("algs=\"{}\"", algorithms.join(" ")));
     if !as_uri.is_empty() {

@@ -60,7 +60,9 @@ impl ReplayMemory {
     pub(super) fn spend(&self, proof: &ProofName, issued: i64, now: i64) -> Seen {
         let key = proof.0;
         let shard = usize::from(key.first().copied().unwrap_or(0)) % SHARDS;
-        let Some(shard) = self.shards.get(shard) else { return Seen::Full };
+        let Some(shard) = self.shards.get(shard) else {
+            return Seen::Full;
+        };
         let mut shard = shard.lock();
         self.forget(&mut shard, now);
         // The same `jti` under another issue time is a replay as well, so every live bucket is asked.
@@ -74,7 +76,13 @@ impl ReplayMemory {
         let start = issued.div_euclid(BUCKET_SECONDS) * BUCKET_SECONDS;
         let at = shard.buckets.partition_point(|bucket| bucket.start < start);
         if shard.buckets.get(at).is_none_or(|bucket| bucket.start != start) {
-            shard.buckets.insert(at, Bucket { start, keys: HashSet::default() });
+            shard.buckets.insert(
+                at,
+                Bucket {
+                    start,
+                    keys: HashSet::default(),
+                },
+            );
         }
         if let Some(bucket) = shard.buckets.get_mut(at) {
             bucket.keys.insert(key);
@@ -189,6 +197,9 @@ mod tests {
 
     #[test]
     fn parts_of_a_name_cannot_be_shifted() {
-        assert_ne!(ProofName::new("k", "GET", "u", "ab"), ProofName::new("k", "GET", "ua", "b"));
+        assert_ne!(
+            ProofName::new("k", "GET", "u", "ab"),
+            ProofName::new("k", "GET", "ua", "b")
+        );
     }
 }

@@ -92,7 +92,10 @@ impl WebIds {
 
     /// Whether the profile of a WebID names the issuer.
     pub(super) async fn names_issuer(&self, webid: &str, issuer: &str, egress: &Egress, now: i64) -> bool {
-        let slot = match self.slots.get_or_insert_with(webid, || Ok::<_, std::convert::Infallible>(Arc::default())) {
+        let slot = match self
+            .slots
+            .get_or_insert_with(webid, || Ok::<_, std::convert::Infallible>(Arc::default()))
+        {
             Ok(slot) => slot,
             Err(never) => match never {},
         };
@@ -104,8 +107,15 @@ impl WebIds {
             return answer;
         }
         let issuers = self.issuers(webid, egress).await;
-        let life = if issuers.is_some() { self.cache_seconds } else { self.failure_seconds };
-        *slot.state.write() = State { issuers, until: now + life };
+        let life = if issuers.is_some() {
+            self.cache_seconds
+        } else {
+            self.failure_seconds
+        };
+        *slot.state.write() = State {
+            issuers,
+            until: now + life,
+        };
         known(&slot, issuer, now).unwrap_or(false)
     }
 
@@ -121,7 +131,10 @@ impl WebIds {
             }
         }
         let request = EgressRequest::get(document)
-            .header(ACCEPT, HeaderValue::from_static("text/turtle, application/ld+json;q=0.9"))
+            .header(
+                ACCEPT,
+                HeaderValue::from_static("text/turtle, application/ld+json;q=0.9"),
+            )
             .redirects(Redirects::SameOrigin(3))
             .bytes_max(self.bytes_max)
             .time_max(self.time_max);
@@ -143,18 +156,31 @@ fn known(slot: &Slot, issuer: &str, now: i64) -> Option<bool> {
 fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option<Vec<String>> {
     let mut issuers = Vec::new();
     let mut look = |subject: oxrdf::NamedOrBlankNodeRef<'_>, predicate: NamedNodeRef<'_>, object: TermRef<'_>| {
-        let (oxrdf::NamedOrBlankNodeRef::NamedNode(subject), TermRef::NamedNode(object)) = (subject, object) else { return };
+        let (oxrdf::NamedOrBlankNodeRef::NamedNode(subject), TermRef::NamedNode(object)) = (subject, object) else {
+            return;
+        };
         if subject.as_str() == webid && predicate == OIDC_ISSUER && issuers.len() < ISSUERS_MAX {
             issuers.push(object.as_str().to_owned());
         }
     };
     let mut count = 0;
-    match media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase().as_str() {
+    match media_type
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase()
+        .as_str()
+    {
         "text/turtle" => {
             for triple in oxttl::TurtleParser::new().with_base_iri(base).ok()?.for_slice(bytes) {
                 let triple = triple.ok()?;
                 count += 1;
-                look(triple.subject.as_ref(), triple.predicate.as_ref(), triple.object.as_ref());
+                look(
+                    triple.subject.as_ref(),
+                    triple.predicate.as_ref(),
+                    triple.object.as_ref(),
+                );
             }
         }
         "application/ld+json" => {
@@ -181,16 +207,30 @@ mod tests {
         let webid = "https://pod.example/jan/profile/card#me";
         let turtle = |text: &str| {
             let text = format!("@prefix solid: <http://www.w3.org/ns/solid/terms#>. {text}");
-            issuers_in(text.as_bytes(), "text/turtle; charset=utf-8", "https://pod.example/jan/profile/card", webid)
+            issuers_in(
+                text.as_bytes(),
+                "text/turtle; charset=utf-8",
+                "https://pod.example/jan/profile/card",
+                webid,
+            )
         };
-        assert_eq!(turtle("<#me> solid:oidcIssuer <https://a.example/>."), Some(vec!["https://a.example/".to_owned()]));
+        assert_eq!(
+            turtle("<#me> solid:oidcIssuer <https://a.example/>."),
+            Some(vec!["https://a.example/".to_owned()])
+        );
         assert_eq!(turtle("<#ME> solid:oidcIssuer <https://a.example/>."), Some(vec![]));
         assert_eq!(turtle("<> solid:oidcIssuer <https://a.example/>."), Some(vec![]));
         assert_eq!(turtle("<#me> solid:oidcIssuer \"https://a.example/\"."), Some(vec![]));
-        assert_eq!(turtle("<#me> solid:oidcIssuer <https://a.example/>. <#me> broken"), None);
+        assert_eq!(
+            turtle("<#me> solid:oidcIssuer <https://a.example/>. <#me> broken"),
+            None
+        );
         let json = br##"{"@id":"#me","http://www.w3.org/ns/solid/terms#oidcIssuer":{"@id":"https://b.example"}}"##;
         let base = "https://pod.example/jan/profile/card";
-        assert_eq!(issuers_in(json, "application/ld+json", base, webid), Some(vec!["https://b.example".to_owned()]));
+        assert_eq!(
+            issuers_in(json, "application/ld+json", base, webid),
+            Some(vec!["https://b.example".to_owned()])
+        );
         assert_eq!(issuers_in(json, "text/html", base, webid), None);
         let remote = br##"{"@context":"https://evil.example/c","@id":"#me"}"##;
         assert_eq!(issuers_in(remote, "application/ld+json", base, webid), None);

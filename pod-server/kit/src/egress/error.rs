@@ -38,7 +38,10 @@ impl EgressError {
 
     /// Whether the same request may succeed later.
     pub fn is_transient(&self) -> bool {
-        matches!(self.failure, EgressFailure::Unreachable | EgressFailure::TimedOut | EgressFailure::Broken)
+        matches!(
+            self.failure,
+            EgressFailure::Unreachable | EgressFailure::TimedOut | EgressFailure::Broken
+        )
     }
 }
 

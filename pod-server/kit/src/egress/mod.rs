@@ -101,7 +101,13 @@ impl Egress {
             .http2_keep_alive_timeout(seconds(10))
             .build(connector);
         let permits = Arc::new(Semaphore::new(config.requests_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { client, rules, permits, user_agent, config })
+        Ok(Self {
+            client,
+            rules,
+            permits,
+            user_agent,
+            config,
+        })
     }
 
     /// Sends a request and receives the whole answer. A status of 4xx or 5xx is an answer, not an error.
@@ -118,7 +124,12 @@ impl Egress {
             let (response, url) = self.follow(request).await?;
             let (parts, body) = response.into_parts();
             let body = collect(body, bytes_max).await?;
-            Ok(EgressResponse { status: parts.status, headers: parts.headers, body, url: url.into() })
+            Ok(EgressResponse {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+                url: url.into(),
+            })
         };
         let result = match tokio::time::timeout_at(deadline, exchange).await {
             Ok(result) => result,
@@ -170,8 +181,13 @@ impl Egress {
             Redirects::Any(count) => (count.min(self.config.redirects_max), !request.has_credentials()),
         };
         let follows = request.redirects != Redirects::None && matches!(request.method, Method::GET | Method::HEAD);
-        request.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        request.headers.entry(USER_AGENT).or_insert_with(|| self.user_agent.clone());
+        request
+            .headers
+            .insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        request
+            .headers
+            .entry(USER_AGENT)
+            .or_insert_with(|| self.user_agent.clone());
         loop {
             let response = self.send(&request, &url).await?;
             if !follows || !is_redirect(response.status()) {
@@ -193,7 +209,13 @@ impl Egress {
 
     async fn send(&self, request: &EgressRequest, url: &Url) -> Result<Response<Incoming>, EgressError> {
         let refused = || EgressError::new(EgressFailure::Refused);
-        let uri: Uri = url.as_str().split('#').next().unwrap_or_default().parse().map_err(|_| refused())?;
+        let uri: Uri = url
+            .as_str()
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|_| refused())?;
         let mut outgoing = http::Request::new(Full::new(request.body.clone()));
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = uri;
@@ -216,7 +238,9 @@ impl Egress {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(refused());
         }
-        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { return Err(refused()) };
+        let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
+            return Err(refused());
+        };
         match url.scheme() {
             "https" => Ok(url),
             "http" if self.rules.iter().any(|rule| rule.covers(host, port)) => Ok(url),
@@ -227,7 +251,10 @@ impl Egress {
 
 impl std::fmt::Debug for Egress {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Egress").field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("Egress")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 
@@ -255,13 +282,19 @@ fn classify(error: &legacy::Error) -> EgressError {
         }
         cause = current.source();
     }
-    let failure = if error.is_connect() { EgressFailure::Unreachable } else { EgressFailure::Broken };
+    let failure = if error.is_connect() {
+        EgressFailure::Unreachable
+    } else {
+        EgressFailure::Broken
+    };
     tracing::debug!(%error, source = ?error.source(), "outgoing request failed");
     EgressError::new(failure)
 }
 
 fn observe<T>(url: &str, result: Result<T, EgressError>) -> Result<T, EgressError> {
-    let outcome = result.as_ref().map_or_else(|error| error.failure().as_str(), |_| "answered");
+    let outcome = result
+        .as_ref()
+        .map_or_else(|error| error.failure().as_str(), |_| "answered");
     metrics::counter!("egress_requests_total", "outcome" => outcome).increment(1);
     if result.is_err() {
         tracing::info!(%url, outcome, "outgoing request gave nothing");

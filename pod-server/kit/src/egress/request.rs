@@ -115,7 +115,11 @@ pub struct EgressResponse {
 impl EgressResponse {
     /// The media type without parameters, lower case; empty when none was sent.
     pub fn media_type(&self) -> String {
-        let value = self.headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let value = self
+            .headers
+            .get(http::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
         value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
     }
 }

@@ -27,7 +27,14 @@ pub(super) struct StreamLimits {
 pub(super) fn bounded(body: Incoming, limits: StreamLimits, permit: OwnedSemaphorePermit) -> Body {
     let first = limits.deadline.min(Instant::now() + limits.idle_max);
     let timer = Box::pin(tokio::time::sleep_until(first));
-    Bounded { body, limits, received: 0, timer, _permit: permit }.boxed_unsync()
+    Bounded {
+        body,
+        limits,
+        received: 0,
+        timer,
+        _permit: permit,
+    }
+    .boxed_unsync()
 }
 
 struct Bounded {
@@ -49,7 +56,9 @@ impl HttpBody for Bounded {
             ready!(this.timer.as_mut().poll(context));
             return Poll::Ready(Some(Err(io::ErrorKind::TimedOut.into())));
         }
-        let Some(frame) = ready!(polled) else { return Poll::Ready(None) };
+        let Some(frame) = ready!(polled) else {
+            return Poll::Ready(None);
+        };
         let frame = match frame {
             Ok(frame) => frame,
             Err(error) => return Poll::Ready(Some(Err(io::Error::other(error)))),
@@ -57,7 +66,10 @@ impl HttpBody for Bounded {
         let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
         this.received = this.received.saturating_add(bytes);
         if this.received > this.limits.bytes_max {
-            return Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::FileTooLarge, "the answer is too large"))));
+            return Poll::Ready(Some(Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "the answer is too large",
+            ))));
         }
         let now = Instant::now();
         if now >= this.limits.deadline {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -35,7 +36,14 @@ impl Shared {
     pub(super) fn new(handler: Handler, shutdown: Shutdown, limits: ServeLimits) -> Self {
         let either = builder(&limits);
         let (http1, http2) = (either.clone().http1_only(), either.clone().http2_only());
-        Self { handler, shutdown, limits, either, http1, http2 }
+        Self {
+            handler,
+            shutdown,
+            limits,
+            either,
+            http1,
+            http2,
+        }
     }
 
     /// Runs a connection to its end. Errors of the peer are traced, not logged: they are everyday.
@@ -43,7 +51,11 @@ impl Shared {
         // Answers are written whole; waiting for more to send only adds latency.
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = acceptor else {
-            let peer = Peer { address, tls: false, server_name: None };
+            let peer = Peer {
+                address,
+                tls: false,
+                server_name: None,
+            };
             return self.speak(&self.either, stream, peer).await;
         };
         let time = seconds(self.limits.handshake_seconds_max);
@@ -54,9 +66,22 @@ impl Shared {
         };
         let session = stream.get_ref().1;
         // ALPN has said what is spoken, so the header time counts from the first byte.
-        let builder = if session.alpn_protocol() == Some(b"h2") { &self.http2 } else { &self.http1 };
+        let builder = if session.alpn_protocol() == Some(b"h2") {
+            &self.http2
+        } else {
+            &self.http1
+        };
         let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
-        self.speak(builder, stream, Peer { address, tls: true, server_name }).await;
+        self.speak(
+            builder,
+            stream,
+            Peer {
+                address,
+                tls: true,
+                server_name,
+            },
+        )
+        .await;
     }
 
     async fn speak<S>(&self, builder: &Builder<TokioExecutor>, stream: S, peer: Peer)
@@ -65,12 +90,13 @@ impl Shared {
     {
         let address = peer.address;
         let handler = Arc::clone(&self.handler);
-        let service = service_fn(move |request: Request<Incoming>| answer(&handler, request, peer.clone()));
+        let service = service_fn(move |request: Request<Incoming>| answer(handler(request, peer.clone())));
         let first = seconds(self.limits.header_seconds_max);
         let stream = TokioIo::new(IdleBound::new(stream, first, seconds(self.limits.idle_seconds_max)));
         let connection = builder.serve_connection(stream, service);
         tokio::pin!(connection);
         let result = tokio::select! {
+            biased;
             result = connection.as_mut() => result,
             () = self.shutdown.wait() => {
                 connection.as_mut().graceful_shutdown();
@@ -86,9 +112,8 @@ impl Shared {
     }
 }
 
-/// Calls the handler. A panic in it answers 500 and leaves the connection and the process alive.
-async fn answer(handler: &Handler, request: Request<Incoming>, peer: Peer) -> Result<Response<Body>, Infallible> {
-    let response = handler(request, peer);
+/// Waits for the handler. A panic in it answers 500 and leaves the connection and the process alive.
+async fn answer(response: BoxFuture<'static, Response<Body>>) -> Result<Response<Body>, Infallible> {
     Ok(match std::panic::AssertUnwindSafe(response).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {

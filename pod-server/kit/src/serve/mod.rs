@@ -8,7 +8,6 @@ mod limits;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,7 +106,10 @@ impl Listener {
         };
         let tcp = TcpListener::bind(config.listen)
             .await
-            .map_err(|source| ServeError::Bind { address: config.listen, source })?;
+            .map_err(|source| ServeError::Bind {
+                address: config.listen,
+                source,
+            })?;
         Ok(Self { tcp, tls, certificate })
     }
 

@@ -31,10 +31,14 @@ async fn answer(method: &Method, path: &str, metrics: &Metrics, readiness: &Read
             .into_response();
     }
     if method != Method::GET && method != Method::HEAD {
-        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-            .detail("use GET or HEAD")
-            .header(ALLOW, HeaderValue::from_static("GET, HEAD"))
-            .into_response();
+        return Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "Method not allowed",
+        )
+        .detail("use GET or HEAD")
+        .header(ALLOW, HeaderValue::from_static("GET, HEAD"))
+        .into_response();
     }
     match path {
         "/metrics" => text("text/plain; version=0.0.4; charset=utf-8", metrics.render()),
@@ -48,7 +52,11 @@ async fn answer(method: &Method, path: &str, metrics: &Metrics, readiness: &Read
 
 fn text(media_type: &'static str, content: String) -> Response<Body> {
     let mut response = Response::new(body::full(content));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -36,7 +36,10 @@ pub enum LogFormat {
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info".to_owned() }
+        Self {
+            format: LogFormat::Text,
+            filter: "info".to_owned(),
+        }
     }
 }
 
@@ -47,7 +50,9 @@ impl Default for TelemetryConfig {
 pub fn init(config: &TelemetryConfig) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&config.filter)
         .map_err(|error| ConfigError::invalid("telemetry.filter", format!("`{}`: {error}", config.filter)))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     let started = match config.format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -70,7 +75,9 @@ impl Metrics {
     /// # Errors
     /// When a bucket list is empty, which it is not.
     pub fn install() -> Result<Self, ConfigError> {
-        let buckets = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+        let buckets = [
+            0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        ];
         let recorder = PrometheusBuilder::new()
             .set_buckets(&buckets)
             .map_err(|error| ConfigError::invalid("telemetry", error.to_string()))?

@@ -80,15 +80,18 @@ impl ReloadingCertificate {
 }
 
 fn read(config: &TlsConfig) -> Result<CertifiedKey, TlsError> {
-    let pem = |path: &PathBuf, reason: String| TlsError::Pem { path: path.clone(), reason };
+    let pem = |path: &PathBuf, reason: String| TlsError::Pem {
+        path: path.clone(),
+        reason,
+    };
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&config.certificate_file)
         .and_then(Iterator::collect)
         .map_err(|error| pem(&config.certificate_file, error.to_string()))?;
     if chain.is_empty() {
         return Err(pem(&config.certificate_file, "holds no certificate".to_owned()));
     }
-    let bytes = secret_file::read(&config.key_file)?
-        .ok_or_else(|| pem(&config.key_file, "does not exist".to_owned()))?;
+    let bytes =
+        secret_file::read(&config.key_file)?.ok_or_else(|| pem(&config.key_file, "does not exist".to_owned()))?;
     let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| pem(&config.key_file, error.to_string()))?;
     CertifiedKey::from_der(chain, key, &provider()).map_err(|error| TlsError::Certificate {
         path: config.certificate_file.clone(),
@@ -104,6 +107,9 @@ impl ResolvesServerCert for ReloadingCertificate {
 
 impl fmt::Debug for ReloadingCertificate {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("ReloadingCertificate").field("config", &self.config).finish_non_exhaustive()
+        formatter
+            .debug_struct("ReloadingCertificate")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -37,7 +38,9 @@ impl LocalAuthority {
     /// When key generation or signing fails.
     pub fn generate(name: &str, now: OffsetDateTime) -> Result<Self, TlsError> {
         let key = KeyPair::generate()?;
-        Ok(Self { issuer: CertifiedIssuer::self_signed(authority_params(name, now)?, key)? })
+        Ok(Self {
+            issuer: CertifiedIssuer::self_signed(authority_params(name, now)?, key)?,
+        })
     }
 
     /// The authority's certificate, PEM: what others put in `extra_ca_file`.
@@ -53,14 +56,19 @@ impl LocalAuthority {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names.to_vec())?;
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, names.first().map_or("localhost", String::as_str));
+        params
+            .distinguished_name
+            .push(DnType::CommonName, names.first().map_or("localhost", String::as_str));
         params.not_before = now - Duration::days(1);
         params.not_after = now + Duration::days(LEAF_DAYS);
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.signed_by(&key, &self.issuer)?;
-        Ok(LocalCertificate { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+        Ok(LocalCertificate {
+            certificate_pem: certificate.pem(),
+            key_pem: key.serialize_pem(),
+        })
     }
 }
 
@@ -72,8 +80,10 @@ impl LocalCertificate {
     pub fn write(&self, certificate_file: &Path, key_file: &Path) -> Result<(), TlsError> {
         // The key first: a watcher that sees the new certificate then finds its key.
         secret_file::write(key_file, self.key_pem.as_bytes())?;
-        std::fs::write(certificate_file, &self.certificate_pem)
-            .map_err(|error| TlsError::Pem { path: certificate_file.to_owned(), reason: error.to_string() })
+        std::fs::write(certificate_file, &self.certificate_pem).map_err(|error| TlsError::Pem {
+            path: certificate_file.to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 
@@ -82,7 +92,11 @@ fn authority_params(name: &str, now: OffsetDateTime) -> Result<CertificateParams
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
     params.not_before = now - Duration::days(1);
     params.not_after = now + Duration::days(AUTHORITY_DAYS);
     Ok(params)

@@ -21,7 +21,10 @@ pub struct RootsConfig {
 
 impl Default for RootsConfig {
     fn default() -> Self {
-        Self { system_ca_file: Some(PathBuf::from("/etc/ssl/certs/ca-certificates.crt")), extra_ca_file: None }
+        Self {
+            system_ca_file: Some(PathBuf::from("/etc/ssl/certs/ca-certificates.crt")),
+            extra_ca_file: None,
+        }
     }
 }
 
@@ -39,7 +42,10 @@ impl RootsConfig {
         if let Some(path) = &self.extra_ca_file {
             let certificates = read(path)?;
             if certificates.is_empty() {
-                return Err(TlsError::Pem { path: path.clone(), reason: "holds no certificate".to_owned() });
+                return Err(TlsError::Pem {
+                    path: path.clone(),
+                    reason: "holds no certificate".to_owned(),
+                });
             }
             for certificate in certificates {
                 store.add(certificate)?;
@@ -50,6 +56,12 @@ impl RootsConfig {
 }
 
 fn read(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |error: rustls_pki_types::pem::Error| TlsError::Pem { path: path.clone(), reason: error.to_string() };
-    CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
+    let failed = |error: rustls_pki_types::pem::Error| TlsError::Pem {
+        path: path.clone(),
+        reason: error.to_string(),
+    };
+    CertificateDer::pem_file_iter(path)
+        .map_err(failed)?
+        .collect::<Result<_, _>>()
+        .map_err(failed)
 }
