@@ -67,6 +67,11 @@ impl ResourceName {
         Ok(Self(canonical.into()))
     }
 
+    /// A path that [`ResourceName::parse`] made canonical before it was stored. For the store only.
+    pub(crate) fn from_canonical(path: &str) -> Self {
+        Self(path.into())
+    }
+
     /// The canonical path.
     #[must_use]
     pub fn as_str(&self) -> &str {

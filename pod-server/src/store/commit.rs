@@ -1,0 +1,131 @@
+//! Commits: work for the writer, and waiting until it is durable.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use super::Store;
+use super::error::StoreError;
+use super::permit::Warrant;
+use super::resource::Sequence;
+use super::transaction::Transaction;
+
+/// The body of a commit. An `Err` rolls this commit back and leaves the others of its group alone.
+pub type Work<T, E> = Box<dyn FnOnce(&mut dyn Transaction) -> Result<T, CommitError<E>> + Send>;
+
+/// Why a commit did not happen. Nothing of it is stored.
+#[derive(Debug, thiserror::Error)]
+pub enum CommitError<E> {
+    /// The caller's own rule refused (a failed precondition, a conflict).
+    #[error("the write was refused")]
+    Refused(E),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a finished commit tells: its position, and the index of its audit leaf if it had one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Position.
+    pub sequence: Sequence,
+    /// Index of the leaf that its warrant carried.
+    pub leaf: Option<u64>,
+}
+
+/// A commit without its types: runs inside the transaction, then `done` hears whether the group became durable.
+pub struct ErasedWork {
+    /// Runs inside the transaction; false rolls this commit back.
+    pub run: Box<dyn FnOnce(&mut dyn Transaction) -> bool + Send>,
+    /// Called once, after the sync (or after the failure), on the writer's thread. A commit that rolled itself back hears
+    /// `Ok` as soon as the state on which it decided is durable.
+    pub done: Box<dyn FnOnce(Result<Committed, StoreError>) + Send>,
+}
+
+type Outcome<T, E> = Arc<Mutex<Option<Result<T, CommitError<E>>>>>;
+
+/// Carries out one commit and waits until it is durable. Once queued it stands, even if nobody waits any more.
+///
+/// # Errors
+/// [`CommitError::Refused`] with the caller's own error, or [`CommitError::Store`].
+pub async fn commit<T, E>(
+    store: &dyn Store,
+    warrant: Warrant,
+    work: Work<T, E>,
+) -> Result<(T, Committed), CommitError<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let room = store
+        .admission()
+        .acquire_owned()
+        .await
+        .map_err(|_| StoreError::Stopped)?;
+    let (sender, receiver) = oneshot::channel();
+    let (run, outcome) = erase(work);
+    let done = Box::new(move |durable| {
+        drop(room);
+        // The receiver may be gone: its request was cut off. The commit stands all the same.
+        let _ = sender.send(durable);
+    });
+    store.enqueue(warrant, ErasedWork { run, done });
+    let durable = receiver.await.map_err(|_| StoreError::Stopped)?;
+    conclude(&outcome, durable)
+}
+
+/// As [`commit`], for threads that may wait: imports, commands, tests. Never call it on a thread of an async runtime.
+///
+/// # Errors
+/// As [`commit`].
+pub fn commit_blocking<T, E>(
+    store: &dyn Store,
+    warrant: Warrant,
+    work: Work<T, E>,
+) -> Result<(T, Committed), CommitError<E>>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    let (run, outcome) = erase(work);
+    let done = Box::new(move |durable| {
+        let _ = sender.send(durable);
+    });
+    store.enqueue(warrant, ErasedWork { run, done });
+    let durable = receiver.recv().map_err(|_| StoreError::Stopped)?;
+    conclude(&outcome, durable)
+}
+
+type Run = Box<dyn FnOnce(&mut dyn Transaction) -> bool + Send>;
+
+fn erase<T, E>(work: Work<T, E>) -> (Run, Outcome<T, E>)
+where
+    T: Send + 'static,
+    E: Send + 'static,
+{
+    let outcome = Arc::new(Mutex::new(None));
+    let inside = Arc::clone(&outcome);
+    let run = Box::new(move |transaction: &mut dyn Transaction| {
+        let result = work(transaction);
+        let keep = result.is_ok();
+        *inside.lock() = Some(result);
+        keep
+    });
+    (run, outcome)
+}
+
+fn conclude<T, E>(
+    outcome: &Outcome<T, E>,
+    durable: Result<Committed, StoreError>,
+) -> Result<(T, Committed), CommitError<E>> {
+    let result = outcome.lock().take();
+    match (result, durable) {
+        // A refusal counts only if the state that it saw became durable; a failure of the store is told as it is.
+        (Some(Err(CommitError::Store(error))), _) | (_, Err(error)) => Err(CommitError::Store(error)),
+        (Some(Err(refused)), Ok(_)) => Err(refused),
+        (Some(Ok(value)), Ok(committed)) => Ok((value, committed)),
+        (None, Ok(_)) => Err(CommitError::Store(StoreError::Stopped)),
+    }
+}

@@ -1,0 +1,77 @@
+//! Server records and the events by which followers learn of every change.
+
+use super::resource::{ResourceId, Sequence};
+use crate::name::ResourceName;
+
+/// Kinds of server records: small documents that are not resources. The key is unique inside its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RecordKind {
+    /// Accounts, by account id.
+    Account,
+    /// Login name → account id.
+    Login,
+    /// Client credentials, by client id.
+    ClientCredential,
+    /// Console sessions, by hashed token.
+    Session,
+    /// Authorization codes, refresh tokens and registered clients of the issuer.
+    Issuer,
+    /// Dataset descriptions, by `{storage}/{id}`.
+    Dataset,
+    /// Contract negotiations, by `{storage}/{id}`.
+    Negotiation,
+    /// Agreements, by agreement IRI.
+    Agreement,
+    /// Consents, by `{storage}/{id}`.
+    Consent,
+    /// Per-person secrets that salt audit commitments, by WebID or storage root. Deleting one erases the link.
+    PersonSecret,
+    /// Progress of imports, by job.
+    Import,
+    /// Everything the server needs to remember about itself, such as keys' fingerprints and format versions.
+    Server,
+}
+
+/// What happened, for those who follow the store (index, caches, notifications, streams).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Order of commits; several events may share one.
+    pub sequence: Sequence,
+    /// What changed.
+    pub change: Change,
+}
+
+/// A change that followers see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The resource is new.
+    Created {
+        /// Identity.
+        id: ResourceId,
+        /// Name.
+        name: ResourceName,
+    },
+    /// The resource has a new state.
+    Updated {
+        /// Identity.
+        id: ResourceId,
+        /// Name.
+        name: ResourceName,
+    },
+    /// The resource is gone.
+    Deleted {
+        /// Identity.
+        id: ResourceId,
+        /// Name.
+        name: ResourceName,
+    },
+    /// A record was written or, with `deleted`, removed.
+    Record {
+        /// Kind.
+        kind: RecordKind,
+        /// Key.
+        key: String,
+        /// Whether it is gone.
+        deleted: bool,
+    },
+}

@@ -1,0 +1,246 @@
+//! The embedded store of record: SQLite with a write-ahead log, and files for large bodies.
+//!
+//! One thread writes. It takes all commits that wait, runs each in a savepoint, and makes them durable with one sync
+//! (`writer`, `group`). Readers have connections of their own, each inside a transaction (`readers`), and caches
+//! that never show an old state (`cache`). Nothing is acknowledged that is not on the disk.
+
+mod audit_rows;
+mod blobs;
+mod cache;
+mod changes;
+mod checkpoint;
+mod config;
+mod failure;
+mod group;
+mod health;
+mod lock;
+mod read;
+mod readers;
+mod reserve;
+mod rows;
+mod schema;
+mod sweep;
+mod write;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use bytes::Bytes;
+use parking_lot::RwLock;
+use server_kit::clock::Clock;
+use tokio::sync::{Semaphore, watch};
+
+use self::blobs::BlobDirectory;
+use self::cache::Caches;
+use self::checkpoint::Checkpoints;
+use self::group::Queued;
+use self::health::Health;
+use self::lock::DirectoryLock;
+use self::readers::{Readers, View};
+use self::reserve::Reserve;
+use self::writer::Writer;
+use crate::name::ResourceName;
+use crate::store::{
+    BlobWriter, Body, BodyLocation, CommitListener, ErasedWork, Latest, ReadPermit, Resource, Sequence, Snapshot,
+    Store, StoreError, Warrant,
+};
+
+pub use self::config::StoreConfig;
+
+/// Name of the database in the directory.
+const DATABASE: &str = "store.sqlite";
+
+/// What the writer and the readers share.
+struct Shared {
+    config: StoreConfig,
+    clock: Arc<dyn Clock>,
+    readers: Readers,
+    blobs: Arc<BlobDirectory>,
+    caches: Caches,
+    health: Arc<Health>,
+    listeners: RwLock<Vec<Arc<dyn CommitListener>>>,
+    committed: watch::Sender<Sequence>,
+    admission: Arc<Semaphore>,
+}
+
+/// A store in a directory of its own. Dropping it commits what is queued, and ends cleanly.
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    /// Present until the store is dropped.
+    queue: Option<SyncSender<Queued>>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl SqliteStore {
+    /// Opens the store, making it where there is none; recovers from whatever ended the last process.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] when another process has it, [`StoreError::Format`] when another version wrote it,
+    /// [`StoreError::Damaged`] when it is not a store, [`StoreError::Full`], [`StoreError::File`] or
+    /// [`StoreError::Database`] when the disk or the database fail.
+    pub fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(&config.directory).map_err(blobs::room)?;
+        let lock = DirectoryLock::acquire(&config.directory)?;
+        let health = Arc::new(Health::new());
+        let reserve = Reserve::new(&config.directory, config.reserve_bytes);
+        let database = config.directory.join(DATABASE);
+        let mut connection =
+            schema::open_writer(&database, config.writer_pages_bytes_max).map_err(failure::disk_full)?;
+        // The last process may have died of a failed sync: what its log holds is made durable again before anything
+        // builds on it.
+        Checkpoints::everything(&connection, &health);
+        if health.is_stopped() {
+            return Err(StoreError::Stopped);
+        }
+        let blobs = Arc::new(BlobDirectory::open(&config.directory)?);
+        let removed = sweep::at_start(&connection, &blobs)?;
+        if removed > 0 {
+            tracing::info!(removed, "removed blobs that no commit refers to");
+        }
+        if let Err(error) = reserve.hold() {
+            tracing::warn!(%error, "no room for the reserve of disk space");
+            health.set_full(true);
+        }
+        let (sequence, events_after) = read::state(&connection)?;
+        let checkpoints = Checkpoints::start(&mut connection, &database, &config, &health)?;
+        let (queue, queued) = sync_channel(config.queue_commits_max.max(1));
+        let shared = Arc::new(Shared {
+            readers: Readers::new(database, &config),
+            caches: Caches::new(&config, sequence),
+            admission: Arc::new(Semaphore::new(config.queue_commits_max.max(1))),
+            listeners: RwLock::new(Vec::new()),
+            committed: watch::Sender::new(sequence),
+            config,
+            clock,
+            blobs,
+            health,
+        });
+        let writer = Writer {
+            connection,
+            shared: Arc::clone(&shared),
+            queue: queued,
+            checkpoints,
+            reserve,
+            sequence,
+            events_after,
+            last_group: 0,
+            last_round: Instant::now(),
+            _lock: lock,
+        };
+        let writer = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run_guarded())?;
+        Ok(Self {
+            shared,
+            queue: Some(queue),
+            writer: Some(writer),
+        })
+    }
+
+    /// The newest state of a resource with its bytes, if both are in memory.
+    fn remembered(&self, name: &ResourceName) -> Option<Option<Latest>> {
+        let Some(resource) = self.shared.caches.latest(name)? else {
+            return Some(None);
+        };
+        let body = match &resource.body {
+            BodyLocation::Blob(digest) => Body::File {
+                path: self.shared.blobs.path(digest),
+                size: resource.size,
+            },
+            BodyLocation::Inline if resource.size == 0 => Body::Bytes(Bytes::new()),
+            BodyLocation::Inline => Body::Bytes(self.shared.caches.body(&resource)?),
+        };
+        Some(Some(Latest { resource, body }))
+    }
+}
+
+impl Store for SqliteStore {
+    fn snapshot(&self, _: ReadPermit) -> Result<Box<dyn Snapshot + Send + '_>, StoreError> {
+        Ok(Box::new(View::open(&self.shared)?))
+    }
+
+    fn latest(&self, _: ReadPermit, name: &ResourceName) -> Result<Option<Latest>, StoreError> {
+        if let Some(latest) = self.remembered(name) {
+            return Ok(latest);
+        }
+        let view = View::open(&self.shared)?;
+        let Some(resource) = read::find(&view, name)? else {
+            return Ok(None);
+        };
+        let body = read::body(&view, &resource)?;
+        Ok(Some(Latest { resource, body }))
+    }
+
+    fn latest_acl(
+        &self,
+        _: ReadPermit,
+        name: &ResourceName,
+    ) -> Result<Option<(ResourceName, Arc<Resource>)>, StoreError> {
+        let caches = &self.shared.caches;
+        let before = caches.acl_changes();
+        let remembered = read::nearest_acl(name, |acl| caches.latest(acl).ok_or(StoreError::Busy("not in memory")));
+        // Several look-ups make one answer only if no list changed between them.
+        if let Ok(found) = remembered
+            && caches.acl_changes() == before
+        {
+            return Ok(found);
+        }
+        let view = View::open(&self.shared)?;
+        read::nearest_acl(name, |acl| read::find(&view, acl))
+    }
+
+    fn enqueue(&self, warrant: Warrant, work: ErasedWork) {
+        let queued = Queued {
+            entry: warrant.entry,
+            work,
+        };
+        let refused = match &self.queue {
+            Some(queue) if !self.shared.health.is_stopped() => queue.send(queued).err().map(|error| error.0),
+            _ => Some(queued),
+        };
+        if let Some(queued) = refused {
+            group::tell(queued.work.done, Err(StoreError::Stopped));
+        }
+    }
+
+    fn admission(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.shared.admission)
+    }
+
+    fn blob(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
+        self.shared.health.check_room()?;
+        Ok(Box::new(self.shared.blobs.create(&self.shared.health)?))
+    }
+
+    fn inline_bytes_max(&self) -> usize {
+        self.shared.config.inline_bytes_max
+    }
+
+    fn listen(&self, listener: Arc<dyn CommitListener>) {
+        self.shared.listeners.write().push(listener);
+    }
+
+    fn watch(&self) -> watch::Receiver<Sequence> {
+        self.shared.committed.subscribe()
+    }
+
+    fn stopped(&self) -> watch::Receiver<bool> {
+        self.shared.health.watch()
+    }
+}
+
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.queue = None;
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        // The last handle may be dropped by a caller that the writer is just telling an outcome.
+        if writer.thread().id() != std::thread::current().id() && writer.join().is_err() {
+            tracing::error!("the writer's thread has panicked");
+        }
+    }
+}

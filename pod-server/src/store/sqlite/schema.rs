@@ -1,0 +1,201 @@
+//! Tables of the embedded store, and the settings without which its promises would not hold.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+use server_kit::audit_log;
+
+use crate::store::StoreError;
+
+/// Format that this program reads and writes (`PRAGMA user_version`).
+pub(super) const FORMAT: i64 = 1;
+
+/// `Meen` in ASCII: marks the file as ours (`PRAGMA application_id`).
+const APPLICATION: i64 = 0x4D65_656E;
+
+/// How long a statement waits for a tool that a person pointed at the file.
+const BUSY_MILLISECONDS_MAX: u64 = 5_000;
+
+/// Prepared statements kept per connection.
+const STATEMENTS_MAX: usize = 96;
+
+const TABLES: &str = "
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    sequence INTEGER NOT NULL,
+    events_after INTEGER NOT NULL
+) STRICT;
+INSERT INTO state VALUES (1, 0, 0);
+
+CREATE TABLE storages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    root TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    bytes_used INTEGER NOT NULL CHECK (bytes_used >= 0)
+) STRICT;
+
+-- `members_version` and `members_modified` move with the listing of a container, `version` and `modified` with its own state.
+CREATE TABLE resources (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    storage INTEGER NOT NULL,
+    parent INTEGER REFERENCES resources (id),
+    name TEXT NOT NULL UNIQUE,
+    segment TEXT NOT NULL,
+    auxiliary INTEGER NOT NULL CHECK (auxiliary IN (0, 1)),
+    kind INTEGER NOT NULL CHECK (kind IN (0, 1, 2)),
+    media_type TEXT NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
+    blob INTEGER NOT NULL CHECK (blob IN (0, 1)),
+    digest BLOB NOT NULL CHECK (length(digest) = 32),
+    version INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    members INTEGER NOT NULL DEFAULT 0 CHECK (members >= 0),
+    members_version INTEGER NOT NULL DEFAULT 0,
+    members_modified INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX resources_by_parent ON resources (parent, auxiliary, segment);
+
+CREATE TABLE bodies (
+    resource INTEGER PRIMARY KEY REFERENCES resources (id) ON DELETE CASCADE,
+    bytes BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE blobs (
+    digest BLOB PRIMARY KEY CHECK (length(digest) = 32),
+    size INTEGER NOT NULL,
+    uses INTEGER NOT NULL CHECK (uses >= 0)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE records (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events (
+    sequence INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL,
+    change INTEGER NOT NULL,
+    resource INTEGER,
+    record_kind TEXT,
+    name TEXT NOT NULL,
+    PRIMARY KEY (sequence, ordinal)
+) STRICT, WITHOUT ROWID;
+
+-- The readable side of the audit log. The same people are concerned again and again: sets of them are kept once.
+CREATE TABLE audit_records (
+    leaf INTEGER PRIMARY KEY,
+    record BLOB NOT NULL,
+    owners TEXT NOT NULL,
+    subject_set INTEGER REFERENCES audit_subject_sets (id)
+) STRICT;
+CREATE INDEX audit_records_by_set ON audit_records (subject_set, leaf) WHERE subject_set IS NOT NULL;
+CREATE TABLE audit_owners (
+    storage INTEGER NOT NULL,
+    leaf INTEGER NOT NULL,
+    PRIMARY KEY (storage, leaf)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_subject_sets (
+    id INTEGER PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    members BLOB NOT NULL,
+    wide INTEGER NOT NULL CHECK (wide IN (0, 1))
+) STRICT;
+CREATE INDEX audit_subject_sets_wide ON audit_subject_sets (id) WHERE wide = 1;
+CREATE TABLE audit_subjects (
+    storage INTEGER NOT NULL,
+    subject_set INTEGER NOT NULL,
+    PRIMARY KEY (storage, subject_set)
+) STRICT, WITHOUT ROWID;
+";
+
+/// Opens the writer's connection; makes the tables in a new file and refuses a file of another format.
+pub(super) fn open_writer(database: &Path, pages_bytes_max: u64) -> Result<Connection, StoreError> {
+    let mut connection = Connection::open_with_flags(
+        database,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    settle(&connection, pages_bytes_max)?;
+    refuse_other_formats(&connection)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::Damaged(format!(
+            "the database refuses a write-ahead log (mode `{mode}`); is it on a network file system?"
+        )));
+    }
+    // The log is copied back by the checkpointing thread, not inside a commit.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    if format_of(&connection)? == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(TABLES)?;
+        transaction.execute_batch(audit_log::SCHEMA)?;
+        transaction.pragma_update(None, "application_id", APPLICATION)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()?;
+    }
+    Ok(connection)
+}
+
+/// Opens a connection that can only read.
+pub(super) fn open_reader(database: &Path, pages_bytes_max: u64) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(
+        database,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    settle(&connection, pages_bytes_max)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// Opens the connection of the checkpointing thread.
+pub(super) fn open_checkpointer(database: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(
+        database,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    settle(&connection, 1 << 20)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+fn settle(connection: &Connection, pages_bytes_max: u64) -> Result<(), StoreError> {
+    connection.busy_timeout(Duration::from_millis(BUSY_MILLISECONDS_MAX))?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // After a failed sync nothing may be copied again as if it were whole: the writer checkpoints on a clean end only.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    // Rolled back commits of a group are remembered in memory, not in a file beside the database.
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    let kibibytes = i64::try_from(pages_bytes_max / 1_024).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "cache_size", -kibibytes)?;
+    Ok(())
+}
+
+fn refuse_other_formats(connection: &Connection) -> Result<(), StoreError> {
+    let found = format_of(connection)?;
+    let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let new = found == 0 && application == 0 && tables == 0;
+    if new || (found == FORMAT && application == APPLICATION) {
+        return Ok(());
+    }
+    if application != APPLICATION {
+        return Err(StoreError::Damaged(
+            "the database belongs to another program".to_owned(),
+        ));
+    }
+    Err(StoreError::Format {
+        found,
+        supported: FORMAT,
+    })
+}
+
+fn format_of(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}

@@ -1,0 +1,272 @@
+//! The one writer: takes what waits, commits it as a group with one sync, and tells everyone.
+//!
+//! Nobody hears of a commit before its group is durable. When a group cannot be made durable for any reason other than
+//! a full disk, the store stops for good: a sync is never tried a second time (invariant 4).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use super::Shared;
+use super::blobs::BlobDirectory;
+use super::cache::Caches;
+use super::checkpoint::Checkpoints;
+use super::failure::{self, Meaning};
+use super::group::{Group, Queued, Waiting, tell};
+use super::lock::DirectoryLock;
+use super::read::Reads;
+use super::reserve::Reserve;
+use super::sweep;
+use super::write::Surroundings;
+use crate::store::{Event, Sequence, StoreError};
+
+/// How often the writer looks after the store when nothing else calls it.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// Everything that only the writer's thread touches.
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) queue: Receiver<Queued>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) reserve: Reserve,
+    pub(super) sequence: Sequence,
+    pub(super) events_after: Sequence,
+    /// Commits in the group before this one.
+    pub(super) last_group: usize,
+    pub(super) last_round: Instant,
+    /// Released last, when nothing is written any more.
+    pub(super) _lock: DirectoryLock,
+}
+
+/// Why a group is not durable.
+struct GroupFailure {
+    meaning: Meaning,
+    reason: String,
+}
+
+impl GroupFailure {
+    fn of(error: &rusqlite::Error) -> Self {
+        Self {
+            meaning: failure::meaning(error),
+            reason: error.to_string(),
+        }
+    }
+
+    fn of_store(error: &StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => Self::of(error),
+            StoreError::Full(_) => Self {
+                meaning: Meaning::Full,
+                reason: error.to_string(),
+            },
+            other => Self {
+                meaning: Meaning::Fatal,
+                reason: other.to_string(),
+            },
+        }
+    }
+
+    fn told(&self) -> StoreError {
+        match self.meaning {
+            Meaning::Full => failure::full(),
+            Meaning::Busy => StoreError::Busy("another program holds the database"),
+            Meaning::Fatal => StoreError::Stopped,
+        }
+    }
+}
+
+impl Writer {
+    /// As [`Writer::run`]; should the writer itself panic, the store stops.
+    pub(super) fn run_guarded(self) {
+        let health = Arc::clone(&self.shared.health);
+        if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
+            health.stop("the writer panicked");
+        }
+    }
+
+    /// Works until nobody can queue any more, or until the store has stopped.
+    fn run(mut self) {
+        loop {
+            match self.queue.recv_timeout(ROUND) {
+                Ok(first) if self.shared.health.is_stopped() => tell(first.work.done, Err(StoreError::Stopped)),
+                Ok(first) => {
+                    self.group(first);
+                    self.checkpoints.between_groups(&self.connection);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.last_round.elapsed() >= ROUND {
+                self.round();
+                self.last_round = Instant::now();
+            }
+        }
+        self.checkpoints.end();
+        Checkpoints::everything(&self.connection, &self.shared.health);
+    }
+
+    /// One group, from its first commit to the last one told.
+    fn group(&mut self, first: Queued) {
+        let shared = Arc::clone(&self.shared);
+        let around = Surroundings {
+            blobs: &shared.blobs,
+            health: &shared.health,
+            inline_bytes_max: shared.config.inline_bytes_max,
+            quota_bytes_max: shared.config.quota_bytes_max,
+        };
+        let transaction = match Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate) {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                let failure = GroupFailure::of(&error);
+                tell(first.work.done, Err(failure.told()));
+                self.after_failure(&failure);
+                return;
+            }
+        };
+        let mut group = Group::new(&transaction, &around, self.sequence, shared.clock.unix());
+        fill(&mut group, first, &self.queue, &shared, self.last_group);
+        self.last_group = group.len();
+        let (sequence, changed) = (group.sequence(), group.changed());
+        let closed = if group.is_lost() {
+            Err(failure::full())
+        } else if changed {
+            // Struck out before the commit, so that no reader can see the new state first and the old one after.
+            shared.caches.strike(group.touched.iter(), sequence);
+            group.close(self.events_after, shared.config.event_commits_max)
+        } else {
+            Ok(self.events_after)
+        };
+        let (waiting, events) = group.into_waiting();
+        let began = Instant::now();
+        let durable = match closed {
+            Ok(after) if changed => transaction
+                .commit()
+                .map(|()| after)
+                .map_err(|error| GroupFailure::of(&error)),
+            Ok(after) => transaction
+                .rollback()
+                .map(|()| after)
+                .map_err(|error| GroupFailure::of(&error)),
+            Err(error) => {
+                drop(transaction);
+                Err(GroupFailure::of_store(&error))
+            }
+        };
+        match durable {
+            Ok(after) => {
+                self.events_after = after;
+                if changed {
+                    metrics::histogram!("store_sync_seconds").record(began.elapsed().as_secs_f64());
+                    metrics::histogram!("store_group_commits").record(self.last_group as f64);
+                }
+                self.announce(waiting, &events, sequence);
+            }
+            Err(failure) => {
+                waiting.failed(|| failure.told());
+                self.after_failure(&failure);
+            }
+        }
+    }
+
+    /// The group is durable: listeners first, then those who follow, then those who wait.
+    fn announce(&mut self, waiting: Waiting, events: &[Event], sequence: Sequence) {
+        let advanced = sequence > self.sequence;
+        self.sequence = sequence;
+        if !events.is_empty() {
+            let view = AfterCommit {
+                connection: &self.connection,
+                shared: &self.shared,
+                sequence,
+            };
+            for listener in self.shared.listeners.read().iter() {
+                // A listener keeps caches that decide about access: one that failed may be out of date for ever.
+                if catch_unwind(AssertUnwindSafe(|| listener.committed(&view, events))).is_err() {
+                    self.shared.health.stop("a listener panicked");
+                }
+            }
+        }
+        if advanced {
+            self.shared.committed.send_replace(sequence);
+        }
+        waiting.durable(sequence);
+    }
+
+    fn after_failure(&self, failure: &GroupFailure) {
+        tracing::warn!(reason = failure.reason, meaning = ?failure.meaning, "a group of commits failed");
+        match failure.meaning {
+            Meaning::Full => {
+                self.shared.health.set_full(true);
+                self.reserve.release();
+            }
+            Meaning::Busy => {}
+            Meaning::Fatal => self
+                .shared
+                .health
+                .stop(&format!("committing failed: {}", failure.reason)),
+        }
+    }
+
+    /// Looks after the store: takes unused blobs away, and sees whether a full disk has room again.
+    fn round(&self) {
+        let shared = &self.shared;
+        if shared.health.is_stopped() {
+            return;
+        }
+        let grace = Duration::from_secs(shared.config.blob_grace_seconds);
+        if let Err(error) = sweep::round(&self.connection, &shared.blobs, grace) {
+            tracing::warn!(%error, "unused blobs could not be removed");
+        }
+        if shared.health.is_full() && self.reserve.hold().is_ok() {
+            shared.health.set_full(false);
+        }
+    }
+}
+
+/// Carries out the first commit and all that come while the group is open.
+fn fill(group: &mut Group<'_>, first: Queued, queue: &Receiver<Queued>, shared: &Shared, last_group: usize) {
+    let config = &shared.config;
+    let began = Instant::now();
+    let wait_max = Duration::from_micros(config.group_wait_micros_max);
+    let mut next = Some(first);
+    while let Some(queued) = next {
+        group.run(queued);
+        if group.is_lost() || group.len() >= config.group_commits_max || group.bytes >= config.group_bytes_max {
+            return;
+        }
+        next = queue.try_recv().ok();
+        // Those who were told of the last group are likely to be back in a moment: one sync serves them all.
+        if next.is_none() && group.len() < last_group {
+            let left = wait_max.saturating_sub(began.elapsed());
+            next = queue.recv_timeout(left).ok();
+        }
+    }
+}
+
+/// What listeners see: the state that the group has just made.
+struct AfterCommit<'w> {
+    connection: &'w Connection,
+    shared: &'w Shared,
+    sequence: Sequence,
+}
+
+impl Reads for AfterCommit<'_> {
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        Ok(self.connection)
+    }
+
+    fn as_of(&self) -> Sequence {
+        self.sequence
+    }
+
+    fn blobs(&self) -> &BlobDirectory {
+        &self.shared.blobs
+    }
+
+    fn caches(&self) -> Option<&Caches> {
+        None
+    }
+}
