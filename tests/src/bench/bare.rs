@@ -32,7 +32,10 @@ pub async fn serve(address: SocketAddr, answer: Answer) -> std::io::Result<()> {
     *template.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
     for (name, value) in &answer.headers {
         // The server sets these itself.
-        if matches!(name.as_str(), "date" | "content-length" | "transfer-encoding" | "connection") {
+        if matches!(
+            name.as_str(),
+            "date" | "content-length" | "transfer-encoding" | "connection"
+        ) {
             continue;
         }
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
@@ -53,7 +56,9 @@ pub async fn serve(address: SocketAddr, answer: Answer) -> std::io::Result<()> {
                     Ok::<_, Infallible>(template.map(|()| Full::new(body)))
                 }
             });
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }

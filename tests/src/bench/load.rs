@@ -77,7 +77,9 @@ pub fn read_requests(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
     let mut rest = bytes.as_slice();
     let mut requests = Vec::new();
     while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let Some((request, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else { break };
+        let Some((request, after)) = after.split_at_checked(u32::from_be_bytes(*length) as usize) else {
+            break;
+        };
         requests.push(request.to_vec());
         rest = after;
     }
@@ -90,7 +92,9 @@ pub fn read_requests(path: &Path) -> std::io::Result<Vec<Vec<u8>>> {
 /// When the address is not a loopback address or there is nothing to send.
 pub async fn run(load: &Load, requests: Vec<Vec<u8>>) -> std::io::Result<Measured> {
     if !load.address.ip().is_loopback() || requests.is_empty() {
-        return Err(std::io::Error::other("a load goes to a loopback address and needs a request"));
+        return Err(std::io::Error::other(
+            "a load goes to a loopback address and needs a request",
+        ));
     }
     let requests = std::rc::Rc::new(requests);
     let next = std::rc::Rc::new(std::cell::Cell::new(0_usize));
@@ -164,15 +168,19 @@ async fn exchange(
             return Ok(());
         }
         let turn = next.replace(next.get() + 1);
-        let Some(request) = requests.get(turn % requests.len()) else { return Ok(()) };
+        let Some(request) = requests.get(turn % requests.len()) else {
+            return Ok(());
+        };
         stream.write_all(request).await?;
         let (status, length) = answer(stream, &mut buffer).await?;
         if status == load.status {
-            one.micros.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+            one.micros
+                .push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
         } else {
             one.errors += 1;
             let shown = buffer.get(..length.min(400)).unwrap_or_default();
-            one.first_error.get_or_insert_with(|| String::from_utf8_lossy(shown).into_owned());
+            one.first_error
+                .get_or_insert_with(|| String::from_utf8_lossy(shown).into_owned());
         }
         buffer.drain(..length.min(buffer.len()));
     }
@@ -187,11 +195,18 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result
         fill(stream, buffer).await?;
     };
     let text = String::from_utf8_lossy(buffer.get(..head).unwrap_or_default()).to_ascii_lowercase();
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let status = text
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
     if text.contains("\r\ntransfer-encoding: chunked") {
         return Ok((status, chunked(stream, buffer, head).await?));
     }
-    let length = text.split("\r\ncontent-length: ").nth(1).and_then(|rest| rest.split("\r\n").next()?.parse().ok());
+    let length = text
+        .split("\r\ncontent-length: ")
+        .nth(1)
+        .and_then(|rest| rest.split("\r\n").next()?.parse().ok());
     let end = head + length.unwrap_or(0_usize);
     while buffer.len() < end {
         fill(stream, buffer).await?;
@@ -223,11 +238,18 @@ async fn chunked(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) ->
 
 async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     if stream.read_buf(buffer).await? == 0 {
-        return Err(std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            "the server closed the connection",
+        ));
     }
     Ok(())
 }
 
 fn find(buffer: &[u8], wanted: &[u8], from: usize) -> Option<usize> {
-    buffer.get(from..)?.windows(wanted.len()).position(|window| window == wanted).map(|at| at + from)
+    buffer
+        .get(from..)?
+        .windows(wanted.len())
+        .position(|window| window == wanted)
+        .map(|at| at + from)
 }

@@ -37,17 +37,31 @@ impl Table {
         let mut lines = vec![["case", "figure", "baseline", self.ratio_of.as_str(), "note"].map(str::to_owned)];
         for row in &self.rows {
             let ratio = format!("{:.2}", row.ratio);
-            lines.push([row.case.clone(), row.figure.clone(), row.baseline.clone(), ratio, row.note.clone()]);
+            lines.push([
+                row.case.clone(),
+                row.figure.clone(),
+                row.baseline.clone(),
+                ratio,
+                row.note.clone(),
+            ]);
         }
         let widths: Vec<usize> = (0..5)
             .map(|column| {
-                lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+                lines
+                    .iter()
+                    .filter_map(|line| line.get(column))
+                    .map(|cell| cell.chars().count())
+                    .max()
+                    .unwrap_or(0)
             })
             .collect();
         let mut text = format!("{}\n{}\n\n", self.title, self.method);
         for (number, line) in lines.iter().enumerate() {
-            let cells: Vec<String> =
-                line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}", width = *width)).collect();
+            let cells: Vec<String> = line
+                .iter()
+                .zip(&widths)
+                .map(|(cell, width)| format!("{cell:<width$}", width = *width))
+                .collect();
             text.push_str(&format!("| {} |\n", cells.join(" | ")));
             if number == 0 {
                 let rules: Vec<String> = widths.iter().map(|width| "-".repeat(*width)).collect();

@@ -5,8 +5,16 @@ use std::fmt::Write as _;
 
 /// The two real sensors: file, segment, street.
 pub const REAL: [(&str, &str, &str); 2] = [
-    ("graaf_karel_de_goedelaan_per-hour.csv", "9000009940", "Graaf Karel de Goedelaan"),
-    ("sintmartenslatemlaan_per-hour.csv", "9000008372", "Sint-Martens-Latemlaan"),
+    (
+        "graaf_karel_de_goedelaan_per-hour.csv",
+        "9000009940",
+        "Graaf Karel de Goedelaan",
+    ),
+    (
+        "sintmartenslatemlaan_per-hour.csv",
+        "9000008372",
+        "Sint-Martens-Latemlaan",
+    ),
 ];
 
 /// One citizen: the storage, the sensor, the street, and whether a consent was given.
@@ -76,7 +84,9 @@ pub fn table(citizens: &[Citizen]) -> String {
 /// A number that looks random and is always the same (SplitMix64).
 #[must_use]
 pub fn random(stream: u64, step: u64) -> u64 {
-    let mut state = stream.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step.wrapping_mul(0xD1B5_4A32_D192_ED03));
+    let mut state = stream
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .wrapping_add(step.wrapping_mul(0xD1B5_4A32_D192_ED03));
     state = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     state = (state ^ (state >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     state ^ (state >> 31)

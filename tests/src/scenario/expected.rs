@@ -74,7 +74,17 @@ impl Expected {
                 let place = format!("https://data.kortrijk.be/id/straat/{}", slug(&street));
                 let key = format!("kortrijk {} {time}", row["segment_id"]);
                 let count = whole(&row["bike"]);
-                counts.insert(key, Count { municipality: "34022", place, label: street, time, count, citizen: Some(storage) });
+                counts.insert(
+                    key,
+                    Count {
+                        municipality: "34022",
+                        place,
+                        label: street,
+                        time,
+                        count,
+                        citizen: Some(storage),
+                    },
+                );
             }
         }
         for (_, file) in input.sources("brugge-verkeerstelling.rq") {
@@ -96,7 +106,11 @@ impl Expected {
             "Q2" => self.q2(),
             "Q3" => self.q3(),
             "Q4" => self.q4(),
-            "Q5" => self.bruul.iter().map(|(time, rate)| vec![time.clone(), rate.clone()]).collect(),
+            "Q5" => self
+                .bruul
+                .iter()
+                .map(|(time, rate)| vec![time.clone(), rate.clone()])
+                .collect(),
             "Q6" => self.q6(),
             _ => Rows::new(),
         }
@@ -104,7 +118,11 @@ impl Expected {
 
     fn q1(&self) -> Rows {
         grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
-            vec![refnis(count.municipality), count.time.day().to_string(), count.time.hour().to_string()]
+            vec![
+                refnis(count.municipality),
+                count.time.day().to_string(),
+                count.time.hour().to_string(),
+            ]
         })
         .into_iter()
         .map(|(key, group)| with(key, group.sum.to_string()))
@@ -113,13 +131,15 @@ impl Expected {
 
     /// Kortrijk's citizens are counted per municipality: the owner answers per municipality, and that is a group.
     fn q2(&self) -> Rows {
-        grouped(self.counts.iter().filter(|count| in_week(count)), |count| vec![count.municipality.to_owned()])
-            .into_iter()
-            .filter_map(|(key, group)| {
-                let nis = key.into_iter().next()?;
-                Some(vec![self.names.get(&nis)?.clone(), nis, group.sum.to_string()])
-            })
-            .collect()
+        grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
+            vec![count.municipality.to_owned()]
+        })
+        .into_iter()
+        .filter_map(|(key, group)| {
+            let nis = key.into_iter().next()?;
+            Some(vec![self.names.get(&nis)?.clone(), nis, group.sum.to_string()])
+        })
+        .collect()
     }
 
     fn q3(&self) -> Rows {
@@ -164,7 +184,10 @@ struct Group {
 impl Group {
     /// The mean as `xsd:decimal` writes it.
     fn average(&self) -> String {
-        let (sum, rows) = (oxsdatatypes::Decimal::from(self.sum), oxsdatatypes::Decimal::from(self.rows));
+        let (sum, rows) = (
+            oxsdatatypes::Decimal::from(self.sum),
+            oxsdatatypes::Decimal::from(self.rows),
+        );
         sum.checked_div(rows).map(|mean| mean.to_string()).unwrap_or_default()
     }
 }
@@ -207,8 +230,9 @@ fn brugge(file: &Path) -> Vec<(String, Count)> {
     let fiets = "https://data.vlaanderen.be/doc/concept/VkmVoertuigType/fiets";
     let mut counts = Vec::new();
     for subject in graph.typed("Verkeerstelling") {
-        let is_bicycle =
-            graph.path(&subject, &["geobserveerdKenmerk", "voertuigType"]).is_some_and(|kind| kind == fiets);
+        let is_bicycle = graph
+            .path(&subject, &["geobserveerdKenmerk", "voertuigType"])
+            .is_some_and(|kind| kind == fiets);
         let stamp = graph.path(&subject, &["phenomenonTime", "hasBeginning", "inXSDDateTimeStamp"]);
         if let (true, Some(stamp), Some(result), Some(version)) = (
             is_bicycle,
@@ -237,7 +261,9 @@ fn names(input: &Input) -> BTreeMap<String, String> {
         for file in &feed.sources {
             let graph = Graph::read(file);
             for (subject, values) in &graph.statements {
-                let Some(nis) = subject.strip_prefix(REFNIS) else { continue };
+                let Some(nis) = subject.strip_prefix(REFNIS) else {
+                    continue;
+                };
                 for (predicate, value) in values {
                     if let Term::Literal(name) = value
                         && predicate.ends_with("core#prefLabel")
@@ -284,23 +310,32 @@ fn bruul(input: &Input) -> Vec<(String, String)> {
 fn moment(text: &str) -> OffsetDateTime {
     let brussels = timezones::db::europe::BRUSSELS;
     let text = text.replacen(' ', "T", 1);
-    OffsetDateTime::parse(&text, &Rfc3339).map(|moment| moment.to_timezone(brussels)).unwrap_or_else(|_| {
-        let civil = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
-        PrimitiveDateTime::parse(&text, &civil)
-            .expect("the raw file holds moments")
-            .assume_timezone(brussels)
-            .take_first()
-            .expect("the moment exists")
-    })
+    OffsetDateTime::parse(&text, &Rfc3339)
+        .map(|moment| moment.to_timezone(brussels))
+        .unwrap_or_else(|_| {
+            let civil = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+            PrimitiveDateTime::parse(&text, &civil)
+                .expect("the raw file holds moments")
+                .assume_timezone(brussels)
+                .take_first()
+                .expect("the moment exists")
+        })
 }
 
 /// A count, cut to a whole number.
 fn whole(text: &str) -> i64 {
-    text.split('.').next().and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    text.split('.')
+        .next()
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or_default()
 }
 
 fn slug(text: &str) -> String {
-    text.to_lowercase().split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
+    text.to_lowercase()
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("-")
 }
 
 /// Statements of a Turtle file by subject; predicates and classes are found by the end of their IRI.
@@ -314,19 +349,36 @@ impl Graph {
         let text = std::fs::read(file).expect("the raw file can be read");
         let mut statements: HashMap<String, Vec<(String, Term)>> = HashMap::new();
         for triple in oxttl::TurtleParser::new().for_slice(&text).flatten() {
-            let Triple { subject, predicate, object } = triple;
-            statements.entry(subject.to_string()).or_default().push((predicate.into_string(), object));
+            let Triple {
+                subject,
+                predicate,
+                object,
+            } = triple;
+            statements
+                .entry(subject.to_string())
+                .or_default()
+                .push((predicate.into_string(), object));
         }
         let plain = |subject: String| subject.trim_matches(['<', '>']).to_owned();
-        Self { statements: statements.into_iter().map(|(subject, values)| (plain(subject), values)).collect() }
+        Self {
+            statements: statements
+                .into_iter()
+                .map(|(subject, values)| (plain(subject), values))
+                .collect(),
+        }
     }
 
     fn typed(&self, class: &str) -> Vec<String> {
-        let is_class = |value: &Term| matches!(value, Term::NamedNode(node) if node.as_str().ends_with(&format!("#{class}")));
+        let is_class =
+            |value: &Term| matches!(value, Term::NamedNode(node) if node.as_str().ends_with(&format!("#{class}")));
         let mut found: Vec<String> = self
             .statements
             .iter()
-            .filter(|(_, values)| values.iter().any(|(predicate, value)| predicate.ends_with("#type") && is_class(value)))
+            .filter(|(_, values)| {
+                values
+                    .iter()
+                    .any(|(predicate, value)| predicate.ends_with("#type") && is_class(value))
+            })
             .map(|(subject, _)| subject.clone())
             .collect();
         found.sort();
@@ -337,7 +389,11 @@ impl Graph {
     fn path(&self, subject: &str, predicates: &[&str]) -> Option<String> {
         let mut at = subject.to_owned();
         for wanted in predicates {
-            let (_, value) = self.statements.get(&at)?.iter().find(|(predicate, _)| predicate.ends_with(wanted))?;
+            let (_, value) = self
+                .statements
+                .get(&at)?
+                .iter()
+                .find(|(predicate, _)| predicate.ends_with(wanted))?;
             at = match value {
                 Term::Literal(literal) => literal.value().to_owned(),
                 Term::NamedNode(node) => node.as_str().to_owned(),

@@ -47,22 +47,48 @@ impl Input {
             None => Files::generated(scratch)?,
         };
         let mut feeds = vec![
-            feed("gent", "/gent/fietstellingen/", Some("gent-fietstelpaal.rq"), files.gent),
+            feed(
+                "gent",
+                "/gent/fietstellingen/",
+                Some("gent-fietstelpaal.rq"),
+                files.gent,
+            ),
             feed("gent", "/gent/parkeren/", None, files.gent_parking),
-            feed("brugge", "/brugge/tellingen/", Some("brugge-verkeerstelling.rq"), files.brugge),
-            feed("mechelen", "/mechelen/parkeren/", Some("mechelen-parkeren.rq"), files.mechelen),
+            feed(
+                "brugge",
+                "/brugge/tellingen/",
+                Some("brugge-verkeerstelling.rq"),
+                files.brugge,
+            ),
+            feed(
+                "mechelen",
+                "/mechelen/parkeren/",
+                Some("mechelen-parkeren.rq"),
+                files.mechelen,
+            ),
             feed("abb", "/abb/register/", None, files.abb),
-            feed("statbel", "/statbel/ongevallen/", Some("statbel-accidents.rq"), files.statbel),
+            feed(
+                "statbel",
+                "/statbel/ongevallen/",
+                Some("statbel-accidents.rq"),
+                files.statbel,
+            ),
             feed("kortrijk", "/kortrijk/", Some("kortrijk-telraam.rq"), vec![neighbours]),
         ];
         for (file, (_, segment, street)) in files.kortrijk.into_iter().zip(REAL) {
             let mut telraam = feed("kortrijk", "/kortrijk/", Some("kortrijk-telraam.rq"), vec![file]);
-            telraam.constants =
-                vec![("storage".into(), format!("telraam-{segment}")), ("street".into(), street.to_owned())];
+            telraam.constants = vec![
+                ("storage".into(), format!("telraam-{segment}")),
+                ("street".into(), street.to_owned()),
+            ];
             feeds.push(telraam);
         }
         feeds.retain(|feed| !feed.sources.is_empty());
-        Ok(Self { real: data.is_some(), feeds, citizens })
+        Ok(Self {
+            real: data.is_some(),
+            feeds,
+            citizens,
+        })
     }
 
     /// The source files of one mapping, for the independent expectation.
@@ -75,7 +101,13 @@ impl Input {
 }
 
 fn feed(member: &'static str, into: &'static str, mapping: Option<&'static str>, sources: Vec<PathBuf>) -> Feed {
-    Feed { member, into, mapping, constants: Vec::new(), sources }
+    Feed {
+        member,
+        into,
+        mapping,
+        constants: Vec::new(),
+        sources,
+    }
 }
 
 struct Files {
@@ -96,15 +128,23 @@ impl Files {
                 "gent/fietstelpaal-coupure-links-2022-gent.zip",
                 "gent/fietstelpaal-coupure-links-2023-gent.zip",
             ]),
-            gent_parking: (1..=5).map(|page| folder.join(format!("vsds-ldes-members/parkAndRide/page{page}.ttl"))).collect(),
-            brugge: all(&["vsds-ldes-members/geomobility/by-page-1.ttl", "vsds-ldes-members/geomobility/by-page-2.ttl"]),
+            gent_parking: (1..=5)
+                .map(|page| folder.join(format!("vsds-ldes-members/parkAndRide/page{page}.ttl")))
+                .collect(),
+            brugge: all(&[
+                "vsds-ldes-members/geomobility/by-page-1.ttl",
+                "vsds-ldes-members/geomobility/by-page-2.ttl",
+            ]),
             mechelen: all(&["mechelen/parkeerbezetting-uur.csv.gz"]),
             abb: all(&[
                 "lblod-organisaties/20250107101800-refnis2025.ttl",
                 "lblod-organisaties/20230623155604-import-bestuurseenheden.ttl",
             ]),
             statbel: all(&["statbel/TF_ACCIDENTS_VICTIMS_2020.zip"]),
-            kortrijk: REAL.iter().map(|(file, ..)| folder.join("kortrijk").join(file)).collect(),
+            kortrijk: REAL
+                .iter()
+                .map(|(file, ..)| folder.join("kortrijk").join(file))
+                .collect(),
         }
     }
 
@@ -193,9 +233,18 @@ fn mechelen() -> String {
 fn statbel() -> String {
     let mut text = String::from("DT_DAY|MS_VICT|TX_ROAD_USR_TYPE_DESCR_NL|CD_MUNTY_REFNIS\n");
     for step in 0..400_u64 {
-        let municipality = ["44021", "34022", "31005", "12025"].get(step as usize % 4).copied().unwrap_or_default();
+        let municipality = ["44021", "34022", "31005", "12025"]
+            .get(step as usize % 4)
+            .copied()
+            .unwrap_or_default();
         let user = if step % 3 == 0 { "Fiets" } else { "Personenauto" };
-        let _ = writeln!(text, "2020-{:02}-{:02}|{}|{user}|{municipality}", 1 + step % 12, 1 + step % 28, 1 + step % 2);
+        let _ = writeln!(
+            text,
+            "2020-{:02}-{:02}|{}|{user}|{municipality}",
+            1 + step % 12,
+            1 + step % 28,
+            1 + step % 2
+        );
     }
     text
 }

@@ -15,16 +15,27 @@ pub fn rows(file: &Path, delimiter: u8) -> Vec<HashMap<String, String>> {
     let name = file.to_string_lossy();
     let mut text = Vec::new();
     if name.ends_with(".gz") {
-        flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut text).expect("the raw file unpacks");
+        flate2::read::GzDecoder::new(bytes.as_slice())
+            .read_to_end(&mut text)
+            .expect("the raw file unpacks");
     } else if name.ends_with(".zip") {
         let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).expect("the raw file is an archive");
-        archive.by_index(0).expect("the archive has an entry").read_to_end(&mut text).expect("the entry unpacks");
+        archive
+            .by_index(0)
+            .expect("the archive has an entry")
+            .read_to_end(&mut text)
+            .expect("the entry unpacks");
     } else {
         text = bytes;
     }
     let text = text.strip_prefix(b"\xEF\xBB\xBF".as_slice()).unwrap_or(&text);
     let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(text);
-    let columns: Vec<String> = reader.headers().expect("the table has a header").iter().map(Into::into).collect();
+    let columns: Vec<String> = reader
+        .headers()
+        .expect("the table has a header")
+        .iter()
+        .map(Into::into)
+        .collect();
     reader
         .records()
         .flatten()
