@@ -3,6 +3,10 @@
 pub mod authz;
 pub mod import;
 pub mod index;
+pub mod config;
+pub mod error;
+pub mod http;
+pub mod ldp;
 pub mod name;
 pub mod store;
 pub mod ui;

@@ -1,0 +1,242 @@
+//! RDF documents: reading them with positions of errors, writing them in another syntax.
+//!
+//! What a client sent is kept byte for byte; this module checks it and makes the other representations. It never
+//! fetches anything: a JSON-LD context that is not embedded is refused.
+
+use oxjsonld::{JsonLdErrorCode, JsonLdParser, JsonLdSerializer};
+use oxrdf::{GraphName, Quad};
+use oxttl::{NTriplesParser, NTriplesSerializer, TurtleParser, TurtleSerializer, TurtleSyntaxError};
+
+use super::nesting::{self, Grammar};
+use crate::error::Error;
+use crate::http::media_type::Syntax;
+
+/// The statements of a document in their order, and its prefixes.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// Statements; those of a Turtle document are all in the default graph.
+    pub quads: Vec<Quad>,
+    /// Prefix and namespace.
+    pub prefixes: Vec<(String, String)>,
+}
+
+/// What reading a document is bounded by.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Brackets open at one time.
+    pub nesting_max: u32,
+}
+
+/// Reads a document; relative IRIs resolve against `base` (solid#66).
+///
+/// # Errors
+/// [`Error::Malformed`] with line and column; [`Error::Unprocessable`] for a remote JSON-LD context.
+pub fn parse(bytes: &[u8], syntax: Syntax, base: &str, bounds: Bounds) -> Result<Document, Error> {
+    let mut document = Document::default();
+    let prefixes = each(bytes, syntax, base, bounds, |quad| document.quads.push(quad))?;
+    document.prefixes = prefixes;
+    Ok(document)
+}
+
+/// Checks a document without keeping its statements.
+///
+/// # Errors
+/// As [`parse`].
+pub fn check(bytes: &[u8], syntax: Syntax, base: &str, bounds: Bounds) -> Result<(), Error> {
+    each(bytes, syntax, base, bounds, drop).map(drop)
+}
+
+fn each(
+    bytes: &[u8],
+    syntax: Syntax,
+    base: &str,
+    bounds: Bounds,
+    mut take: impl FnMut(Quad),
+) -> Result<Vec<(String, String)>, Error> {
+    let grammar = if syntax == Syntax::JsonLd { Grammar::Json } else { Grammar::Turtle };
+    nesting::check(bytes, grammar, bounds.nesting_max).map_err(|error| Error::Malformed {
+        kind: "malformed-rdf",
+        line: error.line,
+        column: 1,
+        message: error.to_string(),
+    })?;
+    let bad_base = |error: oxiri::IriParseError| Error::Internal(format!("`{base}` is no base IRI: {error}"));
+    match syntax {
+        Syntax::Turtle => {
+            let mut parser = TurtleParser::new().with_base_iri(base).map_err(bad_base)?.for_slice(bytes);
+            for triple in parser.by_ref() {
+                take(triple.map_err(|error| turtle_error(&error))?.in_graph(GraphName::DefaultGraph));
+            }
+            Ok(parser.prefixes().map(|(name, iri)| (name.to_owned(), iri.to_owned())).collect())
+        }
+        Syntax::NTriples => {
+            for triple in NTriplesParser::new().for_slice(bytes) {
+                take(triple.map_err(|error| turtle_error(&error))?.in_graph(GraphName::DefaultGraph));
+            }
+            Ok(Vec::new())
+        }
+        Syntax::JsonLd => {
+            if bytes.iter().all(u8::is_ascii_whitespace) {
+                return Ok(Vec::new());
+            }
+            let mut parser = JsonLdParser::new().with_base_iri(base).map_err(bad_base)?.for_slice(bytes);
+            for quad in parser.by_ref() {
+                take(quad.map_err(|error| json_ld_error(&error))?);
+            }
+            Ok(parser.prefixes().map(|(name, iri)| (name.to_owned(), iri.to_owned())).collect())
+        }
+    }
+}
+
+fn turtle_error(error: &TurtleSyntaxError) -> Error {
+    let start = error.location().start;
+    Error::Malformed {
+        kind: "malformed-rdf",
+        line: start.line + 1,
+        column: start.column + 1,
+        message: error.message().to_owned(),
+    }
+}
+
+fn json_ld_error(error: &oxjsonld::JsonLdSyntaxError) -> Error {
+    if matches!(
+        error.code(),
+        Some(JsonLdErrorCode::LoadingRemoteContextFailed | JsonLdErrorCode::LoadingDocumentFailed)
+    ) {
+        return Error::Unprocessable {
+            kind: "remote-context",
+            detail: "the JSON-LD names a remote context: this server fetches none; put the context into the document"
+                .to_owned(),
+        };
+    }
+    // Errors above the level of JSON have no position: the document as a whole is meant.
+    let (line, column) = error.location().map_or((1, 1), |range| (range.start.line + 1, range.start.column + 1));
+    Error::Malformed { kind: "malformed-rdf", line, column, message: error.to_string() }
+}
+
+impl Document {
+    /// Whether statements lie outside the default graph, which Turtle cannot say.
+    #[must_use]
+    pub fn has_named_graphs(&self) -> bool {
+        self.quads.iter().any(|quad| !quad.graph_name.is_default_graph())
+    }
+
+    /// Writes the document.
+    ///
+    /// # Errors
+    /// [`Error::NotAcceptable`] when the syntax cannot carry named graphs that the document has.
+    pub fn write(&self, syntax: Syntax, base: &str) -> Result<Vec<u8>, Error> {
+        if syntax != Syntax::JsonLd && self.has_named_graphs() {
+            return Err(Error::NotAcceptable);
+        }
+        let failed = |error: std::io::Error| Error::Internal(format!("RDF could not be written: {error}"));
+        match syntax {
+            Syntax::Turtle => {
+                let mut serializer = TurtleSerializer::new();
+                for (name, iri) in &self.prefixes {
+                    // A prefix that the serializer does not like costs brevity, not meaning.
+                    serializer = serializer.clone().with_prefix(name, iri).unwrap_or(serializer);
+                }
+                let mut writer = serializer.for_writer(Vec::new());
+                for quad in &self.quads {
+                    writer.serialize_triple(oxrdf::TripleRef::from(quad.as_ref())).map_err(failed)?;
+                }
+                writer.finish().map_err(failed)
+            }
+            Syntax::NTriples => {
+                let mut writer = NTriplesSerializer::new().for_writer(Vec::new());
+                for quad in &self.quads {
+                    writer.serialize_triple(oxrdf::TripleRef::from(quad.as_ref())).map_err(failed)?;
+                }
+                Ok(writer.finish())
+            }
+            Syntax::JsonLd => {
+                let mut serializer = JsonLdSerializer::new();
+                if let Ok(with_base) = serializer.clone().with_base_iri(base) {
+                    serializer = with_base;
+                }
+                for (name, iri) in &self.prefixes {
+                    serializer = serializer.clone().with_prefix(name, iri).unwrap_or(serializer);
+                }
+                let mut writer = serializer.for_writer(Vec::new());
+                for quad in &self.quads {
+                    writer.serialize_quad(quad.as_ref()).map_err(failed)?;
+                }
+                writer.finish().map_err(failed)
+            }
+        }
+    }
+}
+
+/// Makes another representation of a document.
+///
+/// # Errors
+/// As [`parse`] and [`Document::write`].
+pub fn convert(bytes: &[u8], from: Syntax, to: Syntax, base: &str, bounds: Bounds) -> Result<Vec<u8>, Error> {
+    parse(bytes, from, base, bounds)?.write(to, base)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    const BASE: &str = "https://pod.example/gent/a";
+    const BOUNDS: Bounds = Bounds { nesting_max: 16 };
+
+    fn position(bytes: &str, syntax: Syntax) -> (u64, u64) {
+        match check(bytes.as_bytes(), syntax, BASE, BOUNDS) {
+            Err(Error::Malformed { line, column, .. }) => (line, column),
+            other => panic!("{bytes}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn errors_name_line_and_column() {
+        assert_eq!(position("<a> <b> <c> .\n<a> <b> ; .", Syntax::Turtle).0, 2);
+        assert_eq!(position("{\n  \"@id\": \"a\",\n  oops\n}", Syntax::JsonLd).0, 3);
+        assert_eq!(position("<http://a> <http://b> \"x\" .\n<http://a> b", Syntax::NTriples).0, 2);
+        assert_eq!(position(&"[".repeat(100), Syntax::Turtle), (1, 1));
+    }
+
+    #[test]
+    fn a_remote_context_is_refused() {
+        let bytes = br#"{"@context": "https://schema.org/", "name": "x"}"#;
+        assert!(matches!(
+            check(bytes, Syntax::JsonLd, BASE, BOUNDS),
+            Err(Error::Unprocessable { kind: "remote-context", .. })
+        ));
+    }
+
+    /// solid#30: both ways, the same statements.
+    #[test]
+    fn turtle_and_json_ld_say_the_same() {
+        let turtle = b"@prefix ex: <http://example.org/> . <> ex:p \"x\"@nl, 5 ; ex:q ( 1 [ ex:r <#me> ] ) .";
+        let json = convert(turtle, Syntax::Turtle, Syntax::JsonLd, BASE, BOUNDS).unwrap();
+        let back = convert(&json, Syntax::JsonLd, Syntax::Turtle, BASE, BOUNDS).unwrap();
+        let canonical = |bytes: &[u8]| {
+            let mut graph: oxrdf::Dataset =
+                parse(bytes, Syntax::Turtle, BASE, BOUNDS).unwrap().quads.into_iter().collect();
+            graph.canonicalize(oxrdf::dataset::CanonicalizationAlgorithm::Unstable);
+            graph
+        };
+        assert_eq!(canonical(turtle), canonical(&back));
+    }
+
+    #[test]
+    fn named_graphs_do_not_fit_turtle() {
+        let json = br#"{"@id": "urn:g", "@graph": [{"@id": "urn:s", "urn:p": "x"}]}"#;
+        assert!(matches!(
+            convert(json, Syntax::JsonLd, Syntax::Turtle, BASE, BOUNDS),
+            Err(Error::NotAcceptable)
+        ));
+        convert(json, Syntax::JsonLd, Syntax::JsonLd, BASE, BOUNDS).unwrap();
+    }
+
+    #[test]
+    fn an_empty_document_is_a_document() {
+        for syntax in Syntax::ALL {
+            check(b"", syntax, BASE, BOUNDS).unwrap();
+        }
+    }
+}
