@@ -3,5 +3,18 @@
 //! This module never decides by itself and never hands out a proof for a decision other than a permit.
 
 mod authorized;
+mod caller;
+mod denial_rate;
+mod dependency;
+mod pep;
+pub mod pip;
+mod policy_epoch;
+mod recorder;
 
 pub use authorized::{Authorized, Exemption, Receipt};
+pub use caller::Caller;
+pub use dependency::Dependency;
+pub use pep::{Pep, Requirement, Verdict, dependencies_hold};
+pub use pip::Pip;
+pub use policy_epoch::PolicyEpoch;
+pub use recorder::{Recorder, Use, UseKind};

@@ -125,7 +125,7 @@ impl Document {
     ///
     /// # Errors
     /// [`Error::NotAcceptable`] when the syntax cannot carry named graphs that the document has.
-    pub fn write(&self, syntax: Syntax, base: &str) -> Result<Vec<u8>, Error> {
+    pub fn write(&self, syntax: Syntax) -> Result<Vec<u8>, Error> {
         if syntax != Syntax::JsonLd && self.has_named_graphs() {
             return Err(Error::NotAcceptable);
         }
@@ -152,9 +152,6 @@ impl Document {
             }
             Syntax::JsonLd => {
                 let mut serializer = JsonLdSerializer::new();
-                if let Ok(with_base) = serializer.clone().with_base_iri(base) {
-                    serializer = with_base;
-                }
                 for (name, iri) in &self.prefixes {
                     serializer = serializer.clone().with_prefix(name, iri).unwrap_or(serializer);
                 }
@@ -173,7 +170,7 @@ impl Document {
 /// # Errors
 /// As [`parse`] and [`Document::write`].
 pub fn convert(bytes: &[u8], from: Syntax, to: Syntax, base: &str, bounds: Bounds) -> Result<Vec<u8>, Error> {
-    parse(bytes, from, base, bounds)?.write(to, base)
+    parse(bytes, from, base, bounds)?.write(to)
 }
 
 #[cfg(test)]

@@ -3,6 +3,26 @@
 //! Operations are read from requests, decided and audited by `authz`, planned by pure functions, and carried out in
 //! one transaction. Nothing here decides about access.
 
+mod commit_write;
+mod container;
+mod content;
+mod delete;
 pub mod document;
+pub mod headers;
+mod listing;
 pub mod nesting;
+pub mod operation;
 pub mod patch;
+mod patch_request;
+mod post;
+mod public;
+mod put;
+mod read;
+mod representation;
+mod service;
+pub mod situation;
+mod slug;
+pub mod target;
+mod upload;
+
+pub use service::LdpService;

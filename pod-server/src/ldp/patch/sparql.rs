@@ -4,10 +4,10 @@
 //! Anything else is refused by its words before the text is parsed: the parser recurses, and long chains of operators
 //! would exhaust the stack.
 
-use oxrdf::{GraphName, NamedOrBlankNode, Quad, Term};
+use oxrdf::{NamedOrBlankNode, Term};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{
-    GraphNamePattern, GroundQuad, GroundQuadPattern, GroundTerm, GroundTermPattern, NamedNodePattern, QuadPattern,
+    GraphName, GraphNamePattern, GroundQuad, GroundQuadPattern, GroundTerm, GroundTermPattern, NamedNodePattern, Quad, QuadPattern,
     TermPattern, TriplePattern as SparqlTriple,
 };
 use spargebra::{GraphUpdateOperation, SparqlParser};

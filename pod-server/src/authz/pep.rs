@@ -1,0 +1,276 @@
+//! The policy enforcement point: decides through `policies::decide`, records the use, and only then mints a proof
+//! (ARCHITECTURE invariants 2, 3 and 5).
+//!
+//! Reads of protected resources wait until their audit leaf is durable; writes carry their entry into their own
+//! commit; what anyone may read is the one listed exemption. Refusals are recorded too.
+
+use std::sync::Arc;
+
+use policies::decide::{Response, decide};
+use policies::decision::Decision;
+use policies::facts::Facts;
+use policies::request::{AccessRequest, Action, Agent, Subject};
+use policies::wac::Modes;
+use server_kit::clock::Clock;
+
+use super::authorized::{Authorized, Exemption, Receipt};
+use super::denial_rate::DenialRate;
+use super::dependency::Dependency;
+use super::pip::Pip;
+use super::recorder::{Recorder, Use};
+use crate::config::AuthzSection;
+use crate::error::Error;
+use crate::name::ResourceName;
+use crate::store::{CommitError, ErasedWork, Snapshot, Store, StoreError, Warrant, commit};
+
+/// Modes that an operation needs on one resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    /// The resource; for an auxiliary resource, its subject.
+    pub resource: ResourceName,
+    /// All of these.
+    pub modes: Modes,
+}
+
+/// What the access control lists say about an operation. Not a proof: nothing is recorded yet.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Whether every requirement is met.
+    pub permitted: bool,
+    /// All modes of the subject on the first resource (`WAC-Allow: user`).
+    pub modes: Modes,
+    /// All modes of everyone on the first resource (`WAC-Allow: public`).
+    pub public_modes: Modes,
+    /// Whether anyone at all may do it.
+    pub public: bool,
+    decision: Decision,
+    dependencies: Vec<Dependency>,
+    epoch: u64,
+    cacheable: bool,
+}
+
+impl Verdict {
+    /// Whether the policy documents that led here are unchanged, to be asked inside the transaction.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn holds(&self, snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+        dependencies_hold(&self.dependencies, snapshot)
+    }
+
+    /// What it rests on, to be carried into a transaction.
+    #[must_use]
+    pub fn dependencies(&self) -> &[Dependency] {
+        &self.dependencies
+    }
+
+    /// The number under which a public verdict may be kept; none if it rests on more than access control lists.
+    #[must_use]
+    pub fn cacheable_under(&self) -> Option<u64> {
+        (self.permitted && self.public && self.cacheable).then_some(self.epoch)
+    }
+}
+
+/// Whether all of these still hold.
+///
+/// # Errors
+/// When the store fails.
+pub fn dependencies_hold(dependencies: &[Dependency], snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
+    for dependency in dependencies {
+        if !dependency.holds(snapshot)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The policy enforcement point of one server.
+pub struct Pep {
+    pip: Arc<Pip>,
+    store: Arc<dyn Store>,
+    recorder: Arc<dyn Recorder>,
+    clock: Arc<dyn Clock>,
+    base_url: Arc<str>,
+    bounds: AuthzSection,
+    anonymous_denials: DenialRate,
+}
+
+impl Pep {
+    /// An enforcement point.
+    pub fn new(
+        pip: Arc<Pip>,
+        store: Arc<dyn Store>,
+        recorder: Arc<dyn Recorder>,
+        clock: Arc<dyn Clock>,
+        base_url: Arc<str>,
+        bounds: AuthzSection,
+    ) -> Self {
+        let anonymous_denials = DenialRate::new(bounds.anonymous_denials_per_second_max);
+        Self { pip, store, recorder, clock, base_url, bounds, anonymous_denials }
+    }
+
+    /// The information point behind it.
+    #[must_use]
+    pub fn pip(&self) -> &Arc<Pip> {
+        &self.pip
+    }
+
+    /// Asks what the policies say. The first requirement is the one whose modes are shown to the caller.
+    ///
+    /// # Errors
+    /// When the store fails. A refusal is no error here: see [`Verdict::permitted`].
+    pub async fn consider(&self, subject: &Subject, requirements: &[Requirement]) -> Result<Verdict, Error> {
+        let epoch = self.pip.epoch().now();
+        let mut verdict: Option<Verdict> = None;
+        for requirement in requirements {
+            let (decision, dependencies) = self.decide_one(subject, requirement).await?;
+            let public = decision.public_modes.contains(requirement.modes);
+            // Nothing but access control lists, and no clock: the answer changes only with the epoch.
+            let cacheable = decision.valid_until.is_none()
+                && dependencies.iter().all(|dependency| matches!(dependency, Dependency::EffectiveAcl { .. }));
+            match &mut verdict {
+                None => {
+                    verdict = Some(Verdict {
+                        permitted: decision.permits(),
+                        modes: decision.modes,
+                        public_modes: decision.public_modes,
+                        public,
+                        decision,
+                        dependencies,
+                        epoch,
+                        cacheable,
+                    });
+                }
+                Some(verdict) => {
+                    verdict.public &= public;
+                    verdict.cacheable &= cacheable;
+                    verdict.dependencies.extend(dependencies);
+                    if verdict.permitted && !decision.permits() {
+                        verdict.permitted = false;
+                        verdict.decision = decision;
+                    }
+                }
+            }
+        }
+        verdict.ok_or_else(|| Error::Internal("an operation without requirements was to be decided".to_owned()))
+    }
+
+    async fn decide_one(
+        &self,
+        subject: &Subject,
+        requirement: &Requirement,
+    ) -> Result<(Decision, Vec<Dependency>), Error> {
+        let request = AccessRequest {
+            subject: subject.clone(),
+            action: Action::Wac(requirement.modes),
+            resource: requirement.resource.iri(&self.base_url),
+            purpose: None,
+            now: self.clock.now(),
+            agreement: None,
+        };
+        self.decide(&request).await
+    }
+
+    /// Decides on a request, supplying facts in bounded rounds.
+    ///
+    /// # Errors
+    /// When the store fails, or when the decision keeps asking beyond the bound: then nothing is permitted.
+    pub async fn decide(&self, request: &AccessRequest) -> Result<(Decision, Vec<Dependency>), Error> {
+        let mut facts = Facts::new();
+        let mut dependencies = Vec::new();
+        let mut groups = 0_u32;
+        for _ in 0..=self.bounds.fact_rounds_max {
+            match decide(request, &facts) {
+                Response::Decided(decision) => return Ok((decision, dependencies)),
+                Response::NeedsFacts(wanted) => {
+                    for fact_request in wanted {
+                        let (fact, dependency) = if is_group(&fact_request) && groups >= self.bounds.groups_max {
+                            (policies::facts::Fact::Unavailable("too many groups in one decision".to_owned()), None)
+                        } else {
+                            groups += u32::from(is_group(&fact_request));
+                            self.pip.supply(&fact_request).await?
+                        };
+                        dependencies.extend(dependency);
+                        facts.insert(fact_request, fact);
+                    }
+                }
+            }
+        }
+        Err(Error::Internal(format!("the decision on `{}` asks for facts without end", request.resource)))
+    }
+
+    /// Records a permitted read and mints its proof. Waits until the leaf is durable, unless anyone may read.
+    ///
+    /// # Errors
+    /// The refusal as 401 or 403; [`Error::Unavailable`] when the use cannot be recorded: no audit, no data.
+    pub async fn authorize_read<O>(&self, verdict: &Verdict, used: &Use<'_>, operation: O) -> Result<Authorized<O>, Error> {
+        if !verdict.permitted {
+            return Err(self.refuse(verdict, used));
+        }
+        if verdict.public {
+            return Ok(Authorized::mint(operation, Receipt::exempt(Exemption::PublicRead)));
+        }
+        let entry = self.recorder.entry(used, &verdict.decision).map_err(unrecorded)?;
+        let warrant = Warrant::from_receipt(Receipt::with_commit(entry));
+        let committed = commit::<(), StoreError>(self.store.as_ref(), warrant, Box::new(|_| Ok(()))).await;
+        let leaf = match committed {
+            Ok(((), committed)) => committed.leaf,
+            Err(CommitError::Refused(error) | CommitError::Store(error)) => return Err(unrecorded(error.to_string())),
+        };
+        let leaf = leaf.ok_or_else(|| unrecorded("the store wrote no leaf".to_owned()))?;
+        Ok(Authorized::mint(operation, Receipt::durable(leaf)))
+    }
+
+    /// Mints the proof of a permitted write; its entry commits with the write.
+    ///
+    /// # Errors
+    /// The refusal as 401 or 403; [`Error::Unavailable`] when the use cannot be recorded.
+    pub fn authorize_write<O>(&self, verdict: &Verdict, used: &Use<'_>, operation: O) -> Result<Authorized<O>, Error> {
+        if !verdict.permitted {
+            return Err(self.refuse(verdict, used));
+        }
+        let entry = self.recorder.entry(used, &verdict.decision).map_err(unrecorded)?;
+        Ok(Authorized::mint(operation, Receipt::with_commit(entry)))
+    }
+
+    /// Mints the proof of a read that anyone was allowed under a policy number that is still current.
+    pub fn authorize_public<O>(&self, epoch: u64, operation: O) -> Option<Authorized<O>> {
+        (epoch == self.pip.epoch().now()).then(|| Authorized::mint(operation, Receipt::exempt(Exemption::PublicRead)))
+    }
+
+    /// Records a refusal and says it: 401 for whoever sent no credentials, 403 for the others.
+    pub fn refuse(&self, verdict: &Verdict, used: &Use<'_>) -> Error {
+        let anonymous = used.subject.agent == Agent::Public;
+        metrics::counter!("access_refused_total", "anonymous" => if anonymous { "true" } else { "false" }).increment(1);
+        if !anonymous || self.anonymous_denials.admit(self.clock.unix()) {
+            self.record_refusal(&verdict.decision, used);
+        }
+        if anonymous { Error::Unauthenticated } else { Error::Forbidden }
+    }
+
+    fn record_refusal(&self, decision: &Decision, used: &Use<'_>) {
+        match self.recorder.entry(used, decision) {
+            Ok(entry) => self.store.enqueue(
+                Warrant::from_receipt(Receipt::with_commit(entry)),
+                ErasedWork {
+                    run: Box::new(|_| true),
+                    done: Box::new(|result| {
+                        if let Err(error) = result {
+                            tracing::error!(%error, "a refusal could not be recorded");
+                        }
+                    }),
+                },
+            ),
+            Err(reason) => tracing::error!(%reason, "a refusal could not be recorded"),
+        }
+    }
+}
+
+fn is_group(request: &policies::facts::FactRequest) -> bool {
+    matches!(request, policies::facts::FactRequest::GroupMembers { .. })
+}
+
+fn unrecorded(reason: String) -> Error {
+    tracing::error!(%reason, "a use could not be recorded");
+    Error::Unavailable("the use could not be recorded in the audit log, so nothing is handed out".to_owned())
+}

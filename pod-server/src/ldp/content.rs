@@ -1,0 +1,141 @@
+//! What a write stores: content checked by its media type, and the rules of the resources that it goes to.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header};
+use hyper::body::Incoming;
+use policies::wac::{Acl, AclError};
+
+use crate::error::Error;
+use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
+use crate::store::{NewBody, NewState, ResourceKind};
+
+use super::document::{self, Bounds, Document};
+use super::headers;
+use super::representation::blocking;
+use super::service::LdpService;
+use super::target::{Role, Target};
+
+/// Content that was received and found sound.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// To be stored as it came.
+    State(NewState),
+    /// Statements of a container, from which the server's own have yet to be taken out.
+    Container(Document),
+}
+
+impl LdpService {
+    /// Receives the content of a PUT or POST for a target. `accepted` is the header that says what would be right.
+    pub(super) async fn receive(
+        &self,
+        request: &HeaderMap,
+        incoming: Incoming,
+        target: &Target,
+        accepted: HeaderName,
+    ) -> Result<Content, Error> {
+        self.check_announced(request)?;
+        let media_type = match MediaType::from_headers(request) {
+            Ok(media_type) => media_type,
+            // A container needs no content, and then no type of it.
+            Err(MediaTypeError::Missing) if target.is_container() && has_no_content(request, &incoming) => {
+                return Ok(Content::Container(Document::default()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let Some(syntax) = media_type.syntax() else {
+            if target.takes_rdf_only() {
+                return Err(Error::UnsupportedMediaType {
+                    media_type: media_type.essence().to_owned(),
+                    accepted: Some((accepted, headers::accept_put(target))),
+                });
+            }
+            let body = self.receive_opaque(incoming, self.bounds.body_bytes_max).await?;
+            return Ok(Content::State(NewState {
+                kind: ResourceKind::NonRdfSource,
+                media_type: media_type.as_str().to_owned(),
+                body,
+            }));
+        };
+        let bytes_max = if target.is_acl() { self.bounds.acl_bytes_max } else { self.bounds.rdf_bytes_max };
+        let bytes = self.receive_whole(incoming, bytes_max).await?;
+        self.examine(bytes, syntax, media_type.as_str(), target).await
+    }
+
+    /// Checks an RDF document and the rules of the resource that it goes to.
+    pub(super) async fn examine(
+        &self,
+        bytes: Bytes,
+        syntax: Syntax,
+        media_type: &str,
+        target: &Target,
+    ) -> Result<Content, Error> {
+        let base = target.name.iri(&self.base_url);
+        let bounds = self.rdf_bounds();
+        let is_container = target.is_container();
+        let text = bytes.clone();
+        let work = move || {
+            if is_container {
+                return document::parse(&text, syntax, &base, bounds).map(Some);
+            }
+            document::check(&text, syntax, &base, bounds)?;
+            Ok(None)
+        };
+        // Parsing a small document is quicker than handing it to another thread.
+        let parsed = if bytes.len() <= INLINE_PARSE_BYTES { work() } else { blocking(work).await }?;
+        if let Some(document) = parsed {
+            return Ok(Content::Container(document));
+        }
+        check_acl(&bytes, syntax, target, &self.base_url, bounds)?;
+        let body = self.keep(bytes).await?;
+        Ok(Content::State(NewState { kind: ResourceKind::RdfSource, media_type: media_type.to_owned(), body }))
+    }
+}
+
+/// The rules of access control lists: they must be understood whole, and a storage's root must stay controllable
+/// (solid#70, solid#81, T17).
+///
+/// # Errors
+/// 400 with a position, 422 for a list that cannot be enforced, 409 for one that would lock everyone out.
+pub(super) fn check_acl(
+    bytes: &[u8],
+    syntax: Syntax,
+    target: &Target,
+    base_url: &str,
+    bounds: Bounds,
+) -> Result<(), Error> {
+    let Role::Auxiliary { subject, .. } = &target.role else {
+        return Ok(());
+    };
+    if !target.is_acl() {
+        return Ok(());
+    }
+    let base = target.name.iri(base_url);
+    let compiled = if syntax == Syntax::Turtle {
+        Acl::parse(bytes, &base)
+    } else {
+        Acl::parse(&document::convert(bytes, syntax, Syntax::Turtle, &base, bounds)?, &base)
+    };
+    let compiled = compiled.map_err(acl_error)?;
+    if target.is_root_acl() && !compiled.gives_control(&subject.iri(base_url)) {
+        return Err(Error::Conflict(
+            "the access control list of a storage's root must give someone `acl:Control` over it".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+/// Documents up to this many bytes are parsed where the request is answered.
+const INLINE_PARSE_BYTES: usize = 64 << 10;
+
+fn acl_error(error: AclError) -> Error {
+    match error {
+        AclError::Syntax { line, column, message } => Error::Malformed { kind: "malformed-rdf", line, column, message },
+        other => Error::Unprocessable { kind: "invalid-access-control", detail: other.to_string() },
+    }
+}
+
+/// Whether a request has no content at all.
+pub(super) fn has_no_content(request: &HeaderMap, incoming: &Incoming) -> bool {
+    let announced = request.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    !announced && !request.contains_key(header::TRANSFER_ENCODING) && http_body::Body::is_end_stream(incoming)
+}

@@ -1,0 +1,152 @@
+//! Response headers of resources: links, allowed methods, accepted types, rights, validators, caching and safety.
+
+use http::header::{
+    ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK,
+    VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderValue};
+use policies::wac::{Acl, Modes};
+
+use crate::http::etag::ETag;
+use crate::http::link::Links;
+use crate::name::Auxiliary;
+use crate::store::ResourceKind;
+
+use super::patch::PatchFormat;
+use super::target::{Role, Target};
+
+/// `Accept-Patch` (RFC 5789 §3.1).
+pub const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+/// `Accept-Post` (LDP §7.1).
+pub const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
+/// `Accept-Put` (Solid Protocol §5.2).
+pub const ACCEPT_PUT: HeaderName = HeaderName::from_static("accept-put");
+/// `WAC-Allow` (WAC §6.1).
+pub const WAC_ALLOW: HeaderName = HeaderName::from_static("wac-allow");
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
+/// What containers and auxiliary resources take.
+const RDF_ONLY: &str = "text/turtle, application/ld+json, application/n-triples";
+const ANYTHING: &str = "*/*";
+
+const LDP: &str = "http://www.w3.org/ns/ldp#";
+const STORAGE: &str = "http://www.w3.org/ns/pim/space#Storage";
+const STORAGE_DESCRIPTION: &str = "http://www.w3.org/ns/solid/terms#storageDescription";
+const OWNER: &str = "http://www.w3.org/ns/solid/terms#owner";
+const SPARQL_ENDPOINT: &str = "http://www.w3.org/ns/solid/sparql#endpoint";
+const CONDITION: &str = "http://www.w3.org/ns/auth/acl#condition";
+
+/// Content of pods is shown by browsers without scripts and without reaching out (T56).
+const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; media-src 'self'";
+
+/// One line for every response of resources (solid#59, T58).
+pub const VARY_ALL: &str = "Accept, Authorization, Origin";
+
+/// Headers that every response of this origin carries, errors included.
+pub fn add_safety(headers: &mut HeaderMap) {
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(SANDBOX));
+    headers.insert(CROSS_ORIGIN_RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
+}
+
+/// What the target offers: `Allow` and the `Accept-*` that go with it (solid#8, solid#9).
+pub fn add_methods(headers: &mut HeaderMap, target: &Target, kind: Option<ResourceKind>) {
+    let methods = target.methods(kind);
+    headers.insert(ALLOW, HeaderValue::from_static(methods));
+    if methods.contains("PATCH") {
+        headers.insert(ACCEPT_PATCH, HeaderValue::from_static(PatchFormat::ACCEPTED));
+    }
+    if methods.contains("POST") {
+        headers.insert(ACCEPT_POST, HeaderValue::from_static(ANYTHING));
+    }
+    if methods.contains("PUT") {
+        headers.insert(ACCEPT_PUT, accept_put(target));
+    }
+}
+
+/// What may be put to the target.
+#[must_use]
+pub fn accept_put(target: &Target) -> HeaderValue {
+    HeaderValue::from_static(if target.takes_rdf_only() { RDF_ONLY } else { ANYTHING })
+}
+
+/// The links of a resource (solid#14-17, solid#21, solid#22, solid#67, solid#81).
+pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner: Option<&str>) {
+    let mut links = Links::default();
+    match &target.role {
+        Role::Auxiliary { kind, subject } => {
+            links.push(&subject.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
+            if *kind == Auxiliary::Description {
+                links.push(&subject.iri(base_url), "describes");
+            } else {
+                for condition in Acl::CONDITIONS {
+                    links.push(condition, CONDITION);
+                }
+            }
+        }
+        Role::StorageRoot | Role::Container | Role::Document => {
+            links.push(&target.name.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
+            links.push(&target.name.auxiliary(Auxiliary::Description).iri(base_url), "describedby");
+        }
+        Role::ServerRoot | Role::Reserved => {}
+    }
+    links.push(&format!("{LDP}Resource"), "type");
+    if target.is_container() {
+        links.push(&format!("{LDP}Container"), "type");
+        links.push(&format!("{LDP}BasicContainer"), "type");
+    }
+    if let Some(root) = target.name.storage_root() {
+        let root = root.iri(base_url);
+        links.push(&format!("{root}.well-known/solid"), STORAGE_DESCRIPTION);
+        if target.role == Role::StorageRoot {
+            links.push(STORAGE, "type");
+            links.push(&format!("{root}sparql"), SPARQL_ENDPOINT);
+            if let Some(owner) = owner {
+                links.push(owner, OWNER);
+            }
+        }
+    }
+    // Names are canonical and percent-encoded and a WebID is an IRI, so the line is always a header value.
+    if let Ok(value) = HeaderValue::from_str(&links.into_string()) {
+        headers.insert(LINK, value);
+    }
+}
+
+/// `WAC-Allow` (solid#79).
+pub fn add_rights(headers: &mut HeaderMap, user: Modes, public: Modes) {
+    if let Ok(value) = HeaderValue::from_str(&format!("user=\"{user}\",public=\"{public}\"")) {
+        headers.insert(WAC_ALLOW, value);
+    }
+}
+
+/// Who may keep the response (solid#65, T58).
+pub fn add_caching(headers: &mut HeaderMap, public: bool) {
+    headers.insert(VARY, HeaderValue::from_static(VARY_ALL));
+    let caching = if public { "public, no-cache" } else { "private, no-cache" };
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
+}
+
+/// Validators of a representation (solid#6, solid#29).
+pub fn add_validators(headers: &mut HeaderMap, etag: &ETag, modified: i64) {
+    if let Ok(value) = HeaderValue::from_str(&etag.to_string()) {
+        headers.insert(ETAG, value);
+    }
+    headers.insert(LAST_MODIFIED, http_date(modified));
+}
+
+/// The media type of a representation, and whether parts of it can be asked for.
+pub fn add_content(headers: &mut HeaderMap, media_type: &str, ranges: bool) {
+    let value = HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_TYPE, value);
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static(if ranges { "bytes" } else { "none" }));
+}
+
+/// Unix seconds as an HTTP date.
+#[must_use]
+pub fn http_date(unix_seconds: i64) -> HeaderValue {
+    let seconds = u64::try_from(unix_seconds).unwrap_or(0);
+    // Beyond the year 9999 an HTTP date has no spelling.
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds.min(253_402_300_799));
+    HeaderValue::from_str(&httpdate::fmt_http_date(moment))
+        .unwrap_or(HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 GMT"))
+}

@@ -1,0 +1,106 @@
+//! PUT: gives a resource a state, or makes it with the containers on the way (solid#24, solid#56, solid#63).
+
+use http::{HeaderMap, Method, Response};
+use hyper::body::Incoming;
+use server_kit::body::Body;
+
+use crate::authz::Caller;
+use crate::error::Error;
+use crate::http::conditional::Preconditions;
+use crate::store::{NewBody, NewState, Resource, ResourceKind, Transaction};
+
+use super::commit_write::{Basis, Outcome, Refusal, commit_write};
+use super::container;
+use super::content::Content;
+use super::document::Document;
+use super::headers::ACCEPT_PUT;
+use super::operation::Operation;
+use super::service::LdpService;
+use super::situation::Situation;
+use super::target::Target;
+use crate::http::media_type::Syntax;
+
+pub(super) async fn put(
+    service: &LdpService,
+    request: &HeaderMap,
+    incoming: Incoming,
+    target: &Target,
+    caller: &Caller,
+) -> Result<Response<Body>, Error> {
+    let mut waiting = Some(incoming);
+    let mut received: Option<Content> = None;
+    for _ in 0..service.bounds.attempts_max {
+        let situation = service.look_around(target)?;
+        let verdict = service.decide(&Operation::Put, target, &situation, caller).await?;
+        service.check_method(&Method::PUT, target, &situation)?;
+        service.check_writable(target, &situation)?;
+        let conditions = conditions(service, request, &situation)?;
+        // The client is asked for its content only now: it may be large, and nobody else may send any (solid#64).
+        let content = match (&received, waiting.take()) {
+            (Some(content), _) => content.clone(),
+            (None, Some(incoming)) => {
+                let content = service.receive(request, incoming, target, ACCEPT_PUT).await?;
+                received.insert(content).clone()
+            }
+            (None, None) => return Err(Error::Internal("a body was to be read twice".to_owned())),
+        };
+        let used = caller.uses(LdpService::use_of(&Operation::Put, &situation), &target.name);
+        let proof = service.pep.authorize_write(&verdict, &used, Operation::Put)?;
+        let basis = Basis {
+            target: target.clone(),
+            dependencies: verdict.dependencies().to_vec(),
+            shape: situation.shape(),
+            conditions,
+        };
+        let created = situation.existing.is_none();
+        let (name, base_url) = (target.clone(), std::sync::Arc::clone(&service.base_url));
+        let outcome = commit_write(&service.store, proof, basis, move |transaction, _| {
+            store_content(transaction, &name, content, &base_url)
+        })
+        .await?;
+        if let Outcome::Done(resource) = outcome {
+            return Ok(service.written(target, &resource, created));
+        }
+    }
+    Err(Error::Contention)
+}
+
+/// The conditions of a write, with those that already fail refused before the content is asked for.
+pub(super) fn conditions(
+    service: &LdpService,
+    request: &HeaderMap,
+    situation: &Situation,
+) -> Result<Preconditions, Error> {
+    let conditions = Preconditions::from_headers(request)?;
+    if service.bounds.preconditions_required && situation.existing.is_some() && !conditions.protects_state() {
+        return Err(Error::PreconditionRequired);
+    }
+    conditions.evaluate_write(situation.current()).map_err(Error::Precondition)?;
+    Ok(conditions)
+}
+
+/// Stores content under a name.
+pub(super) fn store_content(
+    transaction: &mut dyn Transaction,
+    target: &Target,
+    content: Content,
+    base_url: &str,
+) -> Result<Resource, Refusal> {
+    let state = match content {
+        Content::State(state) => state,
+        Content::Container(document) => {
+            container_state(container::without_managed(document, &target.name, base_url, &*transaction)?)?
+        }
+    };
+    Ok(transaction.put(&target.name, state)?)
+}
+
+/// A container keeps its own statements as Turtle.
+pub(super) fn container_state(own: Document) -> Result<NewState, Error> {
+    let bytes = if own.quads.is_empty() { Vec::new() } else { own.write(Syntax::Turtle)? };
+    Ok(NewState {
+        kind: ResourceKind::Container,
+        media_type: Syntax::Turtle.media_type().to_owned(),
+        body: NewBody::Bytes(bytes.into()),
+    })
+}

@@ -1,0 +1,166 @@
+//! The resource interface of one server: every request for an LDP resource comes through here.
+//!
+//! It knows the order of things (decide, record, look, check, do) and leaves each of them to its own module.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use server_kit::body::{self, Body};
+use server_kit::random::Random;
+use tokio::sync::Semaphore;
+
+use crate::authz::{Caller, Pep, UseKind};
+use crate::config::LdpSection;
+use crate::error::Error;
+use crate::name::ResourceName;
+use crate::store::{ReadPermit, Snapshot, Store, StoreError};
+
+use super::document::Bounds;
+use super::headers;
+use super::operation::Operation;
+use super::public::PublicReads;
+use super::representation::RepresentationCache;
+use super::situation::Situation;
+use super::target::{Role, Target};
+use super::{delete, patch_request, post, put, read};
+
+const LOOK_AROUND: &str = "whether an operation makes or changes a resource decides which rights it needs";
+
+/// The resource interface.
+pub struct LdpService {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) pep: Arc<Pep>,
+    pub(super) bounds: LdpSection,
+    pub(super) base_url: Arc<str>,
+    pub(super) random: Arc<dyn Random>,
+    pub(super) representations: RepresentationCache,
+    pub(super) public: PublicReads,
+    pub(super) conversions: Arc<Semaphore>,
+}
+
+impl LdpService {
+    /// The interface over a store, behind an enforcement point.
+    pub fn new(
+        store: Arc<dyn Store>,
+        pep: Arc<Pep>,
+        bounds: LdpSection,
+        base_url: Arc<str>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self {
+            representations: RepresentationCache::new(&bounds),
+            public: PublicReads::new(&bounds),
+            conversions: Arc::new(Semaphore::new(bounds.conversions_max)),
+            store,
+            pep,
+            bounds,
+            base_url,
+            random,
+        }
+    }
+
+    /// Answers a request for a resource.
+    ///
+    /// # Errors
+    /// Everything that is to become an error response.
+    pub async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Result<Response<Body>, Error> {
+        let name = ResourceName::parse(request.uri().path())?;
+        let target = Target::of(name);
+        let (parts, incoming) = request.into_parts();
+        match parts.method {
+            Method::GET | Method::HEAD => read::read(self, &parts.method, &parts.headers, &target, caller).await,
+            Method::OPTIONS => read::options(self, &target, caller).await,
+            Method::PUT => put::put(self, &parts.headers, incoming, &target, caller).await,
+            Method::POST => post::post(self, &parts.headers, incoming, &target, caller).await,
+            Method::PATCH => patch_request::patch(self, &parts.headers, incoming, &target, caller).await,
+            Method::DELETE => delete::delete(self, &parts.headers, &target, caller).await,
+            // They are known, and no resource supports them (T63).
+            Method::TRACE | Method::CONNECT => Err(Error::MethodNotAllowed { allow: target.allow(None) }),
+            _ => Err(Error::MethodUnknown),
+        }
+    }
+
+    /// Answers a plain GET of something that anyone may read, from memory and without any cryptography. None when the
+    /// long way has to be taken.
+    #[must_use]
+    pub fn fast(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+        self.public.answer(self, method, path, headers)
+    }
+
+    pub(super) fn rdf_bounds(&self) -> Bounds {
+        Bounds { nesting_max: self.bounds.nesting_max }
+    }
+
+    /// What is there, before anything was decided. It leaves this module only as the choice of rights to ask for.
+    pub(super) fn look_around(&self, target: &Target) -> Result<Situation, StoreError> {
+        let snapshot = self.store.snapshot(ReadPermit::without_proof(LOOK_AROUND))?;
+        Situation::read(snapshot.as_ref(), target)
+    }
+
+    /// As [`Self::look_around`], with the checks that need the store.
+    pub(super) fn check_writable(&self, target: &Target, situation: &Situation) -> Result<(), Error> {
+        let snapshot = self.store.snapshot(ReadPermit::without_proof(LOOK_AROUND))?;
+        let snapshot: &dyn Snapshot = snapshot.as_ref();
+        situation.check_writable(snapshot, target)
+    }
+
+    /// Decides on a write, or refuses it and records the refusal.
+    pub(super) async fn decide(
+        &self,
+        operation: &Operation,
+        target: &Target,
+        situation: &Situation,
+        caller: &Caller,
+    ) -> Result<crate::authz::Verdict, Error> {
+        let requirements = operation.requirements(target, situation);
+        let verdict = self.pep.consider(&caller.subject, &requirements).await?;
+        if verdict.permitted {
+            return Ok(verdict);
+        }
+        let used = caller.uses(operation.use_kind(situation.existing.is_some()), &target.name);
+        Err(self.pep.refuse(&verdict, &used))
+    }
+
+    /// Refuses methods that the target does not support. Comes after the decision, so that a refusal hides what is there.
+    pub(super) fn check_method(&self, method: &Method, target: &Target, situation: &Situation) -> Result<(), Error> {
+        let kind = situation.existing.as_ref().map(|resource| resource.kind);
+        if target.supports(method, kind) {
+            return Ok(());
+        }
+        if *method == Method::POST && situation.existing.is_none() {
+            return Err(Error::NotFound);
+        }
+        Err(Error::MethodNotAllowed { allow: target.allow(kind) })
+    }
+
+    /// The answer to a write that stands.
+    pub(super) fn written(
+        &self,
+        target: &Target,
+        resource: &crate::store::Resource,
+        created: bool,
+    ) -> Response<Body> {
+        let mut response = Response::new(body::empty());
+        *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+        let header_map = response.headers_mut();
+        headers::add_links(header_map, target, &self.base_url, None);
+        headers::add_methods(header_map, target, Some(resource.kind));
+        headers::add_validators(header_map, &read::stored_etag(resource), resource.modified);
+        header_map.insert(http::header::VARY, HeaderValue::from_static(headers::VARY_ALL));
+        if created && let Ok(location) = HeaderValue::from_str(&resource.name.iri(&self.base_url)) {
+            header_map.insert(http::header::LOCATION, location);
+        }
+        response
+    }
+
+    /// Whether a role can hold resources at all.
+    pub(super) fn is_resource(target: &Target) -> bool {
+        !matches!(target.role, Role::ServerRoot | Role::Reserved)
+    }
+
+    /// Whether a use of this kind changes anything.
+    pub(super) fn use_of(operation: &Operation, situation: &Situation) -> UseKind {
+        operation.use_kind(situation.existing.is_some())
+    }
+}

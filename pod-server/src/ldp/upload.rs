@@ -1,0 +1,90 @@
+//! Receiving the content of a request: within bounds, small content in memory, large content in a file of its own,
+//! outside any lock and before any transaction (T51, T52; Done-when 3).
+//!
+//! An upload that breaks off leaves nothing behind: the temporary file goes with the writer.
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, header};
+use hyper::body::Incoming;
+use server_kit::body::{ReadLimits, Reader};
+
+use crate::error::Error;
+use crate::store::{BlobWriter, NewBody};
+
+use super::representation::blocking;
+use super::service::LdpService;
+
+/// Bytes gathered before they are handed to the thread that writes.
+const WRITE_BYTES: usize = 512 << 10;
+
+impl LdpService {
+    /// Refuses content that cannot be received as it is announced, before anything of it is asked for.
+    pub(super) fn check_announced(&self, headers: &HeaderMap) -> Result<(), Error> {
+        if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
+            && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
+        {
+            return Err(Error::ContentEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+        }
+        // A part of a resource cannot be put (RFC 9110 §14.5; T63).
+        if headers.contains_key(header::CONTENT_RANGE) {
+            return Err(Error::BadRequest("`Content-Range` has no meaning in a request".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn limits(&self, bytes_max: u64) -> ReadLimits {
+        ReadLimits {
+            body_bytes_max: bytes_max,
+            rate_bytes_per_second_min: u32::try_from(self.bounds.upload_bytes_per_second_min).unwrap_or(u32::MAX),
+            rate_grace_seconds: u32::try_from(self.bounds.upload_grace_seconds).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Content that is looked at: all of it, in memory.
+    pub(super) async fn receive_whole(&self, incoming: Incoming, bytes_max: u64) -> Result<Bytes, Error> {
+        Ok(Reader::new(incoming, self.limits(bytes_max))?.all().await?)
+    }
+
+    /// Content that is only kept: in memory up to the inline bound, beyond it in a file.
+    pub(super) async fn receive_opaque(&self, incoming: Incoming, bytes_max: u64) -> Result<NewBody, Error> {
+        let inline_max = usize::try_from(self.bounds.inline_bytes_max).unwrap_or(usize::MAX);
+        let mut reader = Reader::new(incoming, self.limits(bytes_max))?;
+        let mut gathered = BytesMut::new();
+        let mut blob: Option<Box<dyn BlobWriter>> = None;
+        while let Some(chunk) = reader.chunk().await? {
+            gathered.extend_from_slice(&chunk);
+            let full = if blob.is_some() { gathered.len() >= WRITE_BYTES } else { gathered.len() > inline_max };
+            if full {
+                let writer = match blob.take() {
+                    Some(writer) => writer,
+                    None => self.store.blob()?,
+                };
+                blob = Some(write(writer, gathered.split().freeze()).await?);
+            }
+        }
+        match blob {
+            None => Ok(NewBody::Bytes(gathered.freeze())),
+            Some(writer) => {
+                let writer = write(writer, gathered.freeze()).await?;
+                blocking(move || Ok(writer.finish()?)).await
+            }
+        }
+    }
+
+    /// Bytes at hand as a body for the store.
+    pub(super) async fn keep(&self, bytes: Bytes) -> Result<NewBody, Error> {
+        if bytes.len() as u64 <= self.bounds.inline_bytes_max {
+            return Ok(NewBody::Bytes(bytes));
+        }
+        let writer = write(self.store.blob()?, bytes).await?;
+        blocking(move || Ok(writer.finish()?)).await
+    }
+}
+
+async fn write(mut writer: Box<dyn BlobWriter>, bytes: Bytes) -> Result<Box<dyn BlobWriter>, Error> {
+    blocking(move || {
+        writer.write(&bytes)?;
+        Ok(writer)
+    })
+    .await
+}
