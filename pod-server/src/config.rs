@@ -238,20 +238,29 @@ impl Config {
             }
         }
         if self.server.redirect_listen.is_some() && self.server.base_url.scheme() != "https" {
-            return Err(fault("server.redirect_listen", "needs an `https` `server.base_url` to send clients to"));
+            return Err(fault(
+                "server.redirect_listen",
+                "needs an `https` `server.base_url` to send clients to",
+            ));
         }
         if let Some(admin) = self.admin.listen
             && !admin.ip().is_loopback()
             && !self.server.plain_http_beyond_loopback
         {
-            return Err(fault("admin.listen", "must be a loopback address: metrics are for the operator alone"));
+            return Err(fault(
+                "admin.listen",
+                "must be a loopback address: metrics are for the operator alone",
+            ));
         }
         self.check_bounds()
     }
 
     fn check_bounds(&self) -> Result<(), ConfigFault> {
         if self.ldp.inline_bytes_max > 1 << 20 {
-            return Err(fault("ldp.inline_bytes_max", "must be at most 1048576: larger bodies belong in files"));
+            return Err(fault(
+                "ldp.inline_bytes_max",
+                "must be at most 1048576: larger bodies belong in files",
+            ));
         }
         if self.ldp.attempts_max == 0 {
             return Err(fault("ldp.attempts_max", "must be at least 1"));
@@ -274,7 +283,10 @@ fn check_origin(key: &'static str, url: &Url) -> Result<(), ConfigFault> {
         return Err(fault(key, "must be an `https` (or, on loopback, `http`) URL"));
     }
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
-        return Err(fault(key, "must be an origin with a closing slash and nothing after it"));
+        return Err(fault(
+            key,
+            "must be an origin with a closing slash and nothing after it",
+        ));
     }
     Ok(())
 }
@@ -322,10 +334,22 @@ mod tests {
     fn broken_values_name_their_key() {
         type Patch = fn(&mut serde_json::Value);
         let cases: [(Patch, &str); 4] = [
-            (|value| value["server"]["console_url"] = "https://pod.example/".into(), "server.console_url"),
-            (|value| value["server"]["base_url"] = "https://pod.example/x/".into(), "server.base_url"),
-            (|value| value["server"]["content_listen"] = "0.0.0.0:80".into(), "server.content_listen"),
-            (|value| value["ldp"] = serde_json::json!({ "attempts_max": 0 }), "ldp.attempts_max"),
+            (
+                |value| value["server"]["console_url"] = "https://pod.example/".into(),
+                "server.console_url",
+            ),
+            (
+                |value| value["server"]["base_url"] = "https://pod.example/x/".into(),
+                "server.base_url",
+            ),
+            (
+                |value| value["server"]["content_listen"] = "0.0.0.0:80".into(),
+                "server.content_listen",
+            ),
+            (
+                |value| value["ldp"] = serde_json::json!({ "attempts_max": 0 }),
+                "ldp.attempts_max",
+            ),
         ];
         for (patch, key) in cases {
             let error = config(patch).unwrap_err();

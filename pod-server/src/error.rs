@@ -157,15 +157,20 @@ impl Error {
                 Problem::internal()
             }
             Self::Unavailable(detail) => Problem::unavailable(detail, 1),
-            Self::Unauthenticated => {
-                Problem::new(StatusCode::UNAUTHORIZED, "credentials-required", "Credentials are required")
-                    .detail("send a DPoP-bound access token of an issuer that your WebID names")
-                    .header(header::WWW_AUTHENTICATE, challenge.clone())
-            }
-            Self::MethodNotAllowed { allow } => {
-                titled(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here", text)
-                    .header(header::ALLOW, allow)
-            }
+            Self::Unauthenticated => Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "credentials-required",
+                "Credentials are required",
+            )
+            .detail("send a DPoP-bound access token of an issuer that your WebID names")
+            .header(header::WWW_AUTHENTICATE, challenge.clone()),
+            Self::MethodNotAllowed { allow } => titled(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "The method is not allowed here",
+                text,
+            )
+            .header(header::ALLOW, allow),
             Self::UnsupportedMediaType { accepted, .. } => {
                 let problem = titled(
                     StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -183,9 +188,12 @@ impl Error {
                     .with("line", line)
                     .with("column", column)
             }
-            Self::Unprocessable { kind, .. } => {
-                titled(StatusCode::UNPROCESSABLE_ENTITY, kind, "The content cannot be carried out", text)
-            }
+            Self::Unprocessable { kind, .. } => titled(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                kind,
+                "The content cannot be carried out",
+                text,
+            ),
             Self::RangeNotSatisfiable { size } => {
                 let range = HeaderValue::from_str(&format!("bytes */{size}"));
                 let problem = titled(
@@ -200,10 +208,13 @@ impl Error {
                 }
             }
             Self::Body(error) => body_problem(&error, text),
-            Self::Precondition(condition) => {
-                titled(StatusCode::PRECONDITION_FAILED, "precondition-failed", "A precondition does not hold", text)
-                    .with("condition", condition.header())
-            }
+            Self::Precondition(condition) => titled(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "A precondition does not hold",
+                text,
+            )
+            .with("condition", condition.header()),
             other => {
                 let (status, kind, title) = plain(&other);
                 titled(status, kind, title, text)
@@ -215,28 +226,50 @@ impl Error {
 /// Errors that need no more than a status, a type and a title.
 fn plain(error: &Error) -> (StatusCode, &'static str, &'static str) {
     match error {
-        Error::Name(NameError::TooLong) | Error::TargetTooLong { .. } => {
-            (StatusCode::URI_TOO_LONG, "target-too-long", "The request target is too long")
-        }
+        Error::Name(NameError::TooLong) | Error::TargetTooLong { .. } => (
+            StatusCode::URI_TOO_LONG,
+            "target-too-long",
+            "The request target is too long",
+        ),
         Error::Name(_) => (StatusCode::BAD_REQUEST, "malformed-path", "The path names nothing"),
         Error::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Access is denied"),
         Error::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
         Error::MethodUnknown => (StatusCode::NOT_IMPLEMENTED, "method-unknown", "The method is unknown"),
-        Error::Conflict(_) => (StatusCode::CONFLICT, "conflict", "The request conflicts with the resource"),
-        Error::Contention => (StatusCode::CONFLICT, "contention", "The resource keeps changing; try again"),
-        Error::PreconditionRequired => {
-            (StatusCode::PRECONDITION_REQUIRED, "precondition-required", "A precondition is required")
-        }
-        Error::MediaType(MediaTypeError::Missing) => {
-            (StatusCode::BAD_REQUEST, "content-type-missing", "The content has no type")
-        }
-        Error::MediaType(MediaTypeError::Malformed) => {
-            (StatusCode::BAD_REQUEST, "content-type-malformed", "The content type is malformed")
-        }
-        Error::ContentEncoding(_) => {
-            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-encoding", "Encoded content is not accepted")
-        }
-        Error::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation"),
+        Error::Conflict(_) => (
+            StatusCode::CONFLICT,
+            "conflict",
+            "The request conflicts with the resource",
+        ),
+        Error::Contention => (
+            StatusCode::CONFLICT,
+            "contention",
+            "The resource keeps changing; try again",
+        ),
+        Error::PreconditionRequired => (
+            StatusCode::PRECONDITION_REQUIRED,
+            "precondition-required",
+            "A precondition is required",
+        ),
+        Error::MediaType(MediaTypeError::Missing) => (
+            StatusCode::BAD_REQUEST,
+            "content-type-missing",
+            "The content has no type",
+        ),
+        Error::MediaType(MediaTypeError::Malformed) => (
+            StatusCode::BAD_REQUEST,
+            "content-type-malformed",
+            "The content type is malformed",
+        ),
+        Error::ContentEncoding(_) => (
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "content-encoding",
+            "Encoded content is not accepted",
+        ),
+        Error::NotAcceptable => (
+            StatusCode::NOT_ACCEPTABLE,
+            "not-acceptable",
+            "No acceptable representation",
+        ),
         Error::Misdirected => (StatusCode::MISDIRECTED_REQUEST, "misdirected", "Wrong host"),
         _ => (StatusCode::BAD_REQUEST, "bad-request", "The request is malformed"),
     }
@@ -248,9 +281,12 @@ fn titled(status: StatusCode, kind: &'static str, title: &'static str, detail: S
 
 fn store_problem(error: StoreError) -> Problem {
     match error {
-        StoreError::Full(reason) => {
-            Problem::new(StatusCode::INSUFFICIENT_STORAGE, "insufficient-storage", "There is no room left").detail(reason)
-        }
+        StoreError::Full(reason) => Problem::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "insufficient-storage",
+            "There is no room left",
+        )
+        .detail(reason),
         StoreError::Stopped => Problem::unavailable("the server is stopping or recovering", 5),
         other => {
             tracing::error!(error = &other as &dyn std::error::Error, "the store failed");
@@ -261,13 +297,19 @@ fn store_problem(error: StoreError) -> Problem {
 
 fn body_problem(error: &ReadError, text: String) -> Problem {
     match error {
-        ReadError::TooLarge { bytes_max } => {
-            titled(StatusCode::PAYLOAD_TOO_LARGE, "content-too-large", "The content is too large", text)
-                .with("bytes_max", *bytes_max)
-        }
-        ReadError::TooSlow { .. } => {
-            titled(StatusCode::REQUEST_TIMEOUT, "upload-too-slow", "The content arrives too slowly", text)
-        }
+        ReadError::TooLarge { bytes_max } => titled(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "content-too-large",
+            "The content is too large",
+            text,
+        )
+        .with("bytes_max", *bytes_max),
+        ReadError::TooSlow { .. } => titled(
+            StatusCode::REQUEST_TIMEOUT,
+            "upload-too-slow",
+            "The content arrives too slowly",
+            text,
+        ),
         ReadError::Broken(_) => titled(
             StatusCode::BAD_REQUEST,
             "upload-broken",
@@ -289,18 +331,43 @@ mod tests {
             (Error::Unauthenticated, 401),
             (Error::Forbidden, 403),
             (Error::NotFound, 404),
-            (Error::MethodNotAllowed { allow: HeaderValue::from_static("GET") }, 405),
+            (
+                Error::MethodNotAllowed {
+                    allow: HeaderValue::from_static("GET"),
+                },
+                405,
+            ),
             (Error::NotAcceptable, 406),
             (Error::Conflict("x".into()), 409),
             (Error::Precondition(Condition::IfMatch), 412),
             (Error::Body(ReadError::TooLarge { bytes_max: 1 }), 413),
             (Error::Name(NameError::TooLong), 414),
-            (Error::UnsupportedMediaType { media_type: "x/y".into(), accepted: None }, 415),
+            (
+                Error::UnsupportedMediaType {
+                    media_type: "x/y".into(),
+                    accepted: None,
+                },
+                415,
+            ),
             (Error::RangeNotSatisfiable { size: 3 }, 416),
             (Error::Misdirected, 421),
-            (Error::Unprocessable { kind: "invalid-patch", detail: "x".into() }, 422),
+            (
+                Error::Unprocessable {
+                    kind: "invalid-patch",
+                    detail: "x".into(),
+                },
+                422,
+            ),
             (Error::PreconditionRequired, 428),
-            (Error::Malformed { kind: "malformed-rdf", line: 3, column: 9, message: "x".into() }, 400),
+            (
+                Error::Malformed {
+                    kind: "malformed-rdf",
+                    line: 3,
+                    column: 9,
+                    message: "x".into(),
+                },
+                400,
+            ),
             (Error::Name(NameError::DotSegment), 400),
             (Error::MediaType(MediaTypeError::Missing), 400),
             (Error::Store(StoreError::Full("quota".into())), 507),
@@ -312,7 +379,11 @@ mod tests {
             let name = format!("{error:?}");
             let response = error.into_response(&challenge);
             assert_eq!(response.status().as_u16(), status, "{name}");
-            assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json", "{name}");
+            assert_eq!(
+                response.headers()[header::CONTENT_TYPE],
+                "application/problem+json",
+                "{name}"
+            );
             assert_eq!(status == 401, response.headers().contains_key(header::WWW_AUTHENTICATE));
         }
     }

@@ -12,17 +12,26 @@ pub(super) struct DenialRate {
 
 impl DenialRate {
     pub(super) const fn new(per_second_max: u32) -> Self {
-        Self { per_second_max, window: AtomicU64::new(0) }
+        Self {
+            per_second_max,
+            window: AtomicU64::new(0),
+        }
     }
 
     /// Whether one more may be recorded in this second.
     pub(super) fn admit(&self, unix_seconds: i64) -> bool {
         let second = unix_seconds.cast_unsigned() & 0xFFFF_FFFF;
         let next = |window: u64| {
-            let count = if window >> 32 == second { window & 0xFFFF_FFFF } else { 0 };
+            let count = if window >> 32 == second {
+                window & 0xFFFF_FFFF
+            } else {
+                0
+            };
             (count < u64::from(self.per_second_max)).then_some((second << 32) | (count + 1))
         };
-        self.window.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+        self.window
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .is_ok()
     }
 }
 

@@ -106,7 +106,15 @@ impl Pep {
         bounds: AuthzSection,
     ) -> Self {
         let anonymous_denials = DenialRate::new(bounds.anonymous_denials_per_second_max);
-        Self { pip, store, recorder, clock, base_url, bounds, anonymous_denials }
+        Self {
+            pip,
+            store,
+            recorder,
+            clock,
+            base_url,
+            bounds,
+            anonymous_denials,
+        }
     }
 
     /// The information point behind it.
@@ -127,7 +135,9 @@ impl Pep {
             let public = decision.public_modes.contains(requirement.modes);
             // Nothing but access control lists, and no clock: the answer changes only with the epoch.
             let cacheable = decision.valid_until.is_none()
-                && dependencies.iter().all(|dependency| matches!(dependency, Dependency::EffectiveAcl { .. }));
+                && dependencies
+                    .iter()
+                    .all(|dependency| matches!(dependency, Dependency::EffectiveAcl { .. }));
             match &mut verdict {
                 None => {
                     verdict = Some(Verdict {
@@ -185,7 +195,10 @@ impl Pep {
                 Response::NeedsFacts(wanted) => {
                     for fact_request in wanted {
                         let (fact, dependency) = if is_group(&fact_request) && groups >= self.bounds.groups_max {
-                            (policies::facts::Fact::Unavailable("too many groups in one decision".to_owned()), None)
+                            (
+                                policies::facts::Fact::Unavailable("too many groups in one decision".to_owned()),
+                                None,
+                            )
                         } else {
                             groups += u32::from(is_group(&fact_request));
                             self.pip.supply(&fact_request).await?
@@ -196,14 +209,22 @@ impl Pep {
                 }
             }
         }
-        Err(Error::Internal(format!("the decision on `{}` asks for facts without end", request.resource)))
+        Err(Error::Internal(format!(
+            "the decision on `{}` asks for facts without end",
+            request.resource
+        )))
     }
 
     /// Records a permitted read and mints its proof. Waits until the leaf is durable, unless anyone may read.
     ///
     /// # Errors
     /// The refusal as 401 or 403; [`Error::Unavailable`] when the use cannot be recorded: no audit, no data.
-    pub async fn authorize_read<O>(&self, verdict: &Verdict, used: &Use<'_>, operation: O) -> Result<Authorized<O>, Error> {
+    pub async fn authorize_read<O>(
+        &self,
+        verdict: &Verdict,
+        used: &Use<'_>,
+        operation: O,
+    ) -> Result<Authorized<O>, Error> {
         if !verdict.permitted {
             return Err(self.refuse(verdict, used));
         }
@@ -245,7 +266,11 @@ impl Pep {
         if !anonymous || self.anonymous_denials.admit(self.clock.unix()) {
             self.record_refusal(&verdict.decision, used);
         }
-        if anonymous { Error::Unauthenticated } else { Error::Forbidden }
+        if anonymous {
+            Error::Unauthenticated
+        } else {
+            Error::Forbidden
+        }
     }
 
     fn record_refusal(&self, decision: &Decision, used: &Use<'_>) {

@@ -120,7 +120,10 @@ impl Pip {
                 Ok((fact, Some(dependency)))
             }
             FactRequest::GroupMembers { group } => self.group(group).await,
-            _ => Ok((Fact::Unavailable("this fact is not part of access control lists".to_owned()), None)),
+            _ => Ok((
+                Fact::Unavailable("this fact is not part of access control lists".to_owned()),
+                None,
+            )),
         }
     }
 
@@ -139,16 +142,16 @@ impl Pip {
         let (fact, dependency) = self.effective_acl_in(snapshot.as_ref(), name)?;
         self.effective.insert(
             name.clone(),
-            Arc::new(CachedAcl { epoch, fact: fact.clone(), dependency: dependency.clone() }),
+            Arc::new(CachedAcl {
+                epoch,
+                fact: fact.clone(),
+                dependency: dependency.clone(),
+            }),
         );
         Ok((fact, dependency))
     }
 
-    fn effective_acl_in(
-        &self,
-        snapshot: &dyn Snapshot,
-        name: &ResourceName,
-    ) -> Result<(Fact, Dependency), StoreError> {
+    fn effective_acl_in(&self, snapshot: &dyn Snapshot, name: &ResourceName) -> Result<(Fact, Dependency), StoreError> {
         let found = snapshot.effective_acl(name)?;
         let dependency = Dependency::EffectiveAcl {
             subject: name.clone(),
@@ -238,7 +241,13 @@ impl Pip {
                 None
             }
         };
-        self.groups.insert(group.to_owned(), Arc::new(CachedGroup { fetched: now, members: members.clone() }));
+        self.groups.insert(
+            group.to_owned(),
+            Arc::new(CachedGroup {
+                fetched: now,
+                members: members.clone(),
+            }),
+        );
         match members {
             Some(members) => Fact::Members(members),
             None => Fact::Unavailable(format!("the group `{group}` could not be read")),
@@ -256,7 +265,9 @@ impl Pip {
     fn members(&self, bytes: &[u8], media_type: &str, group: &str) -> Result<BTreeSet<String>, String> {
         let syntax = stored_syntax(media_type).ok_or("the group document is not RDF")?;
         let base = group.split('#').next().unwrap_or(group);
-        let bounds = document::Bounds { nesting_max: self.nesting_max };
+        let bounds = document::Bounds {
+            nesting_max: self.nesting_max,
+        };
         let document = document::parse(bytes, syntax, base, bounds).map_err(|error| error.to_string())?;
         Ok(document
             .quads

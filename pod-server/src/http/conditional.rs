@@ -206,7 +206,10 @@ fn parse_tags(text: &str) -> Option<Vec<Tag>> {
         let inside = quoted.strip_prefix('"')?;
         let end = inside.find('"')?;
         let opaque = inside.get(..end)?;
-        tags.push(Tag { weak, opaque: opaque.to_owned() });
+        tags.push(Tag {
+            weak,
+            opaque: opaque.to_owned(),
+        });
         let after = inside.get(end + 1..)?.trim_start_matches([' ', '\t']);
         if !after.is_empty() && !after.starts_with(',') {
             return None;
@@ -234,7 +237,10 @@ mod tests {
     use super::super::etag::Variant;
     use super::*;
 
-    const CURRENT: ETag = ETag { state: Sequence(0x1b), variant: Variant::Turtle };
+    const CURRENT: ETag = ETag {
+        state: Sequence(0x1b),
+        variant: Variant::Turtle,
+    };
     /// Sun, 06 Nov 1994 08:49:37 GMT.
     const MODIFIED: i64 = 784_111_777;
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
@@ -271,7 +277,11 @@ mod tests {
             (&[("if-modified-since", "yesterday")], Proceed),
         ];
         for (headers, expected) in cases {
-            assert_eq!(preconditions(headers).evaluate_read(&CURRENT, MODIFIED), *expected, "{headers:?}");
+            assert_eq!(
+                preconditions(headers).evaluate_read(&CURRENT, MODIFIED),
+                *expected,
+                "{headers:?}"
+            );
         }
     }
 
@@ -279,7 +289,11 @@ mod tests {
     #[test]
     fn writes() {
         let present = Some((Sequence(0x1b), MODIFIED));
-        type Case<'a> = (&'a [(&'static str, &'a str)], Option<(Sequence, i64)>, Result<(), Condition>);
+        type Case<'a> = (
+            &'a [(&'static str, &'a str)],
+            Option<(Sequence, i64)>,
+            Result<(), Condition>,
+        );
         let cases: &[Case<'_>] = &[
             (&[], present, Ok(())),
             (&[], None, Ok(())),
@@ -292,12 +306,20 @@ mod tests {
             (&[("if-none-match", "*")], None, Ok(())),
             (&[("if-none-match", "\"1b-t\"")], present, Err(Condition::IfNoneMatch)),
             (&[("if-none-match", "\"1a-t\"")], present, Ok(())),
-            (&[("if-unmodified-since", BEFORE)], present, Err(Condition::IfUnmodifiedSince)),
+            (
+                &[("if-unmodified-since", BEFORE)],
+                present,
+                Err(Condition::IfUnmodifiedSince),
+            ),
             (&[("if-unmodified-since", BEFORE)], None, Ok(())),
             (&[("if-modified-since", SAME)], present, Ok(())),
         ];
         for (headers, current, expected) in cases {
-            assert_eq!(preconditions(headers).evaluate_write(*current), *expected, "{headers:?}");
+            assert_eq!(
+                preconditions(headers).evaluate_write(*current),
+                *expected,
+                "{headers:?}"
+            );
         }
     }
 

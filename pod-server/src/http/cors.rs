@@ -38,7 +38,10 @@ pub fn preflight(request: &HeaderMap) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(METHODS));
     headers.insert(header::ALLOW, HeaderValue::from_static(METHODS));
-    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(PREFLIGHT_SECONDS));
+    headers.insert(
+        header::ACCESS_CONTROL_MAX_AGE,
+        HeaderValue::from_static(PREFLIGHT_SECONDS),
+    );
     headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed_headers(request));
     response
 }
@@ -47,7 +50,12 @@ pub fn preflight(request: &HeaderMap) -> Response<Body> {
 fn allowed_headers(request: &HeaderMap) -> HeaderValue {
     let mut list = ALLOWED.to_owned();
     let asked = request.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS);
-    for name in asked.iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(',')).take(64) {
+    for name in asked
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .take(64)
+    {
         let name = name.trim();
         if HeaderName::from_bytes(name.as_bytes()).is_ok()
             && !list.split(", ").any(|known| known.eq_ignore_ascii_case(name))
@@ -85,7 +93,10 @@ mod tests {
         }
         let response = preflight(&request);
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
-        response.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS].to_str().unwrap().to_owned()
+        response.headers()[header::ACCESS_CONTROL_ALLOW_HEADERS]
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     /// solid#48 and the trap that `Accept` is named only when asked for.

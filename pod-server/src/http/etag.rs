@@ -66,7 +66,9 @@ pub fn state_of(opaque: &str) -> Option<Sequence> {
     // Our own spelling only: no sign, no upper case, no leading zero, so that one state has one tag.
     if state.is_empty()
         || (state.len() > 1 && state.starts_with('0'))
-        || !state.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+        || !state
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
         || !opaque.contains('-')
     {
         return None;
@@ -81,8 +83,14 @@ mod tests {
 
     #[test]
     fn tags_of_one_state_differ_by_representation_and_share_the_state() {
-        let turtle = ETag { state: Sequence(27), variant: Variant::Turtle };
-        let json = ETag { variant: Variant::JsonLd, ..turtle };
+        let turtle = ETag {
+            state: Sequence(27),
+            variant: Variant::Turtle,
+        };
+        let json = ETag {
+            variant: Variant::JsonLd,
+            ..turtle
+        };
         assert_eq!(turtle.to_string(), "\"1b-t\"");
         assert_ne!(turtle.to_string(), json.to_string());
         assert_eq!(state_of("1b-t"), Some(Sequence(27)));

@@ -7,7 +7,11 @@ use http::{HeaderMap, header};
 #[must_use]
 pub fn requested_types(headers: &HeaderMap) -> Vec<&str> {
     let mut types = Vec::new();
-    for value in headers.get_all(header::LINK).iter().filter_map(|value| value.to_str().ok()) {
+    for value in headers
+        .get_all(header::LINK)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+    {
         for link in split_links(value) {
             if types.len() >= 16 {
                 return types;
@@ -43,10 +47,17 @@ fn parse_link(link: &str) -> Option<(&str, &str)> {
 }
 
 fn is_type(parameters: &str) -> bool {
-    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
-        name.trim().eq_ignore_ascii_case("rel")
-            && value.trim().trim_matches('"').split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("type"))
-    })
+    parameters
+        .split(';')
+        .filter_map(|parameter| parameter.split_once('='))
+        .any(|(name, value)| {
+            name.trim().eq_ignore_ascii_case("rel")
+                && value
+                    .trim()
+                    .trim_matches('"')
+                    .split_ascii_whitespace()
+                    .any(|rel| rel.eq_ignore_ascii_case("type"))
+        })
 }
 
 /// Collects links into one header line.
@@ -92,7 +103,10 @@ mod tests {
             (format!("<{container}>; rel=\"type\""), true),
             (format!("<{container}>; rel=type"), true),
             (format!("<{container}>;title=\"a, b\";rel=\"x type\""), true),
-            (format!("<https://x.example/a,b>; rel=\"acl\", <{container}>; REL=\"Type\""), true),
+            (
+                format!("<https://x.example/a,b>; rel=\"acl\", <{container}>; REL=\"Type\""),
+                true,
+            ),
             (format!("<{container}>; rel=\"describedby\""), false),
             (container.to_owned(), false),
         ] {
@@ -104,7 +118,9 @@ mod tests {
 
     #[test]
     fn links_are_one_line() {
-        let links = Links::default().with("https://a.example/x.acl", "acl").with("https://a.example/x.meta", "describedby");
+        let links = Links::default()
+            .with("https://a.example/x.acl", "acl")
+            .with("https://a.example/x.meta", "describedby");
         assert_eq!(
             links.into_string(),
             "<https://a.example/x.acl>; rel=\"acl\", <https://a.example/x.meta>; rel=\"describedby\""

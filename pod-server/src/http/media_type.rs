@@ -107,7 +107,11 @@ impl MediaType {
             return None;
         }
         let parsed: mime::Mime = text.parse().ok()?;
-        if parsed.type_() == mime::STAR || parsed.subtype() == mime::STAR {
+        let (kind, subtype) = (parsed.type_(), parsed.subtype());
+        if [kind, subtype]
+            .iter()
+            .any(|part| *part == mime::STAR || part.as_str().is_empty())
+        {
             return None;
         }
         Some(Self {
@@ -139,7 +143,9 @@ impl MediaType {
 #[must_use]
 pub fn stored_syntax(media_type: &str) -> Option<Syntax> {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    Syntax::ALL.into_iter().find(|syntax| essence.eq_ignore_ascii_case(syntax.media_type()))
+    Syntax::ALL
+        .into_iter()
+        .find(|syntax| essence.eq_ignore_ascii_case(syntax.media_type()))
 }
 
 #[cfg(test)]
@@ -152,7 +158,11 @@ mod tests {
         for (text, essence, syntax) in [
             ("text/turtle", "text/turtle", Some(Syntax::Turtle)),
             ("Text/Turtle; charset=UTF-8", "text/turtle", Some(Syntax::Turtle)),
-            ("application/ld+json;profile=\"x\"", "application/ld+json", Some(Syntax::JsonLd)),
+            (
+                "application/ld+json;profile=\"x\"",
+                "application/ld+json",
+                Some(Syntax::JsonLd),
+            ),
             ("image/png", "image/png", None),
         ] {
             let parsed = MediaType::parse(text).unwrap();

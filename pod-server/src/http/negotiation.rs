@@ -66,7 +66,12 @@ fn parse_range(text: &str) -> Option<Range<'_>> {
             _ => parameters |= !part.is_empty(),
         }
     }
-    Some(Range { kind: kind.trim(), subtype: subtype.trim(), quality, parameters })
+    Some(Range {
+        kind: kind.trim(),
+        subtype: subtype.trim(),
+        quality,
+        parameters,
+    })
 }
 
 /// `0.123` as 123; none if it is not a quality value.
@@ -124,7 +129,10 @@ mod tests {
             (Some("application/ld+json, text/turtle"), Some(Turtle)),
             (Some("text/turtle;q=0, */*;q=0.1"), Some(JsonLd)),
             (Some("text/html, */*;q=0.1"), Some(Turtle)),
-            (Some("application/ld+json;profile=\"http://www.w3.org/ns/json-ld#compacted\""), Some(JsonLd)),
+            (
+                Some("application/ld+json;profile=\"http://www.w3.org/ns/json-ld#compacted\""),
+                Some(JsonLd),
+            ),
             (Some("text/html"), None),
             (Some("text/turtle;q=0"), None),
             (Some("text/turtle;q=2"), Some(Turtle)),

@@ -61,7 +61,10 @@ fn parse(text: &str, size: u64) -> Option<Selection> {
         if length == 0 || size == 0 {
             return Some(Selection::Unsatisfiable);
         }
-        return Some(Selection::Part { first: size.saturating_sub(length), last: size - 1 });
+        return Some(Selection::Part {
+            first: size.saturating_sub(length),
+            last: size - 1,
+        });
     }
     let first = number(first)?;
     let last = if last.is_empty() { u64::MAX } else { number(last)? };
@@ -71,7 +74,10 @@ fn parse(text: &str, size: u64) -> Option<Selection> {
     if first >= size {
         return Some(Selection::Unsatisfiable);
     }
-    Some(Selection::Part { first, last: last.min(size - 1) })
+    Some(Selection::Part {
+        first,
+        last: last.min(size - 1),
+    })
 }
 
 /// A run of digits; a number too large for us is as good as the largest.
@@ -114,7 +120,10 @@ mod tests {
             ("lines=1-2", Whole),
             ("", Whole),
         ];
-        let tag = ETag { state: Sequence(1), variant: Variant::Bytes };
+        let tag = ETag {
+            state: Sequence(1),
+            variant: Variant::Bytes,
+        };
         for (text, expected) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(header::RANGE, text.parse().unwrap());
@@ -124,7 +133,10 @@ mod tests {
 
     #[test]
     fn if_range_is_strong() {
-        let tag = ETag { state: Sequence(1), variant: Variant::Bytes };
+        let tag = ETag {
+            state: Sequence(1),
+            variant: Variant::Bytes,
+        };
         let modified = 784_111_777;
         for (value, part) in [
             ("\"1-b\"", true),
@@ -137,7 +149,11 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(header::RANGE, "bytes=0-1".parse().unwrap());
             headers.insert(header::IF_RANGE, value.parse().unwrap());
-            assert_eq!(select(&headers, 100, &tag, modified) != Selection::Whole, part, "{value}");
+            assert_eq!(
+                select(&headers, 100, &tag, modified) != Selection::Whole,
+                part,
+                "{value}"
+            );
         }
     }
 }

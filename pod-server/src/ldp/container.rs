@@ -41,7 +41,11 @@ impl Listing<'_> {
     /// When the own statements cannot be written.
     pub fn begin(&self, container: &Resource, own: &Document) -> Result<Vec<u8>, Error> {
         let iri = self.container.iri(self.base_url);
-        let mut types = vec![format!("{LDP}Resource"), format!("{LDP}Container"), format!("{LDP}BasicContainer")];
+        let mut types = vec![
+            format!("{LDP}Resource"),
+            format!("{LDP}Container"),
+            format!("{LDP}BasicContainer"),
+        ];
         if self.is_storage_root {
             types.push(STORAGE.to_owned());
         }
@@ -53,7 +57,10 @@ impl Listing<'_> {
                 self.json_node(&mut out, &iri, &types, container.modified, &modified, None);
                 if !own.quads.is_empty() {
                     // The own statements are a JSON array of their own, whose items join this one.
-                    let bare = Document { quads: own.quads.clone(), prefixes: Vec::new() };
+                    let bare = Document {
+                        quads: own.quads.clone(),
+                        prefixes: Vec::new(),
+                    };
                     let written = bare.write(Syntax::JsonLd)?;
                     let nested: serde_json::Value = serde_json::from_slice(&written)
                         .map_err(|error| Error::Internal(format!("written JSON-LD cannot be read: {error}")))?;
@@ -114,7 +121,11 @@ impl Listing<'_> {
     }
 
     fn property(&self, short: &str, iri: &str) -> String {
-        if self.syntax == Syntax::Turtle { short.to_owned() } else { format!("<{iri}>") }
+        if self.syntax == Syntax::Turtle {
+            short.to_owned()
+        } else {
+            format!("<{iri}>")
+        }
     }
 
     /// One node in Turtle or N-Triples: the same statements, with prefixed names where there are prefixes.
@@ -127,7 +138,10 @@ impl Listing<'_> {
         }
         let date_time = self.property("xsd:dateTime", &format!("{XSD}dateTime"));
         let integer = self.property("xsd:integer", &format!("{XSD}integer"));
-        statement(&self.property("dc:modified", MODIFIED), &format!("\"{modified}\"^^{date_time}"));
+        statement(
+            &self.property("dc:modified", MODIFIED),
+            &format!("\"{modified}\"^^{date_time}"),
+        );
         statement(&self.property("stat:mtime", MTIME), &format!("\"{mtime}\"^^{integer}"));
         if let Some(size) = size {
             statement(&self.property("stat:size", SIZE), &format!("\"{size}\"^^{integer}"));
@@ -155,7 +169,9 @@ const PREFIXES: &str = "@prefix ldp: <http://www.w3.org/ns/ldp#> .\n\
 
 fn media_type_iri(media_type: &str) -> Option<String> {
     let essence = media_type.split(';').next()?.trim().to_ascii_lowercase();
-    let plain = essence.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/!#$&-^_.+".contains(&byte));
+    let plain = essence
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"/!#$&-^_.+".contains(&byte));
     // `#` and `^` may stand in a media type but not in this IRI.
     (plain && !essence.contains(['#', '^'])).then(|| format!("{MEDIA_TYPES}{essence}#Resource"))
 }
@@ -181,7 +197,10 @@ pub fn without_managed(
     snapshot: &dyn Snapshot,
 ) -> Result<Document, Error> {
     let iri = container.iri(base_url);
-    let mut own = Document { quads: Vec::new(), prefixes: document.prefixes };
+    let mut own = Document {
+        quads: Vec::new(),
+        prefixes: document.prefixes,
+    };
     for quad in document.quads {
         match managed_member(&quad, &iri) {
             None if is_own_management(&quad, &iri) => {}
@@ -200,7 +219,9 @@ pub fn without_managed(
 
 /// The member that a server-managed statement is about.
 fn managed_member(quad: &Quad, container: &str) -> Option<String> {
-    let NamedOrBlankNode::NamedNode(subject) = &quad.subject else { return None };
+    let NamedOrBlankNode::NamedNode(subject) = &quad.subject else {
+        return None;
+    };
     if quad.predicate.as_str() == CONTAINS {
         return match &quad.object {
             Term::NamedNode(object) => Some(object.as_str().to_owned()),
@@ -255,7 +276,10 @@ fn is_current(
         (TYPE, Term::NamedNode(kind)) => {
             let is_container = resource.kind == ResourceKind::Container;
             kind.as_str() == format!("{LDP}Resource")
-                || (is_container && [format!("{LDP}Container"), format!("{LDP}BasicContainer")].iter().any(|it| it == kind.as_str()))
+                || (is_container
+                    && [format!("{LDP}Container"), format!("{LDP}BasicContainer")]
+                        .iter()
+                        .any(|it| it == kind.as_str()))
                 || (!is_container && media_type_iri(&resource.media_type).as_deref() == Some(kind.as_str()))
         }
         _ => false,

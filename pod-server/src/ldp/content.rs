@@ -7,7 +7,7 @@ use policies::wac::{Acl, AclError};
 
 use crate::error::Error;
 use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
-use crate::store::{NewBody, NewState, ResourceKind};
+use crate::store::{NewState, ResourceKind};
 
 use super::document::{self, Bounds, Document};
 use super::headers;
@@ -56,7 +56,11 @@ impl LdpService {
                 body,
             }));
         };
-        let bytes_max = if target.is_acl() { self.bounds.acl_bytes_max } else { self.bounds.rdf_bytes_max };
+        let bytes_max = if target.is_acl() {
+            self.bounds.acl_bytes_max
+        } else {
+            self.bounds.rdf_bytes_max
+        };
         let bytes = self.receive_whole(incoming, bytes_max).await?;
         self.examine(bytes, syntax, media_type.as_str(), target).await
     }
@@ -81,13 +85,21 @@ impl LdpService {
             Ok(None)
         };
         // Parsing a small document is quicker than handing it to another thread.
-        let parsed = if bytes.len() <= INLINE_PARSE_BYTES { work() } else { blocking(work).await }?;
+        let parsed = if bytes.len() <= INLINE_PARSE_BYTES {
+            work()
+        } else {
+            blocking(work).await
+        }?;
         if let Some(document) = parsed {
             return Ok(Content::Container(document));
         }
         check_acl(&bytes, syntax, target, &self.base_url, bounds)?;
         let body = self.keep(bytes).await?;
-        Ok(Content::State(NewState { kind: ResourceKind::RdfSource, media_type: media_type.to_owned(), body }))
+        Ok(Content::State(NewState {
+            kind: ResourceKind::RdfSource,
+            media_type: media_type.to_owned(),
+            body,
+        }))
     }
 }
 
@@ -129,8 +141,16 @@ const INLINE_PARSE_BYTES: usize = 64 << 10;
 
 fn acl_error(error: AclError) -> Error {
     match error {
-        AclError::Syntax { line, column, message } => Error::Malformed { kind: "malformed-rdf", line, column, message },
-        other => Error::Unprocessable { kind: "invalid-access-control", detail: other.to_string() },
+        AclError::Syntax { line, column, message } => Error::Malformed {
+            kind: "malformed-rdf",
+            line,
+            column,
+            message,
+        },
+        other => Error::Unprocessable {
+            kind: "invalid-access-control",
+            detail: other.to_string(),
+        },
     }
 }
 

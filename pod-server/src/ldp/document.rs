@@ -53,7 +53,11 @@ fn each(
     bounds: Bounds,
     mut take: impl FnMut(Quad),
 ) -> Result<Vec<(String, String)>, Error> {
-    let grammar = if syntax == Syntax::JsonLd { Grammar::Json } else { Grammar::Turtle };
+    let grammar = if syntax == Syntax::JsonLd {
+        Grammar::Json
+    } else {
+        Grammar::Turtle
+    };
     nesting::check(bytes, grammar, bounds.nesting_max).map_err(|error| Error::Malformed {
         kind: "malformed-rdf",
         line: error.line,
@@ -63,15 +67,29 @@ fn each(
     let bad_base = |error: oxiri::IriParseError| Error::Internal(format!("`{base}` is no base IRI: {error}"));
     match syntax {
         Syntax::Turtle => {
-            let mut parser = TurtleParser::new().with_base_iri(base).map_err(bad_base)?.for_slice(bytes);
+            let mut parser = TurtleParser::new()
+                .with_base_iri(base)
+                .map_err(bad_base)?
+                .for_slice(bytes);
             for triple in parser.by_ref() {
-                take(triple.map_err(|error| turtle_error(&error))?.in_graph(GraphName::DefaultGraph));
+                take(
+                    triple
+                        .map_err(|error| turtle_error(&error))?
+                        .in_graph(GraphName::DefaultGraph),
+                );
             }
-            Ok(parser.prefixes().map(|(name, iri)| (name.to_owned(), iri.to_owned())).collect())
+            Ok(parser
+                .prefixes()
+                .map(|(name, iri)| (name.to_owned(), iri.to_owned()))
+                .collect())
         }
         Syntax::NTriples => {
             for triple in NTriplesParser::new().for_slice(bytes) {
-                take(triple.map_err(|error| turtle_error(&error))?.in_graph(GraphName::DefaultGraph));
+                take(
+                    triple
+                        .map_err(|error| turtle_error(&error))?
+                        .in_graph(GraphName::DefaultGraph),
+                );
             }
             Ok(Vec::new())
         }
@@ -79,11 +97,17 @@ fn each(
             if bytes.iter().all(u8::is_ascii_whitespace) {
                 return Ok(Vec::new());
             }
-            let mut parser = JsonLdParser::new().with_base_iri(base).map_err(bad_base)?.for_slice(bytes);
+            let mut parser = JsonLdParser::new()
+                .with_base_iri(base)
+                .map_err(bad_base)?
+                .for_slice(bytes);
             for quad in parser.by_ref() {
                 take(quad.map_err(|error| json_ld_error(&error))?);
             }
-            Ok(parser.prefixes().map(|(name, iri)| (name.to_owned(), iri.to_owned())).collect())
+            Ok(parser
+                .prefixes()
+                .map(|(name, iri)| (name.to_owned(), iri.to_owned()))
+                .collect())
         }
     }
 }
@@ -110,8 +134,15 @@ fn json_ld_error(error: &oxjsonld::JsonLdSyntaxError) -> Error {
         };
     }
     // Errors above the level of JSON have no position: the document as a whole is meant.
-    let (line, column) = error.location().map_or((1, 1), |range| (range.start.line + 1, range.start.column + 1));
-    Error::Malformed { kind: "malformed-rdf", line, column, message: error.to_string() }
+    let (line, column) = error
+        .location()
+        .map_or((1, 1), |range| (range.start.line + 1, range.start.column + 1));
+    Error::Malformed {
+        kind: "malformed-rdf",
+        line,
+        column,
+        message: error.to_string(),
+    }
 }
 
 impl Document {
@@ -139,14 +170,18 @@ impl Document {
                 }
                 let mut writer = serializer.for_writer(Vec::new());
                 for quad in &self.quads {
-                    writer.serialize_triple(oxrdf::TripleRef::from(quad.as_ref())).map_err(failed)?;
+                    writer
+                        .serialize_triple(oxrdf::TripleRef::from(quad.as_ref()))
+                        .map_err(failed)?;
                 }
                 writer.finish().map_err(failed)
             }
             Syntax::NTriples => {
                 let mut writer = NTriplesSerializer::new().for_writer(Vec::new());
                 for quad in &self.quads {
-                    writer.serialize_triple(oxrdf::TripleRef::from(quad.as_ref())).map_err(failed)?;
+                    writer
+                        .serialize_triple(oxrdf::TripleRef::from(quad.as_ref()))
+                        .map_err(failed)?;
                 }
                 Ok(writer.finish())
             }
@@ -192,7 +227,10 @@ mod tests {
     fn errors_name_line_and_column() {
         assert_eq!(position("<a> <b> <c> .\n<a> <b> ; .", Syntax::Turtle).0, 2);
         assert_eq!(position("{\n  \"@id\": \"a\",\n  oops\n}", Syntax::JsonLd).0, 3);
-        assert_eq!(position("<http://a> <http://b> \"x\" .\n<http://a> b", Syntax::NTriples).0, 2);
+        assert_eq!(
+            position("<http://a> <http://b> \"x\" .\n<http://a> b", Syntax::NTriples).0,
+            2
+        );
         assert_eq!(position(&"[".repeat(100), Syntax::Turtle), (1, 1));
     }
 
@@ -201,7 +239,10 @@ mod tests {
         let bytes = br#"{"@context": "https://schema.org/", "name": "x"}"#;
         assert!(matches!(
             check(bytes, Syntax::JsonLd, BASE, BOUNDS),
-            Err(Error::Unprocessable { kind: "remote-context", .. })
+            Err(Error::Unprocessable {
+                kind: "remote-context",
+                ..
+            })
         ));
     }
 
@@ -212,8 +253,11 @@ mod tests {
         let json = convert(turtle, Syntax::Turtle, Syntax::JsonLd, BASE, BOUNDS).unwrap();
         let back = convert(&json, Syntax::JsonLd, Syntax::Turtle, BASE, BOUNDS).unwrap();
         let canonical = |bytes: &[u8]| {
-            let mut graph: oxrdf::Dataset =
-                parse(bytes, Syntax::Turtle, BASE, BOUNDS).unwrap().quads.into_iter().collect();
+            let mut graph: oxrdf::Dataset = parse(bytes, Syntax::Turtle, BASE, BOUNDS)
+                .unwrap()
+                .quads
+                .into_iter()
+                .collect();
             graph.canonicalize(oxrdf::dataset::CanonicalizationAlgorithm::Unstable);
             graph
         };

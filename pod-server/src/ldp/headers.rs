@@ -37,7 +37,8 @@ const SPARQL_ENDPOINT: &str = "http://www.w3.org/ns/solid/sparql#endpoint";
 const CONDITION: &str = "http://www.w3.org/ns/auth/acl#condition";
 
 /// Content of pods is shown by browsers without scripts and without reaching out (T56).
-const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; media-src 'self'";
+const SANDBOX: &str =
+    "sandbox; default-src 'none'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; media-src 'self'";
 
 /// One line for every response of resources (solid#59, T58).
 pub const VARY_ALL: &str = "Accept, Authorization, Origin";
@@ -86,7 +87,10 @@ pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner
         }
         Role::StorageRoot | Role::Container | Role::Document => {
             links.push(&target.name.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
-            links.push(&target.name.auxiliary(Auxiliary::Description).iri(base_url), "describedby");
+            links.push(
+                &target.name.auxiliary(Auxiliary::Description).iri(base_url),
+                "describedby",
+            );
         }
         Role::ServerRoot | Role::Reserved => {}
     }
@@ -122,7 +126,11 @@ pub fn add_rights(headers: &mut HeaderMap, user: Modes, public: Modes) {
 /// Who may keep the response (solid#65, T58).
 pub fn add_caching(headers: &mut HeaderMap, public: bool) {
     headers.insert(VARY, HeaderValue::from_static(VARY_ALL));
-    let caching = if public { "public, no-cache" } else { "private, no-cache" };
+    let caching = if public {
+        "public, no-cache"
+    } else {
+        "private, no-cache"
+    };
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(caching));
 }
 
@@ -138,7 +146,10 @@ pub fn add_validators(headers: &mut HeaderMap, etag: &ETag, modified: i64) {
 pub fn add_content(headers: &mut HeaderMap, media_type: &str, ranges: bool) {
     let value = HeaderValue::from_str(media_type).unwrap_or(HeaderValue::from_static("application/octet-stream"));
     headers.insert(CONTENT_TYPE, value);
-    headers.insert(ACCEPT_RANGES, HeaderValue::from_static(if ranges { "bytes" } else { "none" }));
+    headers.insert(
+        ACCEPT_RANGES,
+        HeaderValue::from_static(if ranges { "bytes" } else { "none" }),
+    );
 }
 
 /// Unix seconds as an HTTP date.

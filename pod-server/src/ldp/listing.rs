@@ -31,7 +31,11 @@ pub(super) async fn represent(
     permit: ReadPermit,
 ) -> Result<(Representation, Arc<Resource>), Error> {
     let minimal = prefers_minimal(request);
-    let variant = if minimal { syntax.minimal_variant() } else { syntax.variant() };
+    let variant = if minimal {
+        syntax.minimal_variant()
+    } else {
+        syntax.variant()
+    };
     let (content, shown) = match service.representations.find(resource, variant) {
         Some(bytes) => (Content::Bytes(bytes), Arc::clone(resource)),
         None => {
@@ -47,7 +51,8 @@ pub(super) async fn represent(
                 bounds: service.rdf_bounds(),
             };
             let members = service.store.snapshot(permit)?.member_count(&resource.name)?;
-            let small = usize::try_from(members).is_ok_and(|members| members <= service.bounds.listing_cached_members_max);
+            let small =
+                usize::try_from(members).is_ok_and(|members| members <= service.bounds.listing_cached_members_max);
             if minimal || small {
                 let (bytes, shown) = blocking(move || job.in_memory()).await?;
                 service.representations.keep(&shown, variant, &bytes);
@@ -165,11 +170,15 @@ impl Job {
 
 /// `Prefer: return=representation; include="…PreferMinimalContainer"` or an omission of containment (LDP §4.2.2).
 fn prefers_minimal(request: &HeaderMap) -> bool {
-    request.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        let minimal = value.contains("http://www.w3.org/ns/ldp#PreferMinimalContainer")
-            || value.contains("http://www.w3.org/ns/ldp#PreferEmptyContainer");
-        let containment = value.contains("http://www.w3.org/ns/ldp#PreferContainment");
-        let (include, omit) = (value.contains("include="), value.contains("omit="));
-        (minimal && include && !omit) || (containment && omit && !include)
-    })
+    request
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            let minimal = value.contains("http://www.w3.org/ns/ldp#PreferMinimalContainer")
+                || value.contains("http://www.w3.org/ns/ldp#PreferEmptyContainer");
+            let containment = value.contains("http://www.w3.org/ns/ldp#PreferContainment");
+            let (include, omit) = (value.contains("include="), value.contains("omit="));
+            (minimal && include && !omit) || (containment && omit && !include)
+        })
 }

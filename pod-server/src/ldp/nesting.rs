@@ -28,7 +28,11 @@ pub struct TooDeep {
 /// # Errors
 /// [`TooDeep`] at the first bracket beyond the bound.
 pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), TooDeep> {
-    let mut scanner = Scanner { text, position: 0, grammar };
+    let mut scanner = Scanner {
+        text,
+        position: 0,
+        grammar,
+    };
     let mut depth = 0_u32;
     while let Some(token) = scanner.next_bracket() {
         match token {
@@ -37,7 +41,10 @@ pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), TooDee
                 if depth > depth_max {
                     let read = text.get(..scanner.position).unwrap_or(text);
                     let breaks = read.iter().filter(|byte| **byte == b'\n').count();
-                    return Err(TooDeep { depth_max, line: breaks as u64 + 1 });
+                    return Err(TooDeep {
+                        depth_max,
+                        line: breaks as u64 + 1,
+                    });
                 }
             }
             Bracket::Close => depth = depth.saturating_sub(1),

@@ -35,7 +35,11 @@ impl Operation {
     /// The operation of a patch.
     #[must_use]
     pub fn of_patch(patch: &Patch) -> Self {
-        Self::Patch { reads: patch.reads(), inserts: patch.inserts(), deletes: patch.deletes() }
+        Self::Patch {
+            reads: patch.reads(),
+            inserts: patch.inserts(),
+            deletes: patch.deletes(),
+        }
     }
 
     /// The word for the audit log.
@@ -81,7 +85,11 @@ impl Operation {
             Self::Read => Modes::READ,
             Self::Put | Self::Delete => Modes::WRITE,
             Self::Post => Modes::APPEND,
-            Self::Patch { reads, inserts, deletes } => {
+            Self::Patch {
+                reads,
+                inserts,
+                deletes,
+            } => {
                 // Conditions could otherwise be used to find out what a document says (solid#38, T16).
                 let mut modes = if *reads { Modes::READ } else { Modes::NONE };
                 if *deletes {
@@ -104,5 +112,8 @@ pub fn before_the_patch_is_read(target: &Target) -> Vec<Requirement> {
 }
 
 fn needs(resource: &ResourceName, modes: Modes) -> Requirement {
-    Requirement { resource: resource.clone(), modes }
+    Requirement {
+        resource: resource.clone(),
+        modes,
+    }
 }

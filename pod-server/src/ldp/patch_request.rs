@@ -79,7 +79,10 @@ async fn receive(
     target: &Target,
     caller: &Caller,
 ) -> Result<Patch, Error> {
-    let verdict = service.pep.consider(&caller.subject, &before_the_patch_is_read(target)).await?;
+    let verdict = service
+        .pep
+        .consider(&caller.subject, &before_the_patch_is_read(target))
+        .await?;
     if !verdict.permitted {
         let used = caller.uses(crate::authz::UseKind::Append, &target.name);
         return Err(service.pep.refuse(&verdict, &used));
@@ -123,33 +126,54 @@ impl Change {
             Some((resource, bytes)) => {
                 let syntax = stored_syntax(&resource.media_type)
                     .ok_or_else(|| Error::Conflict("the resource is not RDF and cannot be patched".to_owned()))?;
-                (resource.media_type.clone(), document::parse(&bytes, syntax, &base, self.bounds)?)
+                (
+                    resource.media_type.clone(),
+                    document::parse(&bytes, syntax, &base, self.bounds)?,
+                )
             }
             None => (Syntax::Turtle.media_type().to_owned(), Document::default()),
         };
         let syntax = stored_syntax(&media_type).unwrap_or(Syntax::Turtle);
         let before = document.quads.clone();
-        let patched = apply(document, &self.patch, self.steps_max).map_err(|error| Error::Conflict(error.to_string()))?;
+        let patched =
+            apply(document, &self.patch, self.steps_max).map_err(|error| Error::Conflict(error.to_string()))?;
         if self.target.is_container() {
             self.check_containment(&before, &patched)?;
             let own = container::without_managed(patched, &self.target.name, &self.base_url, snapshot)?;
             let state = container_state(own)?;
             let NewBody::Bytes(bytes) = state.body else {
-                return Err(Error::Internal("a container's statements are kept in a file".to_owned()));
+                return Err(Error::Internal(
+                    "a container's statements are kept in a file".to_owned(),
+                ));
             };
-            return Ok(Patched { kind: state.kind, media_type: state.media_type, bytes, syntax });
+            return Ok(Patched {
+                kind: state.kind,
+                media_type: state.media_type,
+                bytes,
+                syntax,
+            });
         }
         let bytes = Bytes::from(patched.write(syntax)?);
-        Ok(Patched { kind: ResourceKind::RdfSource, media_type, bytes, syntax })
+        Ok(Patched {
+            kind: ResourceKind::RdfSource,
+            media_type,
+            bytes,
+            syntax,
+        })
     }
 
     /// Containment is never patched, not even with what is already so or not so (solid#27).
     fn check_containment(&self, before: &[oxrdf::Quad], after: &Document) -> Result<(), Error> {
         let contains = |quad: &&oxrdf::Quad| quad.predicate.as_str() == "http://www.w3.org/ns/ldp#contains";
-        let touched = self.patch.changes.iter().flat_map(|change| change.insertions.iter().chain(&change.deletions)).any(
-            |pattern| matches!(&pattern.predicate, super::patch::PatternTerm::Constant(oxrdf::Term::NamedNode(node))
-                if node.as_str() == "http://www.w3.org/ns/ldp#contains"),
-        );
+        let touched = self
+            .patch
+            .changes
+            .iter()
+            .flat_map(|change| change.insertions.iter().chain(&change.deletions))
+            .any(|pattern| {
+                matches!(&pattern.predicate, super::patch::PatternTerm::Constant(oxrdf::Term::NamedNode(node))
+                if node.as_str() == "http://www.w3.org/ns/ldp#contains")
+            });
         if touched || before.iter().filter(contains).count() != after.quads.iter().filter(contains).count() {
             return Err(Error::Conflict(
                 "containment is kept by the server: make or delete members instead of patching it".to_owned(),
@@ -177,7 +201,9 @@ async fn inside(
         if patched.bytes.len() as u64 > inline_max {
             // It has just outgrown the database: stored by the other way at the next attempt. A patch of this size
             // onto a small document is rare, and the bound on patches is a small multiple of the inline bound.
-            return Err(Refusal::Error(Error::Body(server_kit::body::ReadError::TooLarge { bytes_max: inline_max })));
+            return Err(Refusal::Error(Error::Body(server_kit::body::ReadError::TooLarge {
+                bytes_max: inline_max,
+            })));
         }
         let state = NewState {
             kind: patched.kind,
@@ -212,7 +238,10 @@ async fn outside(
             }
             None => None,
         };
-        let patched = change.carry_out(existing.as_ref().map(|(resource, bytes)| (resource, bytes.clone())), snapshot)?;
+        let patched = change.carry_out(
+            existing.as_ref().map(|(resource, bytes)| (resource, bytes.clone())),
+            snapshot,
+        )?;
         rules.check(&patched, &change.target)?;
         Ok((existing.map(|(resource, _)| resource.version), patched))
     })
@@ -222,7 +251,11 @@ async fn outside(
         return Ok(Outcome::Again);
     }
     let body = service.keep(patched.bytes).await?;
-    let state = NewState { kind: patched.kind, media_type: patched.media_type, body };
+    let state = NewState {
+        kind: patched.kind,
+        media_type: patched.media_type,
+        body,
+    };
     commit_write(&service.store, proof, basis, move |transaction, now| {
         if now.existing.as_ref().map(|resource| resource.version) != seen {
             return Err(Refusal::Stale);
@@ -251,7 +284,11 @@ impl Rules {
     }
 
     fn check(&self, patched: &Patched, target: &Target) -> Result<(), Error> {
-        let bytes_max = if target.is_acl() { self.acl_bytes_max } else { self.rdf_bytes_max };
+        let bytes_max = if target.is_acl() {
+            self.acl_bytes_max
+        } else {
+            self.rdf_bytes_max
+        };
         if patched.bytes.len() as u64 > bytes_max {
             return Err(Error::Body(server_kit::body::ReadError::TooLarge { bytes_max }));
         }

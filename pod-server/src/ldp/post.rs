@@ -19,7 +19,10 @@ use super::service::LdpService;
 use super::slug;
 use super::target::{Role, Target};
 
-const CONTAINER_TYPES: [&str; 2] = ["http://www.w3.org/ns/ldp#BasicContainer", "http://www.w3.org/ns/ldp#Container"];
+const CONTAINER_TYPES: [&str; 2] = [
+    "http://www.w3.org/ns/ldp#BasicContainer",
+    "http://www.w3.org/ns/ldp#Container",
+];
 /// Names tried before the last one, which is random throughout.
 const NAMES_TRIED: usize = 4;
 
@@ -30,7 +33,9 @@ pub(super) async fn post(
     target: &Target,
     caller: &Caller,
 ) -> Result<Response<Body>, Error> {
-    let is_container = requested_types(request).iter().any(|kind| CONTAINER_TYPES.contains(kind));
+    let is_container = requested_types(request)
+        .iter()
+        .any(|kind| CONTAINER_TYPES.contains(kind));
     let candidates = candidates(service, request, target, is_container);
     let first = candidates.first().cloned();
     let mut waiting = Some(incoming);
@@ -79,10 +84,10 @@ fn candidates(service: &LdpService, request: &HeaderMap, target: &Target, is_con
     if let Some(slug) = slug::from_headers(request, service.bounds.slug_bytes_max) {
         segments.push(slug.clone());
         for _ in 1..NAMES_TRIED {
-            segments.push(slug::with_suffix(&slug, &server_kit::random::token(service.random.as_ref(), 6)));
+            segments.push(slug::with_suffix(&slug, &service.random.token(6)));
         }
     }
-    segments.push(server_kit::random::uuid(service.random.as_ref()).to_string());
+    segments.push(service.random.uuid());
     segments
         .iter()
         .filter_map(|segment| slug::member(&target.name, segment, is_container))

@@ -57,7 +57,9 @@ const LONG_WAY: [HeaderName; 9] = [
 impl PublicReads {
     pub(super) fn new(bounds: &LdpSection) -> Self {
         let entries = usize::try_from(bounds.representation_cache_bytes_max / 4_096).unwrap_or(usize::MAX);
-        Self { entries: Cache::new(entries.clamp(16, 1 << 18)) }
+        Self {
+            entries: Cache::new(entries.clamp(16, 1 << 18)),
+        }
     }
 
     pub(super) fn answer(
@@ -111,15 +113,26 @@ impl PublicReads {
             return;
         }
         let Some(slot) = slot(request, resource) else { return };
-        let Some(variant) = variant_of(request, resource) else { return };
+        let Some(variant) = variant_of(request, resource) else {
+            return;
+        };
         let mut headers = response.headers().clone();
         super::headers::add_safety(&mut headers);
-        let ready = Ready { id: resource.id, version: resource.version, variant, headers };
+        let ready = Ready {
+            id: resource.id,
+            version: resource.version,
+            variant,
+            headers,
+        };
         let path = target.name.as_str();
         let entry = match self.entries.get(path).filter(|entry| entry.epoch == epoch) {
             Some(entry) => entry,
             None => {
-                let entry = Arc::new(Entry { epoch, name: target.name.clone(), ready: Default::default() });
+                let entry = Arc::new(Entry {
+                    epoch,
+                    name: target.name.clone(),
+                    ready: Default::default(),
+                });
                 self.entries.insert(path.into(), Arc::clone(&entry));
                 entry
             }

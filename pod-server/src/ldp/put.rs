@@ -75,7 +75,9 @@ pub(super) fn conditions(
     if service.bounds.preconditions_required && situation.existing.is_some() && !conditions.protects_state() {
         return Err(Error::PreconditionRequired);
     }
-    conditions.evaluate_write(situation.current()).map_err(Error::Precondition)?;
+    conditions
+        .evaluate_write(situation.current())
+        .map_err(Error::Precondition)?;
     Ok(conditions)
 }
 
@@ -88,16 +90,23 @@ pub(super) fn store_content(
 ) -> Result<Resource, Refusal> {
     let state = match content {
         Content::State(state) => state,
-        Content::Container(document) => {
-            container_state(container::without_managed(document, &target.name, base_url, &*transaction)?)?
-        }
+        Content::Container(document) => container_state(container::without_managed(
+            document,
+            &target.name,
+            base_url,
+            &*transaction,
+        )?)?,
     };
     Ok(transaction.put(&target.name, state)?)
 }
 
 /// A container keeps its own statements as Turtle.
 pub(super) fn container_state(own: Document) -> Result<NewState, Error> {
-    let bytes = if own.quads.is_empty() { Vec::new() } else { own.write(Syntax::Turtle)? };
+    let bytes = if own.quads.is_empty() {
+        Vec::new()
+    } else {
+        own.write(Syntax::Turtle)?
+    };
     Ok(NewState {
         kind: ResourceKind::Container,
         media_type: Syntax::Turtle.media_type().to_owned(),

@@ -60,7 +60,9 @@ pub(super) async fn read(
     };
     let representation = choose(service, request, target, &mut latest, ReadPermit::proven(&proof)).await?;
     let response = respond(service, method, request, target, &latest, &verdict, representation).await?;
-    service.public.learn(method, request, target, &latest.resource, &verdict, &response);
+    service
+        .public
+        .learn(method, request, target, &latest.resource, &verdict, &response);
     Ok(response)
 }
 
@@ -73,7 +75,12 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let header_map = response.headers_mut();
-    headers::add_links(header_map, target, &service.base_url, owner(service, target, &proof)?.as_deref());
+    headers::add_links(
+        header_map,
+        target,
+        &service.base_url,
+        owner(service, target, &proof)?.as_deref(),
+    );
     headers::add_methods(header_map, target, latest.map(|latest| latest.resource.kind));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     headers::add_caching(header_map, verdict.public);
@@ -81,7 +88,13 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
 }
 
 async fn decide(service: &LdpService, target: &Target, caller: &Caller) -> Result<Verdict, Error> {
-    let nothing = Situation { existing: None, twin: false, missing: Vec::new(), nearest: None, subject_exists: false };
+    let nothing = Situation {
+        existing: None,
+        twin: false,
+        missing: Vec::new(),
+        nearest: None,
+        subject_exists: false,
+    };
     service.decide(&Operation::Read, target, &nothing, caller).await
 }
 
@@ -98,7 +111,13 @@ async fn absent(
     if target.auxiliary().is_some() || service.store.latest(permit, &twin.name)?.is_none() {
         return Err(Error::NotFound);
     }
-    let nothing = Situation { existing: None, twin: false, missing: Vec::new(), nearest: None, subject_exists: false };
+    let nothing = Situation {
+        existing: None,
+        twin: false,
+        missing: Vec::new(),
+        nearest: None,
+        subject_exists: false,
+    };
     let requirements = Operation::Read.requirements(&twin, &nothing);
     if !service.pep.consider(&caller.subject, &requirements).await?.permitted {
         return Err(Error::NotFound);
@@ -128,7 +147,11 @@ async fn choose(
     }
     let latest: &Latest = latest;
     let resource = &latest.resource;
-    let stored = if resource.kind == ResourceKind::RdfSource { stored_syntax(&resource.media_type) } else { None };
+    let stored = if resource.kind == ResourceKind::RdfSource {
+        stored_syntax(&resource.media_type)
+    } else {
+        None
+    };
     let Some(stored) = stored else {
         let essence = resource.media_type.split(';').next().unwrap_or_default().trim();
         if !accepts(request, essence) {
@@ -171,14 +194,21 @@ async fn respond(
     representation: Representation,
 ) -> Result<Response<Body>, Error> {
     let resource = &latest.resource;
-    let etag = ETag { state: resource.version, variant: representation.variant };
+    let etag = ETag {
+        state: resource.version,
+        variant: representation.variant,
+    };
     let conditions = Preconditions::from_headers(request)?;
     let outcome = conditions.evaluate_read(&etag, resource.modified);
     if let ReadOutcome::Failed(condition) = outcome {
         return Err(Error::Precondition(condition));
     }
     let mut response = Response::new(body::empty());
-    let owner = if target.role == super::target::Role::StorageRoot { owner_of(service, target)? } else { None };
+    let owner = if target.role == super::target::Role::StorageRoot {
+        owner_of(service, target)?
+    } else {
+        None
+    };
     let ranges = !matches!(representation.content, Content::Stream(_));
     let header_map = response.headers_mut();
     headers::add_validators(header_map, &etag, resource.modified);
@@ -187,7 +217,10 @@ async fn respond(
     headers::add_methods(header_map, target, Some(resource.kind));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     if let Some(applied) = representation.preference_applied {
-        header_map.insert(HeaderName::from_static("preference-applied"), HeaderValue::from_static(applied));
+        header_map.insert(
+            HeaderName::from_static("preference-applied"),
+            HeaderValue::from_static(applied),
+        );
     }
     if outcome == ReadOutcome::NotModified {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -220,8 +253,11 @@ async fn send(
         }
     };
     // Ranges are defined for GET alone (RFC 9110 §14.2).
-    let selection =
-        if *method == Method::GET { range::select(request, size, etag, resource.modified) } else { Selection::Whole };
+    let selection = if *method == Method::GET {
+        range::select(request, size, etag, resource.modified)
+    } else {
+        Selection::Whole
+    };
     let (first, length) = match selection {
         Selection::Unsatisfiable => return Err(Error::RangeNotSatisfiable { size }),
         Selection::Whole => (0, size),
@@ -243,9 +279,9 @@ async fn send(
             let end = usize::try_from(first + length).unwrap_or(usize::MAX).min(bytes.len());
             body::full(bytes.slice(start..end))
         }
-        Content::File { path, .. } => {
-            body::from_file(&path, first, length).await.map_err(crate::store::StoreError::File)?
-        }
+        Content::File { path, .. } => body::from_file(&path, first, length)
+            .await
+            .map_err(store::StoreError::File)?,
         Content::Stream(stream) => stream,
     };
     Ok(())
@@ -258,7 +294,10 @@ pub(super) fn stored_etag(resource: &Resource) -> ETag {
         ResourceKind::RdfSource => stored_syntax(&resource.media_type).map_or(Variant::Bytes, Syntax::variant),
         ResourceKind::NonRdfSource => Variant::Bytes,
     };
-    ETag { state: resource.version, variant }
+    ETag {
+        state: resource.version,
+        variant,
+    }
 }
 
 fn owner(
@@ -266,7 +305,11 @@ fn owner(
     target: &Target,
     _: &crate::authz::Authorized<Operation>,
 ) -> Result<Option<String>, Error> {
-    if target.role == super::target::Role::StorageRoot { owner_of(service, target) } else { Ok(None) }
+    if target.role == super::target::Role::StorageRoot {
+        owner_of(service, target)
+    } else {
+        Ok(None)
+    }
 }
 
 fn owner_of(service: &LdpService, target: &Target) -> Result<Option<String>, Error> {

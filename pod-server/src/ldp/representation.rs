@@ -35,7 +35,9 @@ impl RepresentationCache {
     #[must_use]
     pub fn new(bounds: &LdpSection) -> Self {
         let capacity = bounds.representation_cache_bytes_max;
-        let entries = usize::try_from(capacity / 4_096).unwrap_or(usize::MAX).clamp(16, 1 << 20);
+        let entries = usize::try_from(capacity / 4_096)
+            .unwrap_or(usize::MAX)
+            .clamp(16, 1 << 20);
         Self {
             cache: Cache::with_weighter(entries, capacity, ByBytes),
             bytes_max: usize::try_from(bounds.representation_cached_bytes_max).unwrap_or(usize::MAX),
@@ -50,7 +52,8 @@ impl RepresentationCache {
     /// Keeps a representation, if it is small enough.
     pub fn keep(&self, resource: &Resource, variant: Variant, bytes: &Bytes) {
         if bytes.len() <= self.bytes_max {
-            self.cache.insert((resource.id, resource.version, variant), bytes.clone());
+            self.cache
+                .insert((resource.id, resource.version, variant), bytes.clone());
         }
     }
 }
@@ -77,7 +80,9 @@ impl LdpService {
             let converted = document::convert(&bytes, from, to, &base, bounds);
             drop(permit);
             converted.map_err(|error| match error {
-                Error::Malformed { message, .. } => Error::Internal(format!("a stored document cannot be read: {message}")),
+                Error::Malformed { message, .. } => {
+                    Error::Internal(format!("a stored document cannot be read: {message}"))
+                }
                 other => other,
             })
         };
@@ -94,9 +99,9 @@ impl LdpService {
 pub(super) fn whole(body: Body) -> Result<Bytes, Error> {
     match body {
         Body::Bytes(bytes) => Ok(bytes),
-        Body::File { path, .. } => {
-            std::fs::read(&path).map(Bytes::from).map_err(|error| crate::store::StoreError::File(error).into())
-        }
+        Body::File { path, .. } => std::fs::read(&path)
+            .map(Bytes::from)
+            .map_err(|error| crate::store::StoreError::File(error).into()),
     }
 }
 

@@ -76,7 +76,9 @@ impl LdpService {
             Method::PATCH => patch_request::patch(self, &parts.headers, incoming, &target, caller).await,
             Method::DELETE => delete::delete(self, &parts.headers, &target, caller).await,
             // They are known, and no resource supports them (T63).
-            Method::TRACE | Method::CONNECT => Err(Error::MethodNotAllowed { allow: target.allow(None) }),
+            Method::TRACE | Method::CONNECT => Err(Error::MethodNotAllowed {
+                allow: target.allow(None),
+            }),
             _ => Err(Error::MethodUnknown),
         }
     }
@@ -89,7 +91,9 @@ impl LdpService {
     }
 
     pub(super) fn rdf_bounds(&self) -> Bounds {
-        Bounds { nesting_max: self.bounds.nesting_max }
+        Bounds {
+            nesting_max: self.bounds.nesting_max,
+        }
     }
 
     /// What is there, before anything was decided. It leaves this module only as the choice of rights to ask for.
@@ -131,18 +135,19 @@ impl LdpService {
         if *method == Method::POST && situation.existing.is_none() {
             return Err(Error::NotFound);
         }
-        Err(Error::MethodNotAllowed { allow: target.allow(kind) })
+        Err(Error::MethodNotAllowed {
+            allow: target.allow(kind),
+        })
     }
 
     /// The answer to a write that stands.
-    pub(super) fn written(
-        &self,
-        target: &Target,
-        resource: &crate::store::Resource,
-        created: bool,
-    ) -> Response<Body> {
+    pub(super) fn written(&self, target: &Target, resource: &crate::store::Resource, created: bool) -> Response<Body> {
         let mut response = Response::new(body::empty());
-        *response.status_mut() = if created { StatusCode::CREATED } else { StatusCode::NO_CONTENT };
+        *response.status_mut() = if created {
+            StatusCode::CREATED
+        } else {
+            StatusCode::NO_CONTENT
+        };
         let header_map = response.headers_mut();
         headers::add_links(header_map, target, &self.base_url, None);
         headers::add_methods(header_map, target, Some(resource.kind));

@@ -60,7 +60,13 @@ impl Situation {
             nearest = container.parent();
             missing.insert(0, container);
         }
-        Ok(Self { existing, twin, missing, nearest, subject_exists })
+        Ok(Self {
+            existing,
+            twin,
+            missing,
+            nearest,
+            subject_exists,
+        })
     }
 
     /// What a decision rests on.
@@ -77,7 +83,9 @@ impl Situation {
     /// State and time of what exists, for preconditions.
     #[must_use]
     pub fn current(&self) -> Option<(Sequence, i64)> {
-        self.existing.as_ref().map(|resource| (resource.version, resource.modified))
+        self.existing
+            .as_ref()
+            .map(|resource| (resource.version, resource.modified))
     }
 
     /// Refuses to write where the name cannot be had.
@@ -86,7 +94,11 @@ impl Situation {
     /// [`Error::Conflict`] with the reason.
     pub fn check_writable(&self, snapshot: &dyn Snapshot, target: &Target) -> Result<(), Error> {
         if self.twin {
-            let twin = if target.name.is_container() { "document" } else { "container" };
+            let twin = if target.name.is_container() {
+                "document"
+            } else {
+                "container"
+            };
             return Err(Error::Conflict(format!(
                 "a {twin} exists under this name {} the closing slash",
                 if target.name.is_container() { "without" } else { "with" }
@@ -95,14 +107,18 @@ impl Situation {
         if let Role::Auxiliary { subject, .. } = &target.role
             && !self.subject_exists
         {
-            return Err(Error::Conflict(format!("`{subject}`, which this resource is about, does not exist")));
+            return Err(Error::Conflict(format!(
+                "`{subject}`, which this resource is about, does not exist"
+            )));
         }
         // A container to be made must not have a document for a twin.
         for container in &self.missing {
             if let Some(document) = container.slash_twin()
                 && snapshot.resource(&document)?.is_some()
             {
-                return Err(Error::Conflict(format!("`{document}` is a document and cannot hold members")));
+                return Err(Error::Conflict(format!(
+                    "`{document}` is a document and cannot hold members"
+                )));
             }
         }
         Ok(())

@@ -70,7 +70,7 @@ mod tests {
             ("x.acl", Some("x")),
             ("x.acl.acl", Some("x")),
             ("x.meta", Some("x")),
-            (".acl", None),
+            (".acl", Some("acl")),
             (".hidden", Some("hidden")),
             ("...", None),
             ("", None),

@@ -126,7 +126,11 @@ fn role_of(name: &ResourceName) -> Role {
     }
     let inside = name.as_str().get(root.as_str().len()..).unwrap_or_default();
     if inside.is_empty() {
-        return if has_auxiliary_suffix(root.last_segment()) { Role::Reserved } else { Role::StorageRoot };
+        return if has_auxiliary_suffix(root.last_segment()) {
+            Role::Reserved
+        } else {
+            Role::StorageRoot
+        };
     }
     let mut containers = inside.strip_suffix('/').map_or_else(
         || inside.rsplit_once('/').map_or("", |(containers, _)| containers),
@@ -147,16 +151,24 @@ fn role_of(name: &ResourceName) -> Role {
     if is_reserved_inside(&root, name) {
         return Role::Reserved;
     }
-    if name.is_container() { Role::Container } else { Role::Document }
+    if name.is_container() {
+        Role::Container
+    } else {
+        Role::Document
+    }
 }
 
 fn has_auxiliary_suffix(segment: &str) -> bool {
-    [Auxiliary::Acl, Auxiliary::Description].iter().any(|auxiliary| segment.ends_with(auxiliary.suffix()))
+    [Auxiliary::Acl, Auxiliary::Description]
+        .iter()
+        .any(|auxiliary| segment.ends_with(auxiliary.suffix()))
 }
 
 /// Names that begin with a full stop directly below a storage's root belong to the server.
 fn is_reserved_inside(root: &ResourceName, name: &ResourceName) -> bool {
-    name.as_str().get(root.as_str().len()..).is_some_and(|inside| inside.starts_with('.'))
+    name.as_str()
+        .get(root.as_str().len()..)
+        .is_some_and(|inside| inside.starts_with('.'))
 }
 
 #[cfg(test)]

@@ -23,11 +23,15 @@ impl LdpService {
         if let Some(encoding) = headers.get(header::CONTENT_ENCODING)
             && !encoding.as_bytes().eq_ignore_ascii_case(b"identity")
         {
-            return Err(Error::ContentEncoding(String::from_utf8_lossy(encoding.as_bytes()).into_owned()));
+            return Err(Error::ContentEncoding(
+                String::from_utf8_lossy(encoding.as_bytes()).into_owned(),
+            ));
         }
         // A part of a resource cannot be put (RFC 9110 §14.5; T63).
         if headers.contains_key(header::CONTENT_RANGE) {
-            return Err(Error::BadRequest("`Content-Range` has no meaning in a request".to_owned()));
+            return Err(Error::BadRequest(
+                "`Content-Range` has no meaning in a request".to_owned(),
+            ));
         }
         Ok(())
     }
@@ -53,7 +57,11 @@ impl LdpService {
         let mut blob: Option<Box<dyn BlobWriter>> = None;
         while let Some(chunk) = reader.chunk().await? {
             gathered.extend_from_slice(&chunk);
-            let full = if blob.is_some() { gathered.len() >= WRITE_BYTES } else { gathered.len() > inline_max };
+            let full = if blob.is_some() {
+                gathered.len() >= WRITE_BYTES
+            } else {
+                gathered.len() > inline_max
+            };
             if full {
                 let writer = match blob.take() {
                     Some(writer) => writer,

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use oxrdf::{BlankNode, Graph, GraphName, NamedOrBlankNode, Quad, Term, Triple};
+use oxrdf::{BlankNode, Graph, GraphName, NamedOrBlankNode, Term, Triple};
 
 use super::super::document::Document;
 use super::solve::{Binding, solve};
@@ -60,7 +60,10 @@ fn apply_change(document: Document, change: &Change, steps_max: u64) -> Result<D
             deletions.insert(triple);
         }
     }
-    let mut result = Document { quads: Vec::with_capacity(document.quads.len()), prefixes: document.prefixes };
+    let mut result = Document {
+        quads: Vec::with_capacity(document.quads.len()),
+        prefixes: document.prefixes,
+    };
     let mut present = HashSet::new();
     for quad in document.quads {
         if quad.graph_name.is_default_graph() {
@@ -89,7 +92,11 @@ fn solutions(graph: &Graph, change: &Change, steps_max: u64) -> Result<Vec<Bindi
         return Ok(vec![Binding::new()]);
     }
     // One more than allowed, to see that there is another.
-    let wanted = if change.solutions == Solutions::One { 2 } else { SOLUTIONS_MAX + 1 };
+    let wanted = if change.solutions == Solutions::One {
+        2
+    } else {
+        SOLUTIONS_MAX + 1
+    };
     let found = solve(graph, &change.conditions, wanted, steps_max).map_err(|_| PatchConflict::TooMuchWork)?;
     match (change.solutions, found.len()) {
         (Solutions::One, 0) => Err(PatchConflict::NoSolution),
@@ -115,7 +122,11 @@ fn ground(pattern: &TriplePattern, solution: &Binding, blanks: &mut Blanks) -> R
     let Term::NamedNode(predicate) = value(&pattern.predicate, solution, blanks)? else {
         return Err(PatchConflict::Unfit);
     };
-    Ok(Triple { subject, predicate, object: value(&pattern.object, solution, blanks)? })
+    Ok(Triple {
+        subject,
+        predicate,
+        object: value(&pattern.object, solution, blanks)?,
+    })
 }
 
 fn value(term: &PatternTerm, solution: &Binding, blanks: &mut Blanks) -> Result<Term, PatchConflict> {
@@ -127,14 +138,4 @@ fn value(term: &PatternTerm, solution: &Binding, blanks: &mut Blanks) -> Result<
             Blanks::Fresh(map) => map.entry(node.as_str().to_owned()).or_default().clone().into(),
         }),
     }
-}
-
-/// Which statements a patch takes out of and puts into a document, for rules about protected statements.
-#[must_use]
-pub fn difference(before: &[Quad], after: &[Quad]) -> (Vec<Quad>, Vec<Quad>) {
-    let old: HashSet<&Quad> = before.iter().collect();
-    let new: HashSet<&Quad> = after.iter().collect();
-    let gone = before.iter().filter(|quad| !new.contains(quad)).cloned().collect();
-    let come = after.iter().filter(|quad| !old.contains(quad)).cloned().collect();
-    (gone, come)
 }

@@ -57,7 +57,9 @@ fn build(statements: &[N3Quad], formulae: &HashMap<String, Vec<N3Quad>>) -> Resu
     let known: HashSet<_> = conditions.iter().flat_map(variables).collect();
     for pattern in deletions.iter().chain(&insertions) {
         if let Some(unknown) = variables(pattern).find(|variable| !known.contains(variable)) {
-            return Err(invalid(&format!("the variable `{unknown}` does not occur in `solid:where`")));
+            return Err(invalid(&format!(
+                "the variable `{unknown}` does not occur in `solid:where`"
+            )));
         }
     }
     if deletions.iter().any(|pattern| blanks(pattern).next().is_some()) {
@@ -65,8 +67,14 @@ fn build(statements: &[N3Quad], formulae: &HashMap<String, Vec<N3Quad>>) -> Resu
     }
     // A label means one node in the whole document, so a shared one would tie an insertion to what a condition found.
     let elsewhere: HashSet<_> = conditions.iter().flat_map(blanks).collect();
-    if insertions.iter().flat_map(blanks).any(|label| elsewhere.contains(label) || outside(statements, label)) {
-        return Err(invalid("a blank node of `solid:inserts` must not occur anywhere else in the patch"));
+    if insertions
+        .iter()
+        .flat_map(blanks)
+        .any(|label| elsewhere.contains(label) || outside(statements, label))
+    {
+        return Err(invalid(
+            "a blank node of `solid:inserts` must not occur anywhere else in the patch",
+        ));
     }
     Ok(Patch {
         changes: vec![Change {
@@ -93,7 +101,10 @@ fn patch_resource(statements: &[N3Quad]) -> Result<N3Term, Error> {
     let found = found.ok_or_else(|| invalid("the document holds no `solid:InsertDeletePatch`"))?;
     for property in ["where", "deletes", "inserts"] {
         let property = named(&format!("{SOLID}{property}"));
-        if statements.iter().any(|quad| quad.predicate == property && quad.subject != *found) {
+        if statements
+            .iter()
+            .any(|quad| quad.predicate == property && quad.subject != *found)
+        {
             return Err(invalid("the document holds more than one patch"));
         }
     }
@@ -108,7 +119,9 @@ fn formula<'f>(
     formulae: &'f HashMap<String, Vec<N3Quad>>,
 ) -> Result<&'f [N3Quad], Error> {
     let predicate = named(&format!("{SOLID}{property}"));
-    let mut objects = statements.iter().filter(|quad| quad.subject == *patch && quad.predicate == predicate);
+    let mut objects = statements
+        .iter()
+        .filter(|quad| quad.subject == *patch && quad.predicate == predicate);
     let Some(first) = objects.next() else {
         return Ok(&[]);
     };
@@ -133,7 +146,11 @@ fn patterns(quads: &[N3Quad]) -> Result<Vec<TriplePattern>, Error> {
         if is_literal(&subject) {
             return Err(invalid("a subject must not be a literal"));
         }
-        patterns.push(TriplePattern { subject, predicate, object: pattern_term(&quad.object)? });
+        patterns.push(TriplePattern {
+            subject,
+            predicate,
+            object: pattern_term(&quad.object)?,
+        });
     }
     Ok(patterns)
 }
@@ -173,7 +190,9 @@ fn blanks(pattern: &TriplePattern) -> impl Iterator<Item = &oxrdf::BlankNode> {
 /// Whether a blank node occurs in the statements around the formulae.
 fn outside(statements: &[N3Quad], label: &oxrdf::BlankNode) -> bool {
     let label = N3Term::BlankNode(label.clone());
-    statements.iter().any(|quad| quad.subject == label || quad.object == label)
+    statements
+        .iter()
+        .any(|quad| quad.subject == label || quad.object == label)
 }
 
 fn named(iri: &str) -> N3Term {
@@ -181,5 +200,8 @@ fn named(iri: &str) -> N3Term {
 }
 
 fn invalid(detail: &str) -> Error {
-    Error::Unprocessable { kind: "invalid-patch", detail: detail.to_owned() }
+    Error::Unprocessable {
+        kind: "invalid-patch",
+        detail: detail.to_owned(),
+    }
 }

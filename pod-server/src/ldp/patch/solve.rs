@@ -90,7 +90,12 @@ fn most_bound<'p>(
         let bound = weight(&pattern.subject, 4) + weight(&pattern.object, 3) + weight(&pattern.predicate, 1);
         (bound, std::cmp::Reverse(*index))
     })?;
-    let rest = open.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, pattern)| *pattern).collect();
+    let rest = open
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != index)
+        .map(|(_, pattern)| *pattern)
+        .collect();
     Some((next, rest))
 }
 
@@ -116,7 +121,11 @@ fn candidates<'t>(
     match (subject, predicate, object.map(Term::as_ref)) {
         (Some(subject), Some(predicate), Some(object)) => {
             let triple = TripleRef::new(subject, predicate, object);
-            if graph.contains(triple) { vec![triple] } else { Vec::new() }
+            if graph.contains(triple) {
+                vec![triple]
+            } else {
+                Vec::new()
+            }
         }
         (Some(subject), Some(predicate), None) => graph
             .objects_for_subject_predicate(subject, predicate)

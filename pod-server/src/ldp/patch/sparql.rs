@@ -7,8 +7,8 @@
 use oxrdf::{NamedOrBlankNode, Term};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{
-    GraphName, GraphNamePattern, GroundQuad, GroundQuadPattern, GroundTerm, GroundTermPattern, NamedNodePattern, Quad, QuadPattern,
-    TermPattern, TriplePattern as SparqlTriple,
+    GraphName, GraphNamePattern, GroundQuad, GroundQuadPattern, GroundTerm, GroundTermPattern, NamedNodePattern, Quad,
+    QuadPattern, TermPattern, TriplePattern as SparqlTriple,
 };
 use spargebra::{GraphUpdateOperation, SparqlParser};
 
@@ -17,8 +17,9 @@ use super::{Change, Patch, PatternTerm, Solutions, TriplePattern};
 use crate::error::Error;
 
 /// Words that a patch may hold outside strings, IRIs and prefixed names.
-const WORDS: [&str; 10] =
-    ["PREFIX", "BASE", "INSERT", "DELETE", "DATA", "WHERE", "A", "TRUE", "FALSE", "VERSION"];
+const WORDS: [&str; 10] = [
+    "PREFIX", "BASE", "INSERT", "DELETE", "DATA", "WHERE", "A", "TRUE", "FALSE", "VERSION",
+];
 
 /// Reads a SPARQL Update patch. Relative IRIs resolve against `base`, the target's IRI.
 ///
@@ -26,8 +27,7 @@ const WORDS: [&str; 10] =
 /// [`Error::Malformed`] for what is not SPARQL; [`Error::Unprocessable`] for SPARQL that is more than a patch.
 pub fn parse_sparql(bytes: &[u8], base: &str, nesting_max: u32) -> Result<Patch, Error> {
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(1, 1, "the patch is not UTF-8".to_owned()))?;
-    nesting::check(bytes, Grammar::Turtle, nesting_max)
-        .map_err(|error| malformed(error.line, 1, error.to_string()))?;
+    nesting::check(bytes, Grammar::Turtle, nesting_max).map_err(|error| malformed(error.line, 1, error.to_string()))?;
     check_words(text)?;
     let update = SparqlParser::new()
         .with_base_iri(base)
@@ -60,7 +60,12 @@ fn change(operation: GraphUpdateOperation) -> Result<Change, Error> {
         GraphUpdateOperation::DeleteData { data } => {
             change.deletions = data.into_iter().map(from_ground_quad).collect::<Result<_, _>>()?;
         }
-        GraphUpdateOperation::DeleteInsert { delete, insert, using: None, pattern } => {
+        GraphUpdateOperation::DeleteInsert {
+            delete,
+            insert,
+            using: None,
+            pattern,
+        } => {
             change.deletions = delete.into_iter().map(from_ground_pattern).collect::<Result<_, _>>()?;
             change.insertions = insert.into_iter().map(from_quad_pattern).collect::<Result<_, _>>()?;
             match *pattern {
@@ -70,7 +75,11 @@ fn change(operation: GraphUpdateOperation) -> Result<Change, Error> {
                 _ => return Err(unsupported("`WHERE` may hold a basic graph pattern only")),
             }
         }
-        _ => return Err(unsupported("only `INSERT` and `DELETE` on the document itself make a patch")),
+        _ => {
+            return Err(unsupported(
+                "only `INSERT` and `DELETE` on the document itself make a patch",
+            ));
+        }
     }
     Ok(change)
 }
@@ -83,7 +92,11 @@ fn from_quad(quad: Quad) -> Result<TriplePattern, Error> {
         NamedOrBlankNode::NamedNode(node) => node.into(),
         NamedOrBlankNode::BlankNode(node) => PatternTerm::Blank(node),
     };
-    Ok(TriplePattern { subject, predicate: quad.predicate.into(), object: from_term(quad.object)? })
+    Ok(TriplePattern {
+        subject,
+        predicate: quad.predicate.into(),
+        object: from_term(quad.object)?,
+    })
 }
 
 fn from_term(term: Term) -> Result<PatternTerm, Error> {
@@ -104,7 +117,11 @@ fn from_ground_quad(quad: GroundQuad) -> Result<TriplePattern, Error> {
         GroundTerm::Literal(literal) => literal.into(),
         GroundTerm::Triple(_) => return Err(no_triple_terms()),
     };
-    Ok(TriplePattern { subject: quad.subject.into(), predicate: quad.predicate.into(), object })
+    Ok(TriplePattern {
+        subject: quad.subject.into(),
+        predicate: quad.predicate.into(),
+        object,
+    })
 }
 
 fn from_ground_pattern(quad: GroundQuadPattern) -> Result<TriplePattern, Error> {
@@ -127,7 +144,11 @@ fn from_ground_term(term: GroundTermPattern) -> Result<PatternTerm, Error> {
 
 fn from_quad_pattern(quad: QuadPattern) -> Result<TriplePattern, Error> {
     check_graph(&quad.graph_name)?;
-    from_triple(SparqlTriple { subject: quad.subject, predicate: quad.predicate, object: quad.object })
+    from_triple(SparqlTriple {
+        subject: quad.subject,
+        predicate: quad.predicate,
+        object: quad.object,
+    })
 }
 
 fn from_triple(triple: SparqlTriple) -> Result<TriplePattern, Error> {
@@ -156,7 +177,11 @@ fn from_named(term: NamedNodePattern) -> PatternTerm {
 }
 
 fn check_graph(graph: &GraphNamePattern) -> Result<(), Error> {
-    if *graph == GraphNamePattern::DefaultGraph { Ok(()) } else { Err(no_graphs()) }
+    if *graph == GraphNamePattern::DefaultGraph {
+        Ok(())
+    } else {
+        Err(no_graphs())
+    }
 }
 
 fn no_graphs() -> Error {
@@ -168,11 +193,19 @@ fn no_triple_terms() -> Error {
 }
 
 fn unsupported(detail: &str) -> Error {
-    Error::Unprocessable { kind: "unsupported-patch", detail: detail.to_owned() }
+    Error::Unprocessable {
+        kind: "unsupported-patch",
+        detail: detail.to_owned(),
+    }
 }
 
 fn malformed(line: u64, column: u64, message: String) -> Error {
-    Error::Malformed { kind: "malformed-patch", line, column, message }
+    Error::Malformed {
+        kind: "malformed-patch",
+        line,
+        column,
+        message,
+    }
 }
 
 /// The parser words positions as `error at 3:14: …`.
@@ -192,13 +225,21 @@ fn check_words(text: &str) -> Result<(), Error> {
             '#' => rest.find('\n').unwrap_or(rest.len()),
             '<' => iri_length(rest),
             '"' | '\'' => string_length(rest, character),
-            '@' => 1 + rest.chars().skip(1).take_while(|c| c.is_ascii_alphanumeric() || *c == '-').count(),
+            '@' => {
+                1 + rest
+                    .chars()
+                    .skip(1)
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+                    .count()
+            }
             '\\' => rest.char_indices().nth(2).map_or(rest.len(), |(index, _)| index),
             '?' | '$' | ':' => 1 + name_length(rest.get(1..).unwrap_or_default()),
             '_' if rest.starts_with("_:") => 2 + name_length(rest.get(2..).unwrap_or_default()),
             '^' if rest.starts_with("^^") => 2,
             '/' | '|' | '^' | '!' | '*' | '=' | '>' | '&' => {
-                return Err(unsupported(&format!("`{character}` has no place in a patch: property paths and filters are not supported")));
+                return Err(unsupported(&format!(
+                    "`{character}` has no place in a patch: property paths and filters are not supported"
+                )));
             }
             _ if character.is_alphabetic() => {
                 let length = name_length(rest);
@@ -237,7 +278,11 @@ fn iri_length(text: &str) -> usize {
 
 fn string_length(text: &str, quote: char) -> usize {
     let long: String = std::iter::repeat_n(quote, 3).collect();
-    let (open, close) = if text.starts_with(&long) { (3, long) } else { (1, quote.to_string()) };
+    let (open, close) = if text.starts_with(&long) {
+        (3, long)
+    } else {
+        (1, quote.to_string())
+    };
     let mut index = open;
     while let Some(rest) = text.get(index..) {
         if rest.is_empty() {
