@@ -37,7 +37,7 @@ pub struct Expected {
     counts: Vec<Count>,
     names: BTreeMap<String, String>,
     victims: BTreeMap<String, i64>,
-    bruul: Vec<(String, String)>,
+    tinel: Vec<(String, String)>,
 }
 
 impl Expected {
@@ -94,7 +94,7 @@ impl Expected {
             counts: counts.into_values().collect(),
             names: names(input),
             victims: victims(input),
-            bruul: bruul(input),
+            tinel: tinel(input),
         }
     }
 
@@ -107,7 +107,7 @@ impl Expected {
             "Q3" => self.q3(),
             "Q4" => self.q4(),
             "Q5" => self
-                .bruul
+                .tinel
                 .iter()
                 .map(|(time, rate)| vec![time.clone(), rate.clone()])
                 .collect(),
@@ -291,11 +291,11 @@ fn victims(input: &Input) -> BTreeMap<String, i64> {
     victims
 }
 
-fn bruul(input: &Input) -> Vec<(String, String)> {
+fn tinel(input: &Input) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     for (_, file) in input.sources("mechelen-parkeren.rq") {
         for row in raw::rows(file, b',') {
-            if row["parking_id"] == "P Bruul" && row["rounded_hour"].starts_with("2024-05-15") {
+            if row["parking_id"] == "P Tinel" && row["rounded_hour"].starts_with("2024-05-15") {
                 let time = moment(&row["rounded_hour"]).format(&Rfc3339).unwrap_or_default();
                 let rate: oxsdatatypes::Decimal = row["occupancy_rate"].parse().unwrap_or_default();
                 rows.push((time, rate.to_string()));

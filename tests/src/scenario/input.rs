@@ -225,7 +225,7 @@ fn mechelen() -> String {
     for step in 0..5 * 24_u64 {
         let (day, hour) = (13 + step / 24, step % 24);
         let rate = citizens::random(600, step) % 1000;
-        let _ = writeln!(text, "P Bruul,2024-05-{day} {hour:02}:00:00,0.{rate:03}");
+        let _ = writeln!(text, "P Tinel,2024-05-{day} {hour:02}:00:00,0.{rate:03}");
     }
     text
 }
