@@ -8,5 +8,6 @@ pub mod import;
 pub mod index;
 pub mod ldp;
 pub mod name;
+pub mod routes;
 pub mod store;
 pub mod ui;
