@@ -13,6 +13,7 @@ use server_kit::telemetry::TelemetryConfig;
 use server_kit::tls::TlsConfig;
 use url::Url;
 
+use crate::identity::IdentityConfig;
 use crate::store::StoreConfig;
 
 /// Prefix of the environment variables that override the file.
@@ -41,6 +42,9 @@ pub struct Config {
     /// Verification of tokens and proofs.
     #[serde(default)]
     pub authn: AuthnConfig,
+    /// Accounts, sessions and the built-in issuer.
+    #[serde(default)]
+    pub identity: IdentityConfig,
     /// What the server may ask of others.
     #[serde(default)]
     pub egress: EgressConfig,

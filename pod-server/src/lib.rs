@@ -4,6 +4,7 @@ pub mod authz;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod identity;
 pub mod import;
 pub mod index;
 pub mod ldp;
