@@ -1,14 +1,16 @@
 //! A Solid pod server that owns its data, decides about it, and proves every use.
 
+pub mod audit;
 pub mod authz;
 pub mod config;
+pub mod consent;
+pub mod dataspace;
 pub mod error;
 pub mod http;
-pub mod identity;
 pub mod import;
 pub mod index;
 pub mod ldp;
+pub mod log;
 pub mod name;
-pub mod routes;
 pub mod store;
 pub mod ui;

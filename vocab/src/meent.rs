@@ -18,6 +18,8 @@ vocabulary! {
         CONTAINER "container",
         MEMBER_CONTAINER "memberContainer",
         AUTOMATIC_AGREEMENT "automaticAgreement",
+        ACCEPTED_CONSUMER "acceptedConsumer",
+        PUBLISH_SUMMARY "publishSummary",
         // ODRL left operands.
         DATA_SUBJECT_CONSENT "dataSubjectConsent",
         DISTINCT_DATA_SUBJECTS "distinctDataSubjects",

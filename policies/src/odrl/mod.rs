@@ -11,8 +11,6 @@ pub mod model;
 mod moment;
 pub mod parse;
 mod parts;
-#[cfg(test)]
-mod tests;
 pub mod validate;
 pub mod write;
 

@@ -1,0 +1,22 @@
+# Who looked: every use, with proof.
+log-title = Who looked
+log-intro = Every use of your data stands here, refused ones too. You can keep the proof of each line.
+log-none = No use has been recorded yet.
+log-when = When
+log-who = Who
+log-through = Through
+log-did = What
+log-why = What for
+log-agreement = Agreement
+log-outcome = Outcome
+log-reason = Reason
+log-proof = Keep the proof
+log-proof-of = Keep the proof of line { $number }
+log-older = Older
+log-newest = Newest
+log-unknown-person = someone who is not logged in
+log-no-purpose = no purpose given
+log-permitted = allowed
+log-refused = refused
+log-table = Use of storage { $name }
+log-verify = The proof can be checked without us: with pod-server log verify --export FILE.

@@ -1,0 +1,22 @@
+# Qui a regardé : chaque utilisation, avec preuve.
+log-title = Qui a regardé
+log-intro = Chaque utilisation de vos données figure ici, même si elle a été refusée. Vous pouvez garder la preuve de chaque ligne.
+log-none = Aucune utilisation n’a encore été notée.
+log-when = Quand
+log-who = Qui
+log-through = Par
+log-did = Quoi
+log-why = Pour quoi faire
+log-agreement = Accord
+log-outcome = Résultat
+log-reason = Raison
+log-proof = Garder la preuve
+log-proof-of = Garder la preuve de la ligne { $number }
+log-older = Plus ancien
+log-newest = Plus récent
+log-unknown-person = quelqu’un qui n’est pas connecté
+log-no-purpose = aucun but indiqué
+log-permitted = autorisé
+log-refused = refusé
+log-table = Utilisation de l’espace { $name }
+log-verify = La preuve se vérifie sans nous : avec pod-server log verify --export FICHIER.

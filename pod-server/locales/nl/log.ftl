@@ -1,0 +1,22 @@
+# Wie keek: elk gebruik, met bewijs.
+log-title = Wie keek
+log-intro = Elk gebruik van uw gegevens staat hier, ook als het geweigerd is. Van elke regel kunt u het bewijs bewaren.
+log-none = Er is nog geen gebruik opgetekend.
+log-when = Wanneer
+log-who = Wie
+log-through = Via
+log-did = Wat
+log-why = Waarvoor
+log-agreement = Overeenkomst
+log-outcome = Uitkomst
+log-reason = Reden
+log-proof = Bewijs bewaren
+log-proof-of = Bewijs van regel { $number } bewaren
+log-older = Ouder
+log-newest = Nieuwste
+log-unknown-person = iemand die niet is aangemeld
+log-no-purpose = geen doel opgegeven
+log-permitted = toegestaan
+log-refused = geweigerd
+log-table = Gebruik van opslag { $name }
+log-verify = Het bewijs is te controleren zonder ons: met pod-server log verify --export BESTAND.

@@ -1,0 +1,84 @@
+//! A readable record together with the salt that its leaf was made with: what the owner and the data subject keep.
+
+use policies::audit::merkle;
+use policies::audit::{self, AuditRecord, Hash, canonical_json};
+use serde::{Deserialize, Serialize};
+
+/// A record and its salt, as stored and as exported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The record.
+    pub record: AuditRecord,
+    /// The salt, in hexadecimal. Without it the leaf says nothing.
+    pub salt: String,
+}
+
+/// Why a sealed record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SealedError {
+    /// It is not what this server writes.
+    #[error("not a sealed record: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The salt is not 32 bytes in hexadecimal digits.
+    #[error("the salt is not 32 bytes in hexadecimal digits")]
+    Salt,
+    /// The root over the people is not 32 bytes in hexadecimal digits.
+    #[error("the root over the data subjects is not 32 bytes in hexadecimal digits")]
+    SubjectsRoot,
+}
+
+impl Sealed {
+    /// Seals a record.
+    #[must_use]
+    pub fn new(record: AuditRecord, salt: [u8; 32]) -> Self {
+        Self {
+            record,
+            salt: hex::encode(salt),
+        }
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`SealedError::Json`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SealedError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// Canonical JSON.
+    ///
+    /// # Errors
+    /// When the time of the record cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SealedError> {
+        Ok(canonical_json(&serde_json::to_value(self)?).into_bytes())
+    }
+
+    /// The root over the people concerned that the record names; that of nobody if it names none.
+    ///
+    /// # Errors
+    /// [`SealedError::SubjectsRoot`].
+    pub fn subjects_root(&self) -> Result<Hash, SealedError> {
+        match &self.record.subjects_root {
+            None => Ok(merkle::empty_root()),
+            Some(text) => hash(text).ok_or(SealedError::SubjectsRoot),
+        }
+    }
+
+    /// The hash with which the record stands in the tree.
+    ///
+    /// # Errors
+    /// When record or salt are malformed.
+    pub fn leaf_hash(&self, subjects_root: &Hash) -> Result<Hash, SealedError> {
+        let salt = hash(&self.salt).ok_or(SealedError::Salt)?;
+        let commitment = audit::record_commitment(&salt, &self.record.canonical_bytes()?);
+        Ok(merkle::leaf_hash(&audit::leaf(&commitment, subjects_root)))
+    }
+}
+
+/// 32 bytes from hexadecimal digits.
+#[must_use]
+pub fn hash(text: &str) -> Option<Hash> {
+    let mut hash = [0; 32];
+    hex::decode_to_slice(text, &mut hash).ok()?;
+    Some(hash)
+}

@@ -1,0 +1,245 @@
+//! Whose consent covers a use, for everyone on this server at once (CON-12, CON-13).
+//!
+//! The ledger holds no truth of its own: it is built from the records and follows their commits, on the writer's thread
+//! and before anyone hears that a commit is durable, so that a withdrawal counts before it is acknowledged (invariant
+//! 8). What covers what is decided in `policies::consent`, once for each kind of consent; time is kept apart, in
+//! [`Coverage`].
+
+use std::collections::{BTreeSet, HashMap};
+
+use parking_lot::RwLock;
+use policies::consent::{ConsentRecord, ConsentStatus, ConsentedData, Recipients, Use, covers};
+use policies::purpose::Hierarchy;
+use roaring::RoaringBitmap;
+use time::OffsetDateTime;
+
+use super::coverage::{Coverage, Span};
+use super::stored::{StoredConsent, load};
+use crate::name::ResourceName;
+use crate::store::{Change, CommitListener, Event, ReadPermit, RecordKind, Snapshot, Store, StoreError};
+
+/// Records read at a time while the ledger is built.
+const BATCH: usize = 1_000;
+
+/// Stands for the storage in the one record that is asked about for a whole kind of consents.
+const ANY_STORAGE: &str = "https://any.invalid/";
+
+/// A use whose consent is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// WebID of the one who receives the data.
+    pub recipient: &'a str,
+    /// The stated purpose.
+    pub purpose: &'a str,
+    /// IRI of the dataset under whose agreement the data is used.
+    pub dataset: &'a str,
+    /// Path of the container below the root of each storage (`telraam/`), or none when only a consent to the whole
+    /// dataset counts.
+    pub container: Option<&'a str>,
+    /// The predicates that would be shown; none for all. A consent to some predicates covers nothing that shows others.
+    pub properties: Option<&'a BTreeSet<String>>,
+}
+
+/// All consents of this server, arranged for look-up.
+#[derive(Default)]
+pub struct ConsentLedger {
+    held: RwLock<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    kinds: HashMap<String, Kind>,
+    /// Which kind and which storage a record counts for now.
+    placed: HashMap<String, (String, u32)>,
+}
+
+/// Consents that differ only in the person and in time.
+struct Kind {
+    /// Their common content, valid at every instant.
+    sample: ConsentRecord,
+    coverage: Coverage,
+}
+
+impl ConsentLedger {
+    /// Builds the ledger from the records of a store.
+    ///
+    /// # Errors
+    /// When the store fails or a record is damaged: a server that does not know who consents does not start.
+    pub fn build(store: &dyn Store) -> Result<Self, StoreError> {
+        let ledger = Self::default();
+        let snapshot = store.snapshot(ReadPermit::without_proof(
+            "the ledger of consents is built when the server starts",
+        ))?;
+        let mut after: Option<String> = None;
+        loop {
+            let batch = snapshot.records(RecordKind::Consent, "", after.as_deref(), BATCH)?;
+            let last = batch.len() < BATCH;
+            for (key, bytes) in batch {
+                let consent: Option<StoredConsent> = crate::dataspace::agreement::read_json(Some(bytes), &key)?;
+                ledger.held.write().place(&*snapshot, &key, consent.as_ref())?;
+                after = Some(key);
+            }
+            if last {
+                return Ok(ledger);
+            }
+        }
+    }
+
+    /// The storages (identities) whose owners consent to a use at an instant.
+    #[must_use]
+    pub fn covering(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> RoaringBitmap {
+        let held = self.held.read();
+        let mut covered = RoaringBitmap::new();
+        for kind in held.kinds.values() {
+            if kind.covers(wanted, now) {
+                covered |= kind.coverage.at(now);
+            }
+        }
+        covered
+    }
+
+    /// Number of kinds of consents, for the operator.
+    #[must_use]
+    pub fn kinds(&self) -> usize {
+        self.held.read().kinds.len()
+    }
+}
+
+impl CommitListener for ConsentLedger {
+    fn committed(&self, snapshot: &dyn Snapshot, events: &[Event]) {
+        for event in events {
+            let Change::Record {
+                kind: RecordKind::Consent,
+                key,
+                deleted,
+            } = &event.change
+            else {
+                continue;
+            };
+            let mut held = self.held.write();
+            let consent = if *deleted { Ok(None) } else { load(snapshot, key) };
+            let placed = consent.and_then(|consent| held.place(snapshot, key, consent.as_ref()));
+            if let Err(error) = placed {
+                // What cannot be read covers nothing.
+                held.displace(key);
+                tracing::error!(%key, %error, "a consent cannot be read and counts as withdrawn");
+            }
+        }
+    }
+}
+
+impl Held {
+    /// Puts a record where its present version belongs.
+    fn place(&mut self, snapshot: &dyn Snapshot, key: &str, consent: Option<&StoredConsent>) -> Result<(), StoreError> {
+        self.displace(key);
+        let Some(record) = consent.and_then(StoredConsent::current) else {
+            return Ok(());
+        };
+        let (Some(from), ConsentStatus::Given) = (record.given_at, record.status) else {
+            return Ok(());
+        };
+        let Some(storage) = storage_of(snapshot, key)? else {
+            return Ok(());
+        };
+        let sample = sample(record);
+        let name = serde_json::to_string(&sample).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let kind = self.kinds.entry(name.clone()).or_insert_with(|| Kind {
+            sample,
+            coverage: Coverage::default(),
+        });
+        kind.coverage.insert(
+            storage,
+            key,
+            Span {
+                from,
+                until: record.expires_at,
+            },
+        );
+        self.placed.insert(key.to_owned(), (name, storage));
+        Ok(())
+    }
+
+    /// Takes a record out.
+    fn displace(&mut self, key: &str) {
+        let Some((name, storage)) = self.placed.remove(key) else {
+            return;
+        };
+        if let Some(kind) = self.kinds.get_mut(&name) {
+            kind.coverage.remove(storage, key);
+            if kind.coverage.is_empty() {
+                self.kinds.remove(&name);
+            }
+        }
+    }
+}
+
+impl Kind {
+    fn covers(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> bool {
+        let shown = match (&self.sample.data.properties, wanted.properties) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(consented), Some(shown)) => shown.is_subset(consented),
+        };
+        if !shown {
+            return false;
+        }
+        let purposes = Hierarchy::default();
+        // The sample is valid around the asked instant: time is decided by the coverage.
+        let mut sample = self.sample.clone();
+        sample.given_at = Some(now);
+        sample.changed_at = now;
+        sample.expires_at = now.saturating_add(time::Duration::SECOND);
+        let below = wanted.container.map(|container| format!("{ANY_STORAGE}{container}"));
+        std::iter::once(wanted.dataset).chain(below.as_deref()).any(|data| {
+            let used = Use {
+                recipient: wanted.recipient,
+                purpose: wanted.purpose,
+                data,
+            };
+            covers(&sample, &used, &purposes, now)
+        })
+    }
+}
+
+/// What a record has in common with others of its kind.
+fn sample(record: &ConsentRecord) -> ConsentRecord {
+    let relative = |container: &String| {
+        container
+            .strip_prefix(&record.storage)
+            .map(|below| format!("{ANY_STORAGE}{below}"))
+    };
+    let mut sample = record.clone();
+    ANY_STORAGE.clone_into(&mut sample.id);
+    ANY_STORAGE.clone_into(&mut sample.storage);
+    if let Ok(anyone) = policies::request::WebId::parse(ANY_STORAGE) {
+        sample.data_subject = anyone;
+    }
+    sample.data = ConsentedData {
+        containers: record.data.containers.iter().filter_map(relative).collect(),
+        ..record.data.clone()
+    };
+    sample.recipients = match &record.recipients {
+        Recipients::Any => Recipients::Any,
+        Recipients::These(these) => Recipients::These(these.clone()),
+    };
+    sample.given_at = None;
+    sample.expires_at = OffsetDateTime::UNIX_EPOCH;
+    sample.changed_at = OffsetDateTime::UNIX_EPOCH;
+    sample.notice = policies::consent::Notice {
+        language: String::new(),
+        hash: String::new(),
+    };
+    sample.version = 0;
+    sample.previous = None;
+    sample
+}
+
+/// The identity, as bitmaps hold it, of the storage whose name begins a key.
+fn storage_of(snapshot: &dyn Snapshot, key: &str) -> Result<Option<u32>, StoreError> {
+    let name = key.split('/').next().unwrap_or_default();
+    let Ok(root) = ResourceName::parse(&format!("/{name}/")) else {
+        return Ok(None);
+    };
+    let found = snapshot.storage(&root)?;
+    Ok(found.and_then(|storage| u32::try_from(storage.id.0).ok()))
+}

@@ -1,0 +1,96 @@
+//! Bounds and choices of the dataspace, consent and log interfaces.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// What an operator can set about datasets, agreements, consents and the public log.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataspaceConfig {
+    /// Largest body of a call, in bytes.
+    pub body_bytes_max: u64,
+    /// Most triples in one description of a dataset.
+    pub description_triples_max: usize,
+    /// Most datasets in one storage.
+    pub datasets_max: usize,
+    /// How long a negotiation may stay unfinished, in seconds.
+    pub negotiation_seconds_max: i64,
+    /// Longest message of a consumer, in characters.
+    pub message_chars_max: usize,
+    /// How long an agreement token counts, in seconds; at most 3600.
+    pub token_seconds: i64,
+    /// Names of storages whose owners may describe containers in the storages of others, who decide by their consent:
+    /// the city that hosts its citizens.
+    pub umbrella_storages: Vec<String>,
+    /// How long a consent lasts when its giver names no end, and at most, in days.
+    pub consent_days_max: u32,
+    /// Most consents and requests that one storage holds, past ones included.
+    pub consents_max: usize,
+    /// Longest text of a notice, in characters.
+    pub notice_chars_max: usize,
+    /// Most data subjects in one bulk request.
+    pub bulk_subjects_max: usize,
+    /// Most entries on one page of a list or of a storage's log.
+    pub page_entries_max: usize,
+    /// File with the key that signs the log's checkpoints; `log.key` in the store's directory unless given.
+    pub log_key_file: Option<PathBuf>,
+    /// Name of the log in its checkpoints; the authority of `server.base_url` unless given.
+    pub log_origin: Option<String>,
+}
+
+impl Default for DataspaceConfig {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 4 << 20,
+            description_triples_max: 5_000,
+            datasets_max: 1_000,
+            negotiation_seconds_max: 14 * 86_400,
+            message_chars_max: 2_000,
+            token_seconds: 3_600,
+            umbrella_storages: Vec::new(),
+            consent_days_max: 365,
+            consents_max: 1_000,
+            notice_chars_max: 10_000,
+            bulk_subjects_max: 10_000,
+            page_entries_max: 500,
+            log_key_file: None,
+            log_origin: None,
+        }
+    }
+}
+
+impl DataspaceConfig {
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    /// The key that breaks a rule, and the rule.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        if !(1..=3_600).contains(&self.token_seconds) {
+            return Err(("dataspace.token_seconds", "must be between 1 and 3600"));
+        }
+        if !(1..=366).contains(&self.consent_days_max) {
+            return Err((
+                "dataspace.consent_days_max",
+                "must be between 1 and 366: no consent lasts for ever",
+            ));
+        }
+        if self.negotiation_seconds_max < 1 {
+            return Err(("dataspace.negotiation_seconds_max", "must be at least 1"));
+        }
+        if self.page_entries_max == 0 {
+            return Err(("dataspace.page_entries_max", "must be at least 1"));
+        }
+        if self
+            .umbrella_storages
+            .iter()
+            .any(|name| name.is_empty() || name.contains('/'))
+        {
+            return Err((
+                "dataspace.umbrella_storages",
+                "holds names of storages, without slashes",
+            ));
+        }
+        Ok(())
+    }
+}

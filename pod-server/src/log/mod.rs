@@ -1,0 +1,12 @@
+//! The public side of the audit log, and each storage's own part of it (ARCHITECTURE §6, C2SP tlog-tiles).
+//!
+//! Anyone may read checkpoints and tiles: they hold salted commitments and nothing else. Readable records go to the
+//! owner of the storage that they are about, and reading them is itself recorded (AUD-15).
+
+pub mod checkpoint;
+pub mod own;
+pub mod publish;
+pub mod verify;
+
+pub use checkpoint::Checkpoints;
+pub use own::OwnLog;
