@@ -4,10 +4,17 @@
 //! and from environment variables that begin with `MEENT_POD_` (`__` between section and key).
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use serde::Deserialize;
+use server_kit::authn::AuthnConfig;
+use server_kit::egress::EgressConfig;
+use server_kit::serve::ServeLimits;
+use server_kit::telemetry::TelemetryConfig;
+use server_kit::tls::TlsConfig;
 use url::Url;
+
+use crate::identity::IdentityConfig;
+use crate::store::StoreConfig;
 
 /// Prefix of the environment variables that override the file.
 pub const ENV_PREFIX: &str = "MEENT_POD_";
@@ -20,18 +27,33 @@ pub struct Config {
     pub server: ServerSection,
     /// Certificates; without it the server speaks plain HTTP, on loopback only.
     #[serde(default)]
-    pub tls: Option<TlsSection>,
+    pub tls: Option<TlsConfig>,
     /// Health, readiness and metrics.
     #[serde(default)]
     pub admin: AdminSection,
-    /// Where the data lies.
-    pub store: StoreSection,
+    /// Where the data lies, and the bounds of the store.
+    pub store: StoreConfig,
     /// Bounds of the resource interface.
     #[serde(default)]
     pub ldp: LdpSection,
     /// Bounds of access decisions.
     #[serde(default)]
     pub authz: AuthzSection,
+    /// Verification of tokens and proofs.
+    #[serde(default)]
+    pub authn: AuthnConfig,
+    /// Accounts, sessions and the built-in issuer.
+    #[serde(default)]
+    pub identity: IdentityConfig,
+    /// What the server may ask of others.
+    #[serde(default)]
+    pub egress: EgressConfig,
+    /// Bounds on connections.
+    #[serde(default)]
+    pub connections: ServeLimits,
+    /// Logs.
+    #[serde(default)]
+    pub telemetry: TelemetryConfig,
 }
 
 /// Addresses and origins.
@@ -57,16 +79,6 @@ pub struct ServerSection {
     pub hosts_additional: Vec<String>,
 }
 
-/// Certificate and key, reloaded without a restart when the files change.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsSection {
-    /// PEM file with the certificate chain.
-    pub certificate: PathBuf,
-    /// PEM file with the private key.
-    pub key: PathBuf,
-}
-
 /// The operator's listener.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -83,14 +95,6 @@ impl Default for AdminSection {
     }
 }
 
-/// Where the data lies.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StoreSection {
-    /// Directory of the database and of large bodies.
-    pub directory: PathBuf,
-}
-
 /// Bounds of the resource interface.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -103,8 +107,6 @@ pub struct LdpSection {
     pub acl_bytes_max: u64,
     /// Largest patch document, in bytes.
     pub patch_bytes_max: u64,
-    /// Bodies up to this many bytes lie in the database; larger ones in files of their own.
-    pub inline_bytes_max: u64,
     /// Steps that the solver of a patch's `where` may take before it gives up.
     pub patch_steps_max: u64,
     /// How often a write is decided anew when the state it was decided on has changed in between.
@@ -127,8 +129,6 @@ pub struct LdpSection {
     pub upload_bytes_per_second_min: u64,
     /// Seconds after which an upload must have reached its lowest rate.
     pub upload_grace_seconds: u64,
-    /// Seconds without a single byte after which an upload is given up.
-    pub upload_idle_seconds_max: u64,
     /// Whether a write to an existing resource must carry `If-Match` (RFC 6585 §3).
     pub preconditions_required: bool,
 }
@@ -140,7 +140,6 @@ impl Default for LdpSection {
             rdf_bytes_max: 16 << 20,
             acl_bytes_max: 256 << 10,
             patch_bytes_max: 1 << 20,
-            inline_bytes_max: 64 << 10,
             patch_steps_max: 2_000_000,
             attempts_max: 8,
             nesting_max: 64,
@@ -152,7 +151,6 @@ impl Default for LdpSection {
             slug_bytes_max: 200,
             upload_bytes_per_second_min: 1 << 10,
             upload_grace_seconds: 30,
-            upload_idle_seconds_max: 60,
             preconditions_required: false,
         }
     }
@@ -256,9 +254,9 @@ impl Config {
     }
 
     fn check_bounds(&self) -> Result<(), ConfigFault> {
-        if self.ldp.inline_bytes_max > 1 << 20 {
+        if self.store.inline_bytes_max > 1 << 20 {
             return Err(fault(
-                "ldp.inline_bytes_max",
+                "store.inline_bytes_max",
                 "must be at most 1048576: larger bodies belong in files",
             ));
         }

@@ -5,6 +5,7 @@
 //! the log.
 
 use http::{HeaderValue, Response, StatusCode, header};
+use server_kit::authn::AuthnRejection;
 use server_kit::body::{Body, ReadError};
 use server_kit::problem::Problem;
 
@@ -127,6 +128,12 @@ pub enum Error {
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
         Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<AuthnRejection> for Error {
+    fn from(rejection: AuthnRejection) -> Self {
+        rejection.to_problem().into()
     }
 }
 
@@ -287,6 +294,7 @@ fn store_problem(error: StoreError) -> Problem {
             "There is no room left",
         )
         .detail(reason),
+        StoreError::Busy(reason) => Problem::unavailable(reason, 1),
         StoreError::Stopped => Problem::unavailable("the server is stopping or recovering", 5),
         other => {
             tracing::error!(error = &other as &dyn std::error::Error, "the store failed");

@@ -266,3 +266,7 @@ fn by_agreement(
 fn distinct(values: &[String]) -> Vec<String> {
     values.iter().collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -12,7 +12,7 @@ pub mod consent;
 pub mod contract;
 pub mod decide;
 pub mod decision;
-//pub mod explain;
+pub mod explain;
 pub mod facts;
 pub mod odrl;
 pub mod purpose;

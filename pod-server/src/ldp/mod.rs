@@ -7,6 +7,7 @@ mod commit_write;
 mod container;
 mod content;
 mod delete;
+mod description;
 pub mod document;
 pub mod headers;
 mod listing;

@@ -4,6 +4,7 @@
 //! ones outside it, on a state that the transaction checks, because the writer must not wait for them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response};
@@ -36,6 +37,7 @@ pub(super) async fn patch(
 ) -> Result<Response<Body>, Error> {
     let patch = Arc::new(receive(service, request, incoming, target, caller).await?);
     let operation = Operation::of_patch(&patch);
+    let outgrown = Arc::new(AtomicBool::new(false));
     for _ in 0..service.bounds.attempts_max {
         let situation = service.look_around(target)?;
         let verdict = service.decide(&operation, target, &situation, caller).await?;
@@ -59,8 +61,8 @@ pub(super) async fn patch(
             steps_max: service.bounds.patch_steps_max,
         };
         let size = situation.existing.as_ref().map_or(0, |resource| resource.size);
-        let outcome = if size <= service.bounds.inline_bytes_max {
-            inside(service, proof, basis, change).await?
+        let outcome = if size <= service.inline_bytes_max as u64 && !outgrown.load(Ordering::Relaxed) {
+            inside(service, proof, basis, change, Arc::clone(&outgrown)).await?
         } else {
             outside(service, proof, basis, change, &situation).await?
         };
@@ -188,8 +190,9 @@ async fn inside(
     proof: Authorized<Operation>,
     basis: Basis,
     change: Change,
+    outgrown: Arc<AtomicBool>,
 ) -> Result<Outcome<Resource>, Error> {
-    let inline_max = service.bounds.inline_bytes_max;
+    let inline_max = service.inline_bytes_max;
     let rules = Rules::of(service);
     commit_write(&service.store, proof, basis, move |transaction, now| {
         let existing = match &now.existing {
@@ -198,12 +201,10 @@ async fn inside(
         };
         let patched = change.carry_out(existing, &*transaction)?;
         rules.check(&patched, &change.target)?;
-        if patched.bytes.len() as u64 > inline_max {
-            // It has just outgrown the database: stored by the other way at the next attempt. A patch of this size
-            // onto a small document is rare, and the bound on patches is a small multiple of the inline bound.
-            return Err(Refusal::Error(Error::Body(server_kit::body::ReadError::TooLarge {
-                bytes_max: inline_max,
-            })));
+        if patched.bytes.len() > inline_max {
+            // It has just outgrown the database. The next attempt takes the other way.
+            outgrown.store(true, Ordering::Relaxed);
+            return Err(Refusal::Stale);
         }
         let state = NewState {
             kind: patched.kind,

@@ -32,6 +32,7 @@ pub struct LdpService {
     pub(super) store: Arc<dyn Store>,
     pub(super) pep: Arc<Pep>,
     pub(super) bounds: LdpSection,
+    pub(super) inline_bytes_max: usize,
     pub(super) base_url: Arc<str>,
     pub(super) random: Arc<dyn Random>,
     pub(super) representations: RepresentationCache,
@@ -45,6 +46,7 @@ impl LdpService {
         store: Arc<dyn Store>,
         pep: Arc<Pep>,
         bounds: LdpSection,
+        inline_bytes_max: usize,
         base_url: Arc<str>,
         random: Arc<dyn Random>,
     ) -> Self {
@@ -55,6 +57,7 @@ impl LdpService {
             store,
             pep,
             bounds,
+            inline_bytes_max,
             base_url,
             random,
         }

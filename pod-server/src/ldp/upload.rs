@@ -51,7 +51,7 @@ impl LdpService {
 
     /// Content that is only kept: in memory up to the inline bound, beyond it in a file.
     pub(super) async fn receive_opaque(&self, incoming: Incoming, bytes_max: u64) -> Result<NewBody, Error> {
-        let inline_max = usize::try_from(self.bounds.inline_bytes_max).unwrap_or(usize::MAX);
+        let inline_max = self.inline_bytes_max;
         let mut reader = Reader::new(incoming, self.limits(bytes_max))?;
         let mut gathered = BytesMut::new();
         let mut blob: Option<Box<dyn BlobWriter>> = None;
@@ -81,7 +81,7 @@ impl LdpService {
 
     /// Bytes at hand as a body for the store.
     pub(super) async fn keep(&self, bytes: Bytes) -> Result<NewBody, Error> {
-        if bytes.len() as u64 <= self.bounds.inline_bytes_max {
+        if bytes.len() <= self.inline_bytes_max {
             return Ok(NewBody::Bytes(bytes));
         }
         let writer = write(self.store.blob()?, bytes).await?;

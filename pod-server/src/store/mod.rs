@@ -32,7 +32,7 @@ pub use resource::{
     StorageId,
 };
 pub use snapshot::Snapshot;
-pub use sqlite::{SqliteStore, StoreConfig};
+pub use sqlite::{CheckReport, SqliteStore, StoreConfig};
 pub use transaction::{CommitListener, Transaction};
 
 /// Takes a large body: bytes go to a temporary file, which [`BlobWriter::finish`] syncs, renames to its content

@@ -3,10 +3,13 @@
 //! Pages are rendered here, on the server, and work without script. This module renders what it is given; it never
 //! decides, never stores, and never writes text that did not come from the texts of a [`Language`] or from its caller.
 
+pub mod application;
+pub mod entrance;
 pub mod form;
 pub mod language;
 pub mod layout;
 pub mod response;
+pub mod settings;
 pub mod style;
 pub mod visit;
 

@@ -46,6 +46,8 @@ pub struct Visit {
     /// Path and query of the page, for links that come back to it.
     pub here: String,
     secret: String,
+    /// The browser says that another site sent this request.
+    foreign: bool,
     cookies: Vec<HeaderValue>,
 }
 
@@ -81,11 +83,15 @@ impl Visit {
             .path_and_query()
             .map_or("/", |target| target.as_str())
             .to_owned();
+        // Browsers say who caused a request (Fetch Metadata); other clients say nothing.
+        let site = parts.headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+        let foreign = site.is_some_and(|site| site != b"same-origin" && site != b"none");
         Self {
             language,
             session,
             here,
             secret,
+            foreign,
             cookies,
         }
     }
@@ -102,6 +108,13 @@ impl Visit {
         self.language.text_with(key, variables)
     }
 
+    /// The same visit as if it were of another page: for a page whose own URL cannot be opened again, such as the answer
+    /// to a form.
+    #[must_use]
+    pub fn at(&self, here: String) -> Self {
+        Self { here, ..self.clone() }
+    }
+
     /// The form token for this visitor: put it in every form, in the field [`FORM_TOKEN`].
     #[must_use]
     pub fn form_token(&self) -> String {
@@ -115,8 +128,10 @@ impl Visit {
     /// Whether a form came from a page that this visitor was shown. Without this, change nothing.
     #[must_use]
     pub fn sent(&self, form: &Form) -> bool {
-        form.field(FORM_TOKEN)
-            .is_some_and(|token| same(token.as_bytes(), self.form_token().as_bytes()))
+        !self.foreign
+            && form
+                .field(FORM_TOKEN)
+                .is_some_and(|token| same(token.as_bytes(), self.form_token().as_bytes()))
     }
 
     /// Sets a cookie with the response to this visit.

@@ -11,6 +11,8 @@ pub mod model;
 mod moment;
 pub mod parse;
 mod parts;
+#[cfg(test)]
+mod tests;
 pub mod validate;
 pub mod write;
 

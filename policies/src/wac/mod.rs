@@ -7,6 +7,8 @@
 mod evaluate;
 mod modes;
 mod parse;
+#[cfg(test)]
+mod tests;
 
 pub use evaluate::{AclTarget, Membership};
 pub use modes::{Modes, ModesError};

@@ -112,6 +112,40 @@ impl Authenticator {
             .map_err(|rejection| rejection.challenged(&self.config.algorithms, &self.config.as_uri))
     }
 
+    /// Verifies the proof of a request for tokens, which brings no access token yet (RFC 9449 §5), and spends it. Gives the
+    /// thumbprint of its key, to which the tokens are to be bound.
+    ///
+    /// # Errors
+    /// An [`AuthnRejection`]; a token endpoint tells it in its own way (`invalid_dpop_proof`).
+    pub fn verify_proof(
+        &self,
+        method: &Method,
+        external_url: &str,
+        headers: &HeaderMap,
+    ) -> Result<String, AuthnRejection> {
+        let now = self.clock.unix();
+        let expected = Expectation {
+            method,
+            url: external_url,
+            token: None,
+            now,
+            started: self.started,
+        };
+        let proof = UnverifiedProof::parse(dpop::only_header(headers)?, &expected, &self.config)?;
+        let (name, issued) = proof.verify(&self.verifiers)?;
+        self.spend(name, issued, now)?;
+        Ok(proof.jkt().to_owned())
+    }
+
+    /// Names of the algorithms that proofs may be signed with.
+    pub fn algorithms(&self) -> Vec<&'static str> {
+        self.config
+            .algorithms
+            .iter()
+            .map(|algorithm| algorithm.as_str())
+            .collect()
+    }
+
     async fn verify(&self, method: &Method, url: &str, headers: &HeaderMap) -> Result<Credentials, AuthnRejection> {
         let Some(token) = token_of(headers)? else {
             return if headers.contains_key("dpop") || headers.contains_key("delegation") {
@@ -126,7 +160,7 @@ impl Authenticator {
         let expected = Expectation {
             method,
             url,
-            token,
+            token: Some(token),
             now,
             started: self.started,
         };

@@ -21,7 +21,8 @@ const JTI_BYTES_MAX: usize = 512;
 pub(super) struct Expectation<'a> {
     pub(super) method: &'a Method,
     pub(super) url: &'a str,
-    pub(super) token: &'a str,
+    /// The access token that the proof comes with; none at a token endpoint, where there is no token yet.
+    pub(super) token: Option<&'a str>,
     pub(super) now: i64,
     /// Proofs older than the process cannot be told from replays, so they are refused.
     pub(super) started: i64,
@@ -80,7 +81,8 @@ impl<'a> UnverifiedProof<'a> {
             return Err(AuthnRejection::proof("the proof's jti is empty or too long"));
         }
         match claims.ath.as_deref() {
-            Some(ath) if ath == token_hash(expected.token) => {}
+            _ if expected.token.is_none() => {}
+            Some(ath) if expected.token.map(token_hash).as_deref() == Some(ath) => {}
             Some(_) => return Err(AuthnRejection::proof("the proof is for another access token")),
             None if config.token_hash == TokenHash::Optional => {}
             None => return Err(AuthnRejection::proof("the proof does not name the access token (ath)")),

@@ -1,5 +1,6 @@
 //! The audit log: committed with what it records, provable, and readable by those whom it concerns.
 
+use policies::audit::merkle;
 use sha2::{Digest, Sha256};
 
 use super::{Bounds, Factory, List, No, Violation, add_storage, ensure, name, permit, turtle, with_storage, write};
@@ -71,44 +72,6 @@ fn append(store: &dyn crate::store::Store, entries: Vec<AuditEntry>) -> Result<(
     Ok(())
 }
 
-/// Hash of a list of leaves, by the definition (RFC 9162 §2.1.1) and by nothing else.
-fn root_of(leaves: &[[u8; 32]]) -> [u8; 32] {
-    match leaves {
-        [] => Sha256::digest([]).into(),
-        [leaf] => *leaf,
-        _ => {
-            let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
-            node(&root_of(left), &root_of(right))
-        }
-    }
-}
-
-fn node(left: &[u8; 32], right: &[u8; 32]) -> [u8; 32] {
-    Sha256::new()
-        .chain_update([1])
-        .chain_update(left)
-        .chain_update(right)
-        .finalize()
-        .into()
-}
-
-/// Climbs an inclusion proof (RFC 9162 §2.1.3.2).
-fn climb(leaf: [u8; 32], mut index: u64, size: u64, proof: &[[u8; 32]]) -> [u8; 32] {
-    let (mut last, mut hash) = (size.saturating_sub(1), leaf);
-    for sibling in proof {
-        if index % 2 == 1 || index == last {
-            hash = node(sibling, &hash);
-            while index % 2 == 0 && index != 0 {
-                (index, last) = (index >> 1, last >> 1);
-            }
-        } else {
-            hash = node(&hash, sibling);
-        }
-        (index, last) = (index >> 1, last >> 1);
-    }
-    hash
-}
-
 fn proofs(factory: Factory<'_>) -> Result<(), Violation> {
     const LEAVES: u64 = 600;
     let store = factory(Bounds::default())?;
@@ -122,18 +85,18 @@ fn proofs(factory: Factory<'_>) -> Result<(), Violation> {
     for size in [1, 2, 3, 255, 256, 257, 511, 512, LEAVES] {
         let head = leaves.get(..usize::try_from(size).unwrap_or(0)).unwrap_or(&[]);
         let root = view.audit_root(size)?;
-        ensure!(root == root_of(head), "the root of {size} leaves is wrong");
+        ensure!(root == merkle::root(head), "the root of {size} leaves is wrong");
         for index in [0, 1, size / 2, size - 1] {
             let Some(leaf) = head.get(usize::try_from(index).unwrap_or(usize::MAX)) else {
                 continue;
             };
             let proof = view.audit_inclusion(index, size)?;
             ensure!(
-                climb(*leaf, index, size, &proof) == root,
+                merkle::verify_inclusion(leaf, index, size, &proof, &root),
                 "leaf {index} of {size} is not proved"
             );
             ensure!(
-                size == 1 || climb([0; 32], index, size, &proof) != root,
+                !merkle::verify_inclusion(&[0; 32], index, size, &proof, &root),
                 "the proof proves anything"
             );
         }
@@ -147,7 +110,7 @@ fn proofs(factory: Factory<'_>) -> Result<(), Violation> {
     let expected: Vec<u8> = leaves.iter().skip(256).take(256).flatten().copied().collect();
     ensure!(tile == expected, "the second tile is wrong");
     let above = view.audit_tile(1, 0, 2)?;
-    let expected: Vec<u8> = leaves.chunks(256).take(2).flat_map(root_of).collect();
+    let expected: Vec<u8> = leaves.chunks(256).take(2).flat_map(merkle::root).collect();
     ensure!(above == expected, "the tile above is wrong");
     Ok(())
 }
@@ -156,49 +119,14 @@ fn check_consistency(view: &dyn Snapshot, from: u64, to: u64) -> Result<(), Viol
     let proof = view.audit_consistency(from, to)?;
     let (old, new) = (view.audit_root(from)?, view.audit_root(to)?);
     ensure!(
-        consistent(from, to, old, new, &proof),
-        "{from} leaves are not shown to begin {to}"
+        merkle::verify_consistency(from, &old, to, &new, &proof),
+        "{from} leaves do not begin {to}"
     );
     ensure!(
-        !consistent(from, to, [1; 32], new, &proof) || from == 0,
-        "a wrong beginning is shown as well"
+        !merkle::verify_consistency(from, &[1; 32], to, &new, &proof),
+        "a wrong beginning is proved as well"
     );
     Ok(())
-}
-
-/// RFC 9162 §2.1.4.2.
-fn consistent(from: u64, to: u64, old: [u8; 32], new: [u8; 32], proof: &[[u8; 32]]) -> bool {
-    if from == to {
-        return proof.is_empty() && old == new;
-    }
-    let mut path = proof.to_vec();
-    if from.is_power_of_two() {
-        path.insert(0, old);
-    }
-    let Some((first, rest)) = path.split_first() else {
-        return false;
-    };
-    let (mut index, mut last) = (from - 1, to - 1);
-    while index % 2 == 1 {
-        (index, last) = (index >> 1, last >> 1);
-    }
-    let (mut older, mut newer) = (*first, *first);
-    for hash in rest {
-        if last == 0 {
-            return false;
-        }
-        if index % 2 == 1 || index == last {
-            older = node(hash, &older);
-            newer = node(hash, &newer);
-            while index % 2 == 0 && index != 0 {
-                (index, last) = (index >> 1, last >> 1);
-            }
-        } else {
-            newer = node(&newer, hash);
-        }
-        (index, last) = (index >> 1, last >> 1);
-    }
-    older == old && newer == new && last == 0
 }
 
 fn numbers(view: &dyn Snapshot, storage: StorageId, limit: usize) -> Result<Vec<u64>, Violation> {

@@ -8,6 +8,7 @@ mod audit_rows;
 mod blobs;
 mod cache;
 mod changes;
+mod check;
 mod checkpoint;
 mod config;
 mod failure;
@@ -39,6 +40,7 @@ use self::checkpoint::Checkpoints;
 use self::group::Queued;
 use self::health::Health;
 use self::lock::DirectoryLock;
+use self::read::Reads;
 use self::readers::{Readers, View};
 use self::reserve::Reserve;
 use self::writer::Writer;
@@ -48,6 +50,7 @@ use crate::store::{
     Store, StoreError, Warrant,
 };
 
+pub use self::check::CheckReport;
 pub use self::config::StoreConfig;
 
 /// Name of the database in the directory.
@@ -138,6 +141,15 @@ impl SqliteStore {
             queue: Some(queue),
             writer: Some(writer),
         })
+    }
+
+    /// Checks everything against everything else; reads the whole store.
+    ///
+    /// # Errors
+    /// When the database cannot be read at all. What is wrong inside is in the report.
+    pub fn check(&self, _: ReadPermit) -> Result<CheckReport, StoreError> {
+        let view = View::open(&self.shared)?;
+        check::check(view.connection()?, &self.shared.blobs)
     }
 
     /// The newest state of a resource with its bytes, if both are in memory.

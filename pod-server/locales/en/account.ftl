@@ -1,0 +1,100 @@
+# Logging in and registering.
+login-title = Log in
+login-introduction = Log in to see what you share, with whom, and who used your data.
+login-for-application = An application asks who you are. Log in to continue.
+log-in = Log in
+name-label = Name
+password-label = Password
+login-failed = The name or the password is wrong. Check both and try again.
+login-wait = Too many failed attempts from this network. Try again in { $seconds } seconds. Your account is not locked.
+
+register-title = Open an account
+register-introduction = An account gives you a place of your own for your data, and an address by which you are known everywhere.
+register = Open an account
+kind-label = Whom is the account for?
+kind-person = For myself
+kind-organisation = For an organisation
+label-label = What is your name?
+label-hint = This is how others see you. Anyone can read it.
+name-hint = Lower-case letters, digits and hyphens. It becomes part of your address: { $base }name/
+password-new-label = New password
+password-hint = At least { $characters } characters. A sentence that only you know is strong and easy to remember.
+name-taken = The name { $name } is taken. Choose another.
+name-malformed = This name cannot be used. Give 1 to 63 lower-case letters, digits and hyphens, without a hyphen at either end.
+label-malformed = Say what your name is, in at most 200 characters.
+password-too-short = The password is too short. Use at least { $characters } characters.
+password-guessable = This password is too easy to guess, or too long. Choose another.
+
+setup-title = Choose your password
+setup-introduction = Your account is ready. Choose a password to use it. This link works once.
+setup = Save the password
+setup-expired = This link has been used or has expired. Ask for a new one where you got it.
+
+# The account page.
+account-title = My account
+webid-explanation = Your WebID is your address on the web. Applications and other people know you by it.
+storages-title = My storages
+storage-new = Make another storage
+storage-name-label = Name of the storage
+storage-create = Make the storage
+applications-title = Applications that I let in
+applications-none = You have not let any application in yet.
+applications-explanation = These applications may act for you, within the rights that you have.
+application-withdraw = Withdraw
+application-withdraw-which = Withdraw the approval of { $name }
+since = Since { $date }
+credentials-title = Keys for programs
+credentials-explanation = A key lets a program without a screen act for you. Give each program its own, and delete what you no longer use.
+credential-label = What is the key for?
+credential-hint = For example: daily delivery of counts.
+credential-create = Make a key
+credential-delete = Delete
+credential-delete-which = Delete the key { $name }
+credential-new-title = New key
+credential-once = Keep the secret now. It is shown here only once.
+credential-kept = I have kept the secret
+credentials-full = You have as many keys as you may. Delete one first.
+issuer-label = Issuer
+password-title = Change the password
+password-explanation = Afterwards you have to log in again on other devices and in applications.
+password-current-label = Current password
+password-change = Change the password
+password-wrong = The current password is wrong.
+done-logged-out = You are logged out.
+done-password-changed = Your password has been changed.
+done-password-set = Your password has been saved. You can log in now.
+done-credential-deleted = The key has been deleted.
+done-application-withdrawn = The approval has been withdrawn.
+done-storage-created = The storage has been made.
+
+# An application asks for access.
+application-title = Do you let this application in?
+application-question = { $name } wants to act for you, { $label }.
+application-label = Application
+application-undescribed = Without a description of its own. Continue only if you opened it yourself.
+application-target = You return to
+application-webid = It sees your WebID
+application-means = The application can then read and write what you can read and write yourself. You can withdraw this on your account page at any time.
+application-offline = It can also go on while you are away.
+application-allow = Let it in
+application-deny = Refuse
+application-changed = The question has changed since you read it. Read it again before you answer.
+application-other-account = Is this not you? Log out first.
+logout-question = An application asks to log you out. Do you want that?
+logout-stay = Stay logged in
+
+# When something does not work.
+application-unknown-title = Unknown application
+application-unknown-explanation = We do not know which application sent you here, so we do not send you back. Nothing was shared.
+redirect-unknown-title = Unsafe address
+redirect-unknown-explanation = The application wants to send you to an address that it has not declared. We do not do that. Nothing was shared.
+flow-refused-title = Unsafe request
+flow-refused-explanation = The application asks for a way of logging in that is not safe enough. Nothing was shared.
+form-broken-title = The form did not arrive well
+form-broken-explanation = Go back and try again. Nothing was changed.
+form-foreign-title = This form did not come from our page
+form-foreign-explanation = Nothing was changed. Open the page again and retry; allow cookies for this site.
+page-unknown-title = Page not found
+page-unknown-explanation = There is no page here. Perhaps the address was mistyped.
+problem-detail = For whoever makes the application:
+back-to-start = Back to the start

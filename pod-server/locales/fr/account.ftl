@@ -1,0 +1,100 @@
+# Connexion et inscription.
+login-title = Se connecter
+login-introduction = Connectez-vous pour voir ce que vous partagez, avec qui, et qui a utilisé vos données.
+login-for-application = Une application demande qui vous êtes. Connectez-vous pour continuer.
+log-in = Se connecter
+name-label = Nom
+password-label = Mot de passe
+login-failed = Le nom ou le mot de passe est incorrect. Vérifiez les deux et réessayez.
+login-wait = Trop d'essais manqués depuis ce réseau. Réessayez dans { $seconds } secondes. Votre compte n'est pas bloqué.
+
+register-title = Ouvrir un compte
+register-introduction = Avec un compte, vous recevez un endroit à vous pour vos données, et une adresse qui vous fait reconnaître partout.
+register = Ouvrir un compte
+kind-label = Pour qui est le compte ?
+kind-person = Pour moi-même
+kind-organisation = Pour une organisation
+label-label = Comment vous appelez-vous ?
+label-hint = C'est ainsi que les autres vous voient. Tout le monde peut le lire.
+name-hint = Des minuscules, des chiffres et des traits d'union. Il fera partie de votre adresse : { $base }nom/
+password-new-label = Nouveau mot de passe
+password-hint = Au moins { $characters } caractères. Une phrase que vous seul connaissez est sûre et facile à retenir.
+name-taken = Le nom { $name } est déjà pris. Choisissez-en un autre.
+name-malformed = Ce nom n'est pas possible. Utilisez 1 à 63 minuscules, chiffres et traits d'union, sans trait d'union au début ni à la fin.
+label-malformed = Indiquez comment vous vous appelez, en 200 caractères au plus.
+password-too-short = Le mot de passe est trop court. Utilisez au moins { $characters } caractères.
+password-guessable = Ce mot de passe est trop facile à deviner, ou trop long. Choisissez-en un autre.
+
+setup-title = Choisissez votre mot de passe
+setup-introduction = Votre compte est prêt. Choisissez un mot de passe pour l'utiliser. Ce lien ne sert qu'une fois.
+setup = Enregistrer le mot de passe
+setup-expired = Ce lien a déjà servi ou n'est plus valable. Demandez-en un nouveau à la personne qui vous l'a donné.
+
+# La page du compte.
+account-title = Mon compte
+webid-explanation = Votre WebID est votre adresse sur le web. Les applications et les autres vous reconnaissent par elle.
+storages-title = Mes espaces de données
+storage-new = Créer un autre espace
+storage-name-label = Nom de l'espace
+storage-create = Créer l'espace
+applications-title = Applications que j'ai admises
+applications-none = Vous n'avez encore admis aucune application.
+applications-explanation = Ces applications peuvent agir en votre nom, dans la limite de vos droits.
+application-withdraw = Retirer
+application-withdraw-which = Retirer l'admission de { $name }
+since = Depuis le { $date }
+credentials-title = Clés pour des programmes
+credentials-explanation = Une clé permet à un programme sans écran d'agir en votre nom. Donnez une clé à chaque programme, et supprimez celles qui ne servent plus.
+credential-label = À quoi sert la clé ?
+credential-hint = Par exemple : livraison quotidienne des comptages.
+credential-create = Créer une clé
+credential-delete = Supprimer
+credential-delete-which = Supprimer la clé { $name }
+credential-new-title = Nouvelle clé
+credential-once = Conservez le secret maintenant. Il n'est montré ici qu'une seule fois.
+credential-kept = J'ai conservé le secret
+credentials-full = Vous avez atteint le nombre maximal de clés. Supprimez-en une d'abord.
+issuer-label = Émetteur
+password-title = Changer de mot de passe
+password-explanation = Ensuite, vous devrez vous reconnecter sur vos autres appareils et dans les applications.
+password-current-label = Mot de passe actuel
+password-change = Changer le mot de passe
+password-wrong = Le mot de passe actuel est incorrect.
+done-logged-out = Vous êtes déconnecté.
+done-password-changed = Votre mot de passe a été changé.
+done-password-set = Votre mot de passe est enregistré. Vous pouvez maintenant vous connecter.
+done-credential-deleted = La clé a été supprimée.
+done-application-withdrawn = L'admission a été retirée.
+done-storage-created = L'espace a été créé.
+
+# Une application demande l'accès.
+application-title = Admettez-vous cette application ?
+application-question = { $name } veut agir en votre nom, { $label }.
+application-label = Application
+application-undescribed = Sans description propre. Ne continuez que si vous l'avez ouverte vous-même.
+application-target = Vous retournez à
+application-webid = Elle voit votre WebID
+application-means = L'application pourra lire et écrire ce que vous pouvez lire et écrire vous-même. Vous pouvez le retirer à tout moment sur la page de votre compte.
+application-offline = Elle pourra aussi continuer en votre absence.
+application-allow = Admettre
+application-deny = Refuser
+application-changed = La question a changé depuis que vous l'avez lue. Relisez-la avant de répondre.
+application-other-account = Ce n'est pas vous ? Déconnectez-vous d'abord.
+logout-question = Une application demande de vous déconnecter. Le voulez-vous ?
+logout-stay = Rester connecté
+
+# Quand quelque chose ne va pas.
+application-unknown-title = Application inconnue
+application-unknown-explanation = Nous ne savons pas quelle application vous a envoyé ici, et ne vous y renvoyons donc pas. Rien n'a été partagé.
+redirect-unknown-title = Adresse peu sûre
+redirect-unknown-explanation = L'application veut vous envoyer à une adresse qu'elle n'a pas déclarée. Nous ne le faisons pas. Rien n'a été partagé.
+flow-refused-title = Demande peu sûre
+flow-refused-explanation = L'application demande une manière de se connecter qui n'est pas assez sûre. Rien n'a été partagé.
+form-broken-title = Le formulaire n'est pas bien arrivé
+form-broken-explanation = Revenez en arrière et réessayez. Rien n'a changé.
+form-foreign-title = Ce formulaire ne venait pas de notre page
+form-foreign-explanation = Rien n'a changé. Rouvrez la page et réessayez ; acceptez les cookies de ce site.
+page-unknown-title = Page introuvable
+page-unknown-explanation = Il n'y a pas de page ici. L'adresse est peut-être mal écrite.
+problem-detail = Pour qui développe l'application :
+back-to-start = Retour au début

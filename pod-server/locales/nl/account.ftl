@@ -1,0 +1,100 @@
+# Aanmelden en inschrijven.
+login-title = Aanmelden
+login-introduction = Meld u aan om te zien wat u deelt, met wie, en wie uw gegevens gebruikte.
+login-for-application = Een toepassing vraagt wie u bent. Meld u aan om verder te gaan.
+log-in = Aanmelden
+name-label = Naam
+password-label = Wachtwoord
+login-failed = Naam of wachtwoord klopt niet. Controleer beide en probeer opnieuw.
+login-wait = Te veel mislukte pogingen vanaf dit netwerk. Probeer opnieuw over { $seconds } seconden. Uw account is niet geblokkeerd.
+
+register-title = Account openen
+register-introduction = Met een account krijgt u een eigen plaats voor uw gegevens, en een adres waarmee u zich overal kunt bekendmaken.
+register = Account openen
+kind-label = Voor wie is het account?
+kind-person = Voor mijzelf
+kind-organisation = Voor een organisatie
+label-label = Hoe heet u?
+label-hint = Zo ziet wie met u te maken heeft u staan. Iedereen kan dit lezen.
+name-hint = Kleine letters, cijfers en koppeltekens. Het wordt een deel van uw adres: { $base }naam/
+password-new-label = Nieuw wachtwoord
+password-hint = Minstens { $characters } tekens. Een zin die alleen u kent, is sterk en makkelijk te onthouden.
+name-taken = De naam { $name } is al in gebruik. Kies een andere.
+name-malformed = Deze naam kan niet. Gebruik 1 tot 63 kleine letters, cijfers en koppeltekens, zonder koppelteken aan begin of eind.
+label-malformed = Vul in hoe u heet, met hoogstens 200 tekens.
+password-too-short = Het wachtwoord is te kort. Gebruik minstens { $characters } tekens.
+password-guessable = Dit wachtwoord is te makkelijk te raden, of te lang. Kies een ander.
+
+setup-title = Kies uw wachtwoord
+setup-introduction = Uw account staat klaar. Kies een wachtwoord om het te gebruiken. Deze link werkt één keer.
+setup = Wachtwoord bewaren
+setup-expired = Deze link is al gebruikt of niet meer geldig. Vraag een nieuwe aan wie u de link gaf.
+
+# De accountpagina.
+account-title = Mijn account
+webid-explanation = Uw WebID is uw adres op het web. Toepassingen en andere mensen herkennen u eraan.
+storages-title = Mijn opslag
+storage-new = Nog een opslag maken
+storage-name-label = Naam van de opslag
+storage-create = Opslag maken
+applications-title = Toepassingen die ik toeliet
+applications-none = U hebt nog geen toepassing toegelaten.
+applications-explanation = Deze toepassingen mogen namens u handelen, binnen de rechten die u hebt.
+application-withdraw = Intrekken
+application-withdraw-which = Toelating van { $name } intrekken
+since = Sinds { $date }
+credentials-title = Sleutels voor programma's
+credentials-explanation = Met een sleutel kan een programma zonder scherm namens u werken. Geef er elk programma één, en verwijder wat u niet meer gebruikt.
+credential-label = Waarvoor is de sleutel?
+credential-hint = Bijvoorbeeld: dagelijkse aanlevering van tellingen.
+credential-create = Sleutel maken
+credential-delete = Verwijderen
+credential-delete-which = Sleutel { $name } verwijderen
+credential-new-title = Nieuwe sleutel
+credential-once = Bewaar het geheim nu. Het wordt hier maar één keer getoond.
+credential-kept = Ik heb het geheim bewaard
+credentials-full = U hebt het hoogste aantal sleutels. Verwijder er eerst een.
+issuer-label = Uitgever
+password-title = Wachtwoord wijzigen
+password-explanation = Daarna moet u zich op andere toestellen en in toepassingen opnieuw aanmelden.
+password-current-label = Huidig wachtwoord
+password-change = Wachtwoord wijzigen
+password-wrong = Het huidige wachtwoord klopt niet.
+done-logged-out = U bent afgemeld.
+done-password-changed = Uw wachtwoord is gewijzigd.
+done-password-set = Uw wachtwoord is bewaard. U kunt zich nu aanmelden.
+done-credential-deleted = De sleutel is verwijderd.
+done-application-withdrawn = De toelating is ingetrokken.
+done-storage-created = De opslag is gemaakt.
+
+# Een toepassing vraagt toegang.
+application-title = Laat u deze toepassing toe?
+application-question = { $name } wil namens u, { $label }, handelen.
+application-label = Toepassing
+application-undescribed = Zonder eigen beschrijving. Ga alleen verder als u haar zelf hebt geopend.
+application-target = U keert terug naar
+application-webid = Zij ziet uw WebID
+application-means = De toepassing kan dan lezen en schrijven wat u zelf mag lezen en schrijven. U kunt dit altijd intrekken op uw accountpagina.
+application-offline = Zij kan ook verder werken wanneer u er niet bent.
+application-allow = Toelaten
+application-deny = Weigeren
+application-changed = De vraag is veranderd sinds u ze las. Lees ze opnieuw voor u antwoordt.
+application-other-account = Bent u dit niet? Meld u eerst af.
+logout-question = Een toepassing vraagt u af te melden. Wilt u dat?
+logout-stay = Aangemeld blijven
+
+# Wanneer iets niet lukt.
+application-unknown-title = Onbekende toepassing
+application-unknown-explanation = Wij weten niet welke toepassing u hierheen stuurde, en sturen u daarom niet terug. Er is niets gedeeld.
+redirect-unknown-title = Onveilig adres
+redirect-unknown-explanation = De toepassing wil u naar een adres sturen dat zij niet vooraf opgaf. Wij doen dat niet. Er is niets gedeeld.
+flow-refused-title = Onveilige aanvraag
+flow-refused-explanation = De toepassing vraagt om een manier van aanmelden die niet veilig genoeg is. Er is niets gedeeld.
+form-broken-title = Het formulier is niet goed aangekomen
+form-broken-explanation = Ga terug en probeer het opnieuw. Er is niets veranderd.
+form-foreign-title = Dit formulier kwam niet van onze pagina
+form-foreign-explanation = Er is niets veranderd. Open de pagina opnieuw en probeer het nog eens; sta cookies toe voor deze site.
+page-unknown-title = Pagina niet gevonden
+page-unknown-explanation = Hier is geen pagina. Misschien is het adres verkeerd getypt.
+problem-detail = Voor wie de toepassing maakt:
+back-to-start = Terug naar het begin

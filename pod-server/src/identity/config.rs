@@ -1,0 +1,117 @@
+//! Everything an operator can set about identity, with units in the names.
+
+use serde::Deserialize;
+
+/// Accounts, sessions, tokens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentityConfig {
+    /// Whether anyone may open an account on the page; the operator's commands always can.
+    pub registration_open: bool,
+    /// Whether applications may register themselves (RFC 7591). Without it they need a client identifier document.
+    pub client_registration_open: bool,
+    /// Registrations of clients that one network may make in an hour before it has to wait.
+    pub client_registrations_per_hour: u32,
+    /// How long an access token counts, in seconds.
+    pub access_token_seconds: u32,
+    /// How long an authorization code counts, in seconds.
+    pub code_seconds: u32,
+    /// How long an application may keep refreshing without being used, in days.
+    pub refresh_days: u32,
+    /// How long a session of the console lasts, in hours.
+    pub session_hours: u32,
+    /// How long a link for the first password counts, in days.
+    pub setup_days: u32,
+    /// How long a client that registered itself is kept, in days.
+    pub client_registration_days: u32,
+    /// How long a client identifier document is kept before it is read again, in seconds.
+    pub client_document_seconds: u32,
+    /// Client identifier documents that are kept.
+    pub client_documents_max: usize,
+    /// Largest client identifier document, in bytes.
+    pub client_document_bytes_max: u64,
+    /// Client credentials that one account may have.
+    pub credentials_max: usize,
+    /// Applications that one account may have approved.
+    pub applications_max: usize,
+    /// How passwords are hashed.
+    pub password: PasswordConfig,
+    /// How guessing is slowed down.
+    pub throttle: ThrottleConfig,
+}
+
+impl Default for IdentityConfig {
+    fn default() -> Self {
+        Self {
+            registration_open: false,
+            client_registration_open: true,
+            client_registrations_per_hour: 1_000,
+            access_token_seconds: 3_600,
+            code_seconds: 60,
+            refresh_days: 30,
+            session_hours: 12,
+            setup_days: 90,
+            client_registration_days: 30,
+            client_document_seconds: 300,
+            client_documents_max: 1_000,
+            client_document_bytes_max: 64 * 1024,
+            credentials_max: 100,
+            applications_max: 200,
+            password: PasswordConfig::default(),
+            throttle: ThrottleConfig::default(),
+        }
+    }
+}
+
+/// How passwords are hashed: argon2id (RFC 9106).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PasswordConfig {
+    /// Shortest password, in characters.
+    pub characters_min: usize,
+    /// Memory for one hash, in kibibytes.
+    pub memory_kibibytes: u32,
+    /// Passes over that memory.
+    pub passes: u32,
+    /// Hashes that are computed at one time.
+    pub concurrent_max: usize,
+    /// Hashes that may wait for their turn; more are answered with 503.
+    pub waiting_max: usize,
+}
+
+impl Default for PasswordConfig {
+    fn default() -> Self {
+        Self {
+            characters_min: 10,
+            memory_kibibytes: 19 * 1024,
+            passes: 2,
+            concurrent_max: 2,
+            waiting_max: 256,
+        }
+    }
+}
+
+/// How guessing is slowed down. Only failures count, and no account is ever locked (T44).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThrottleConfig {
+    /// Failures of one name from one network before it has to wait.
+    pub failures_free: u32,
+    /// Failures from one network over all names before it has to wait.
+    pub network_failures_free: u32,
+    /// Longest wait, in seconds.
+    pub wait_seconds_max: u32,
+    /// Pairs of name and network that are remembered.
+    pub entries_max: usize,
+}
+
+impl Default for ThrottleConfig {
+    fn default() -> Self {
+        Self {
+            failures_free: 5,
+            network_failures_free: 100,
+            wait_seconds_max: 300,
+            entries_max: 100_000,
+        }
+    }
+}

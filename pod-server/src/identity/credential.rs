@@ -1,0 +1,130 @@
+//! Client credentials: how a machine gets tokens that act under an account's WebID (solid#101).
+//!
+//! Both parts are random. The store keeps the digest of the secret, which is shown once.
+
+use serde::{Deserialize, Serialize};
+use server_kit::clock::Clock;
+use server_kit::random::Random;
+
+use crate::store::{RecordKind, Snapshot, Store, Transaction};
+use crate::ui::visit::same;
+
+use super::account;
+use super::error::IdentityError;
+use super::record;
+use super::session::run;
+
+/// Longest label, in characters.
+pub const LABEL_CHARACTERS_MAX: usize = 100;
+
+/// Client credentials as the store keeps them, under the client id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientCredential {
+    /// Client id: the account's id, a dot, and a random part.
+    pub id: String,
+    /// Digest of the secret.
+    pub digest: String,
+    /// What the account holder calls it.
+    pub label: String,
+    /// Account that it acts for.
+    pub account: String,
+    /// Unix seconds.
+    pub created: i64,
+}
+
+/// New client credentials, with the secret that is shown this once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewCredential {
+    /// Client id.
+    pub id: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// Makes client credentials for an account. `None` when the account has `credentials_max` already or is unknown.
+///
+/// # Errors
+/// When the store fails.
+pub async fn create(
+    store: &dyn Store,
+    account_id: &str,
+    label: &str,
+    credentials_max: usize,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Option<NewCredential>, IdentityError> {
+    let label: String = label
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(LABEL_CHARACTERS_MAX)
+        .collect();
+    let new = NewCredential {
+        id: format!("{account_id}.{}", random.token(16)),
+        secret: random.token(32),
+    };
+    let stored = ClientCredential {
+        id: new.id.clone(),
+        digest: record::digest(&new.secret),
+        label,
+        account: account_id.to_owned(),
+        created: clock.unix(),
+    };
+    let made = run(store, move |transaction: &mut dyn Transaction| {
+        let held = transaction.records(
+            RecordKind::ClientCredential,
+            &prefix(&stored.account),
+            None,
+            credentials_max,
+        )?;
+        if held.len() >= credentials_max || account::load(transaction, &stored.account)?.is_none() {
+            return Ok(false);
+        }
+        record::write(transaction, RecordKind::ClientCredential, &stored.id, &stored)?;
+        Ok(true)
+    })
+    .await?;
+    Ok(made.then_some(new))
+}
+
+/// The client credentials of an account.
+///
+/// # Errors
+/// When the store fails or a record is damaged.
+pub fn list(store: &dyn Store, account_id: &str, limit: usize) -> Result<Vec<ClientCredential>, IdentityError> {
+    let snapshot = store.snapshot(account::permit())?;
+    snapshot
+        .records(RecordKind::ClientCredential, &prefix(account_id), None, limit)?
+        .into_iter()
+        .map(|(key, bytes)| record::decode(RecordKind::ClientCredential, &key, &bytes))
+        .collect()
+}
+
+/// Deletes client credentials of an account; false when the account has none with this id. Tokens that were given for
+/// them end at their own time.
+///
+/// # Errors
+/// When the store fails.
+pub async fn delete(store: &dyn Store, account_id: &str, id: &str) -> Result<bool, IdentityError> {
+    let (prefix, id) = (prefix(account_id), id.to_owned());
+    run(store, move |transaction: &mut dyn Transaction| {
+        Ok(id.starts_with(&prefix) && transaction.record_delete(RecordKind::ClientCredential, &id)?)
+    })
+    .await
+}
+
+/// The credentials with an id and a secret, or nothing.
+///
+/// # Errors
+/// When the store fails or the record is damaged.
+pub fn verify(
+    snapshot: &(impl Snapshot + ?Sized),
+    id: &str,
+    secret: &str,
+) -> Result<Option<ClientCredential>, IdentityError> {
+    let stored: Option<ClientCredential> = record::read(snapshot, RecordKind::ClientCredential, id)?;
+    Ok(stored.filter(|stored| same(stored.digest.as_bytes(), record::digest(secret).as_bytes())))
+}
+
+fn prefix(account_id: &str) -> String {
+    format!("{account_id}.")
+}

@@ -1,0 +1,200 @@
+//! Who people and machines are: accounts, login, and the built-in Solid-OIDC issuer on the console origin.
+//!
+//! This module gives out identity; it never decides what an identity may do with data. Cookies count on the console
+//! origin only. Secrets are stored as digests, and no secret, password or token ever reaches a log.
+
+pub mod account;
+mod authorize;
+mod claims;
+mod client;
+mod client_document;
+pub mod config;
+pub mod credential;
+mod discovery;
+pub mod error;
+mod flow;
+mod grant;
+mod pages;
+pub mod password;
+pub mod profile;
+pub mod profiles;
+mod record;
+mod redirect_uri;
+mod router;
+mod session;
+pub mod site;
+mod storage;
+mod sweep;
+mod throttle;
+mod token;
+
+use std::sync::Arc;
+
+use http::request::Parts;
+use server_kit::authn::{Authenticator, LocalIssuer};
+use server_kit::clock::Clock;
+use server_kit::egress::Egress;
+use server_kit::random::Random;
+
+use crate::store::Store;
+use crate::ui::Visit;
+
+pub use account::{
+    Account, AccountKind, AccountTools, CreatedAccount, FirstLogin, NewAccount, create_account, create_accounts,
+};
+pub use config::IdentityConfig;
+pub use error::{AccountError, IdentityError};
+pub use password::Passwords;
+pub use site::Site;
+pub use sweep::Sweeper;
+
+use client::Client;
+use client_document::{ClientDocuments, DocumentFault, is_document};
+use config::ThrottleConfig;
+use throttle::Throttle;
+
+/// What identity is built from.
+pub struct IdentityParts {
+    /// The store of record.
+    pub store: Arc<dyn Store>,
+    /// The two origins.
+    pub site: Site,
+    /// Bounds and switches.
+    pub config: IdentityConfig,
+    /// Signs tokens.
+    pub issuer: Arc<LocalIssuer>,
+    /// Verifies DPoP proofs, with the memory of those that were used.
+    pub authenticator: Arc<Authenticator>,
+    /// For client identifier documents.
+    pub egress: Arc<Egress>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+/// The console's issuer, accounts and pages.
+pub struct Identity {
+    parts: IdentityParts,
+    passwords: Passwords,
+    throttle: Throttle,
+    /// Counts registrations of clients, each of which takes room.
+    registrations: Throttle,
+    documents: ClientDocuments,
+}
+
+impl Identity {
+    /// Builds identity.
+    ///
+    /// # Errors
+    /// When the configured costs of password hashing are impossible.
+    pub fn new(parts: IdentityParts) -> Result<Self, IdentityError> {
+        let config = &parts.config;
+        let passwords = Passwords::new(config.password.clone(), parts.random.as_ref())?;
+        let throttle = Throttle::new(config.throttle.clone());
+        let registrations = Throttle::new(ThrottleConfig {
+            failures_free: config.client_registrations_per_hour,
+            network_failures_free: config.client_registrations_per_hour,
+            ..config.throttle.clone()
+        });
+        let documents = ClientDocuments::new(
+            Arc::clone(&parts.egress),
+            config.client_document_bytes_max,
+            config.client_document_seconds,
+            config.client_documents_max,
+        );
+        Ok(Self {
+            passwords,
+            throttle,
+            registrations,
+            documents,
+            parts,
+        })
+    }
+
+    /// Reads who visits a page of the console, and in which language. Pages of other modules on the console begin here.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn visit(&self, parts: &Parts) -> Result<Visit, IdentityError> {
+        let session = session::find(self.store(), &parts.headers, self.clock().unix())?;
+        Ok(Visit::new(parts, session, &self.random().token(32)))
+    }
+
+    /// What making accounts needs.
+    #[must_use]
+    pub fn account_tools(&self) -> AccountTools<'_> {
+        AccountTools {
+            site: self.site(),
+            passwords: &self.passwords,
+            setup_days: self.parts.config.setup_days,
+            clock: self.clock(),
+            random: self.random(),
+        }
+    }
+
+    /// The origins.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.parts.site
+    }
+
+    fn store(&self) -> &dyn Store {
+        self.parts.store.as_ref()
+    }
+
+    fn config(&self) -> &IdentityConfig {
+        &self.parts.config
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.parts.clock.as_ref()
+    }
+
+    fn random(&self) -> &dyn Random {
+        self.parts.random.as_ref()
+    }
+
+    fn proofs(&self) -> &Authenticator {
+        &self.parts.authenticator
+    }
+
+    fn throttle(&self) -> &Throttle {
+        &self.throttle
+    }
+
+    fn sign_access_token(&self, claims: &serde_json::Value) -> Result<String, IdentityError> {
+        self.parts
+            .issuer
+            .sign(claims)
+            .map_err(|error| IdentityError::Sign(error.to_string()))
+    }
+
+    fn sign_id_token(&self, claims: &serde_json::Value) -> Result<String, IdentityError> {
+        self.parts
+            .issuer
+            .sign_typed("JWT", claims)
+            .map_err(|error| IdentityError::Sign(error.to_string()))
+    }
+
+    /// The client with an id, whichever way it made itself known.
+    async fn client(&self, id: &str) -> Result<Result<Arc<Client>, UnknownClient>, IdentityError> {
+        let now = self.clock().unix();
+        if is_document(id) {
+            return Ok(self.documents.client(id, now).await.map_err(UnknownClient::Document));
+        }
+        let found = client::registered(self.store().snapshot(account::permit())?.as_ref(), id, now)?;
+        Ok(found.map(Arc::new).ok_or(UnknownClient::Unregistered))
+    }
+}
+
+/// Why there is no client with an id.
+#[derive(Debug, thiserror::Error)]
+enum UnknownClient {
+    /// Its document cannot be used.
+    #[error(transparent)]
+    Document(DocumentFault),
+    /// It never registered, or the registration has ended.
+    #[error("the client has not registered, or its registration has expired")]
+    Unregistered,
+}

@@ -1,0 +1,114 @@
+//! The two origins of a pod server, and the names that follow from them.
+
+use super::error::AccountError;
+
+/// Names that a storage may not have: the content origin uses them itself.
+const NAMES_RESERVED: [&str; 6] = ["sparql", "catalog", "log", "public", "admin", "api"];
+
+/// Longest name of a storage, in characters.
+pub const NAME_CHARACTERS_MAX: usize = 63;
+
+/// The content origin and the console origin; both end with a slash and never are the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    base_url: String,
+    console_url: String,
+}
+
+impl Site {
+    /// From the two origins.
+    #[must_use]
+    pub fn new(base_url: &str, console_url: &str) -> Self {
+        let closed = |url: &str| format!("{}/", url.trim_end_matches('/'));
+        Self {
+            base_url: closed(base_url),
+            console_url: closed(console_url),
+        }
+    }
+
+    /// The origin of pod content, with a closing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The issuer's IRI, which is the console's origin with a closing slash.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.console_url
+    }
+
+    /// A URL on the console.
+    #[must_use]
+    pub fn console(&self, path: &str) -> String {
+        format!("{}{}", self.console_url, path.trim_start_matches('/'))
+    }
+
+    /// The root container of the storage with a name, as a path.
+    #[must_use]
+    pub fn root(name: &str) -> String {
+        format!("/{name}/")
+    }
+
+    /// The WebID of the account whose first storage has a name.
+    #[must_use]
+    pub fn webid(&self, name: &str) -> String {
+        format!("{}{name}/profile/card#me", self.base_url)
+    }
+}
+
+/// Checks the name of an account or storage: lower-case letters, digits and inner hyphens.
+///
+/// # Errors
+/// [`AccountError::Name`] with the rule that is broken.
+pub fn check_name(name: &str) -> Result<(), AccountError> {
+    let refuse = |reason| {
+        Err(AccountError::Name {
+            name: name.to_owned(),
+            reason,
+        })
+    };
+    if name.is_empty() || name.len() > NAME_CHARACTERS_MAX {
+        return refuse("a name has 1 to 63 characters");
+    }
+    if !name
+        .bytes()
+        .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    {
+        return refuse("a name has only the letters a to z, digits and hyphens");
+    }
+    if name.starts_with('-') || name.ends_with('-') {
+        return refuse("a name neither begins nor ends with a hyphen");
+    }
+    if NAMES_RESERVED.contains(&name) {
+        return refuse("the server uses this name itself");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_plain() {
+        for good in ["gent", "a", "burger-00001", "7102"] {
+            assert!(check_name(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "Gent",
+            "a/b",
+            "-a",
+            "a-",
+            "é",
+            "sparql",
+            ".well-known",
+            "a b",
+            "a%2f",
+            &"a".repeat(64),
+        ] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What a new storage holds: root, access control lists, WebID profile, inbox, settings, type indexes (solid#115).
+//!
+//! Nothing is public except what others must see to recognise the account: its profile document and its public type
+//! index. Anyone may append to the inbox.
+
+use bytes::Bytes;
+use oxrdf::Literal;
+
+use crate::name::{Auxiliary, NameError, ResourceName};
+use crate::store::{NewBody, NewState, ResourceKind, StoreError, Transaction};
+
+use super::account::AccountKind;
+use super::site::Site;
+
+const TURTLE: &str = "text/turtle";
+
+/// Makes a storage for an owner. With `profile`, it also gets the owner's WebID profile.
+///
+/// # Errors
+/// When the store fails.
+pub fn create(
+    transaction: &mut dyn Transaction,
+    site: &Site,
+    name: &str,
+    webid: &str,
+    profile: Option<(&str, AccountKind)>,
+) -> Result<(), StoreError> {
+    let root = parse(&Site::root(name))?;
+    transaction.create_storage(&root, webid)?;
+    put_acl(transaction, &root, &acl(webid, "./", true, None))?;
+    let inbox = join(&root, "inbox/")?;
+    let empty = NewState {
+        kind: ResourceKind::Container,
+        media_type: TURTLE.to_owned(),
+        body: NewBody::Bytes(Bytes::new()),
+    };
+    transaction.put(&inbox, empty)?;
+    put_acl(transaction, &inbox, &acl(webid, "./", true, Some("acl:Append")))?;
+    let Some((label, kind)) = profile else { return Ok(()) };
+    let card = join(&root, "profile/card")?;
+    put(transaction, &card, profile_document(site, name, webid, label, kind))?;
+    put_acl(transaction, &card, &acl(webid, "./card", false, Some("acl:Read")))?;
+    put(transaction, &join(&root, "settings/preferences")?, preferences(webid))?;
+    let public = join(&root, "settings/publicTypeIndex")?;
+    put(transaction, &public, type_index("solid:ListedDocument"))?;
+    put_acl(
+        transaction,
+        &public,
+        &acl(webid, "./publicTypeIndex", false, Some("acl:Read")),
+    )?;
+    put(
+        transaction,
+        &join(&root, "settings/privateTypeIndex")?,
+        type_index("solid:UnlistedDocument"),
+    )
+}
+
+/// The WebID profile document: what anyone needs in order to trust and reach the account.
+fn profile_document(site: &Site, name: &str, webid: &str, label: &str, kind: AccountKind) -> String {
+    let root = format!("{}{name}/", site.base_url());
+    let class = match kind {
+        AccountKind::Person => "foaf:Person, schema:Person",
+        AccountKind::Organisation => "foaf:Organization, schema:Organization",
+    };
+    let label = Literal::new_simple_literal(label);
+    format!(
+        "@prefix foaf: <http://xmlns.com/foaf/0.1/>.\n\
+         @prefix ldp: <http://www.w3.org/ns/ldp#>.\n\
+         @prefix pim: <http://www.w3.org/ns/pim/space#>.\n\
+         @prefix schema: <http://schema.org/>.\n\
+         @prefix solid: <http://www.w3.org/ns/solid/terms#>.\n\n\
+         <> a foaf:PersonalProfileDocument;\n    foaf:maker <{webid}>;\n    foaf:primaryTopic <{webid}>.\n\n\
+         <{webid}> a {class};\n    foaf:name {label};\n    solid:oidcIssuer <{issuer}>;\n    \
+         pim:storage <{root}>;\n    solid:account <{root}>;\n    ldp:inbox <{root}inbox/>;\n    \
+         pim:preferencesFile <{root}settings/preferences>;\n    \
+         solid:publicTypeIndex <{root}settings/publicTypeIndex>.\n",
+        issuer = site.issuer(),
+    )
+}
+
+fn preferences(webid: &str) -> String {
+    format!(
+        "@prefix pim: <http://www.w3.org/ns/pim/space#>.\n\
+         @prefix solid: <http://www.w3.org/ns/solid/terms#>.\n\n\
+         <> a pim:ConfigurationFile.\n\n\
+         <{webid}> solid:privateTypeIndex <privateTypeIndex>;\n    solid:publicTypeIndex <publicTypeIndex>.\n"
+    )
+}
+
+fn type_index(class: &str) -> String {
+    format!("@prefix solid: <http://www.w3.org/ns/solid/terms#>.\n\n<> a solid:TypeIndex, {class}.\n")
+}
+
+/// An access control list: the owner may do everything; anyone at all has the mode `public`, if given.
+/// `inherited` makes the owner's rights count for everything below.
+fn acl(owner: &str, target: &str, inherited: bool, public: Option<&str>) -> String {
+    let below = if inherited {
+        format!("    acl:default <{target}>;\n")
+    } else {
+        String::new()
+    };
+    let mut text = format!(
+        "@prefix acl: <http://www.w3.org/ns/auth/acl#>.\n@prefix foaf: <http://xmlns.com/foaf/0.1/>.\n\n\
+         <#owner> a acl:Authorization;\n    acl:agent <{owner}>;\n    acl:accessTo <{target}>;\n{below}    \
+         acl:mode acl:Read, acl:Write, acl:Control.\n"
+    );
+    if let Some(mode) = public {
+        text.push_str(&format!(
+            "\n<#public> a acl:Authorization;\n    acl:agentClass foaf:Agent;\n    acl:accessTo <{target}>;\n    \
+             acl:mode {mode}.\n"
+        ));
+    }
+    text
+}
+
+fn put_acl(transaction: &mut dyn Transaction, subject: &ResourceName, text: &str) -> Result<(), StoreError> {
+    put(transaction, &subject.auxiliary(Auxiliary::Acl), text.to_owned())
+}
+
+fn put(transaction: &mut dyn Transaction, name: &ResourceName, text: String) -> Result<(), StoreError> {
+    let state = NewState {
+        kind: ResourceKind::RdfSource,
+        media_type: TURTLE.to_owned(),
+        body: NewBody::Bytes(Bytes::from(text)),
+    };
+    transaction.put(name, state).map(drop)
+}
+
+fn parse(path: &str) -> Result<ResourceName, StoreError> {
+    ResourceName::parse(path).map_err(|error| impossible(path, &error))
+}
+
+fn join(container: &ResourceName, member: &str) -> Result<ResourceName, StoreError> {
+    container.join(member).map_err(|error| impossible(member, &error))
+}
+
+/// Names of storages are checked before, so that this never happens; if it does, nothing is stored.
+fn impossible(name: &str, error: &NameError) -> StoreError {
+    StoreError::Damaged(format!("`{name}` is no name: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn triples(text: &str, base: &str) -> Vec<String> {
+        let parser = oxttl::TurtleParser::new().with_base_iri(base).unwrap();
+        parser
+            .for_slice(text.as_bytes())
+            .map(|triple| triple.unwrap().to_string())
+            .collect()
+    }
+
+    /// solid#115: what the suites and applications look for in a profile.
+    #[test]
+    fn a_profile_names_issuer_storage_inbox_and_preferences() {
+        let site = Site::new("https://pod.example", "https://console.example/");
+        let webid = site.webid("gent");
+        let label = "Stad \"Gent\" \\ é\n";
+        let text = profile_document(&site, "gent", &webid, label, AccountKind::Organisation);
+        let found = triples(&text, "https://pod.example/gent/profile/card");
+        let me = "<https://pod.example/gent/profile/card#me>";
+        for expected in [
+            format!("{me} <http://www.w3.org/ns/solid/terms#oidcIssuer> <https://console.example/>"),
+            format!("{me} <http://www.w3.org/ns/pim/space#storage> <https://pod.example/gent/>"),
+            format!("{me} <http://www.w3.org/ns/ldp#inbox> <https://pod.example/gent/inbox/>"),
+            format!(
+                "{me} <http://www.w3.org/ns/pim/space#preferencesFile> <https://pod.example/gent/settings/preferences>"
+            ),
+            format!(
+                "{me} <http://xmlns.com/foaf/0.1/name> {}",
+                Literal::new_simple_literal(label)
+            ),
+        ] {
+            assert_eq!(
+                found.iter().filter(|triple| **triple == expected).count(),
+                1,
+                "{expected}\n{found:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_owner_controls() {
+        let text = acl(
+            "https://pod.example/gent/profile/card#me",
+            "./",
+            true,
+            Some("acl:Append"),
+        );
+        let found = triples(&text, "https://pod.example/gent/inbox/.acl");
+        let control = "<http://www.w3.org/ns/auth/acl#Control>";
+        let controllers: Vec<_> = found.iter().filter(|triple| triple.ends_with(control)).collect();
+        assert_eq!(
+            controllers,
+            [
+                "<https://pod.example/gent/inbox/.acl#owner> <http://www.w3.org/ns/auth/acl#mode> <http://www.w3.org/ns/auth/acl#Control>"
+            ]
+        );
+        assert!(
+            found
+                .iter()
+                .any(|t| t.ends_with("accessTo> <https://pod.example/gent/inbox/>")),
+            "{found:#?}"
+        );
+        assert!(
+            !found
+                .iter()
+                .any(|t| t.contains("#public> <http://www.w3.org/ns/auth/acl#default>"))
+        );
+    }
+}

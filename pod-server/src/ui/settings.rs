@@ -1,0 +1,202 @@
+//! The account page: who I am here, my storages, applications that I let in, credentials for machines, password.
+
+use maud::{Markup, html};
+use time::OffsetDateTime;
+
+use super::entrance::new_password;
+use super::layout::{Field, form_token};
+use super::{Notice, Session, Visit};
+
+/// Where the password is changed.
+pub const PASSWORD: &str = "/account/password";
+/// Where client credentials are made.
+pub const CREDENTIALS: &str = "/account/credentials";
+/// Where client credentials are deleted.
+pub const CREDENTIALS_DELETE: &str = "/account/credentials/delete";
+/// Where an application's approval is taken back.
+pub const APPLICATIONS_WITHDRAW: &str = "/account/applications/withdraw";
+/// Where a further storage is made.
+pub const STORAGES: &str = "/account/storages";
+
+/// What the account page shows.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// The account holder.
+    pub session: &'a Session,
+    /// Origin of pod content.
+    pub base_url: &'a str,
+    /// Approved applications: client id, name, since when.
+    pub applications: Vec<(&'a str, Option<&'a str>, i64)>,
+    /// Client credentials: id, label, since when.
+    pub credentials: Vec<(&'a str, &'a str, i64)>,
+    /// Shortest password, in characters.
+    pub password_characters_min: usize,
+}
+
+/// The account page.
+#[must_use]
+pub fn account(visit: &Visit, shown: &Shown<'_>, notice: Option<&Notice>) -> Markup {
+    html! {
+        @if let Some(notice) = notice { (notice) }
+        (identity(visit, shown))
+        (storages(visit, shown))
+        (applications(visit, shown))
+        (credentials(visit, shown))
+        (password(visit, shown))
+    }
+}
+
+fn identity(visit: &Visit, shown: &Shown<'_>) -> Markup {
+    html! {
+        section.card aria-labelledby="who" {
+            h2 #who { (shown.session.label) }
+            dl {
+                dt { (visit.text("name-label")) }
+                dd { (shown.session.name) }
+                dt { "WebID" }
+                dd { a href=(shown.session.webid) { (shown.session.webid) } }
+            }
+            p.quiet { (visit.text("webid-explanation")) }
+        }
+    }
+}
+
+fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
+    let base = shown.base_url.trim_end_matches('/');
+    html! {
+        section.card aria-labelledby="storages" {
+            h2 #storages { (visit.text("storages-title")) }
+            ul.rows {
+                @for root in &shown.session.storages {
+                    @let url = format!("{base}{root}");
+                    li { a href=(url) { (url) } }
+                }
+            }
+            details {
+                summary { (visit.text("storage-new")) }
+                form method="post" action=(STORAGES) {
+                    (form_token(visit))
+                    (Field {
+                        name: "name", kind: "text", label: visit.text("storage-name-label"),
+                        hint: Some(visit.text_with("name-hint", &[("base", shown.base_url)])), autocomplete: "off",
+                        characters_max: 63, ..Field::default()
+                    })
+                    button.second type="submit" { (visit.text("storage-create")) }
+                }
+            }
+        }
+    }
+}
+
+fn applications(visit: &Visit, shown: &Shown<'_>) -> Markup {
+    html! {
+        section.card aria-labelledby="applications" {
+            h2 #applications { (visit.text("applications-title")) }
+            @if shown.applications.is_empty() {
+                p.quiet { (visit.text("applications-none")) }
+            } @else {
+                p.quiet { (visit.text("applications-explanation")) }
+                ul.rows {
+                    @for (id, name, given) in &shown.applications {
+                        li {
+                            div {
+                                p { strong { (name.unwrap_or(id)) } }
+                                @if name.is_some() { p.quiet { code { (id) } } }
+                                p.quiet { (visit.text_with("since", &[("date", &date(*given))])) }
+                            }
+                            form method="post" action=(APPLICATIONS_WITHDRAW) {
+                                (form_token(visit))
+                                input type="hidden" name="client" value=(id);
+                                @let label = visit.text_with("application-withdraw-which", &[("name", name.unwrap_or(id))]);
+                                button.danger type="submit" aria-label=(label) { (visit.text("application-withdraw")) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn credentials(visit: &Visit, shown: &Shown<'_>) -> Markup {
+    html! {
+        section.card aria-labelledby="credentials" {
+            h2 #credentials { (visit.text("credentials-title")) }
+            p.quiet { (visit.text("credentials-explanation")) }
+            @if !shown.credentials.is_empty() {
+                ul.rows {
+                    @for (id, label, created) in &shown.credentials {
+                        li {
+                            div {
+                                p { strong { (label) } }
+                                p.quiet { code { (id) } }
+                                p.quiet { (visit.text_with("since", &[("date", &date(*created))])) }
+                            }
+                            form method="post" action=(CREDENTIALS_DELETE) {
+                                (form_token(visit))
+                                input type="hidden" name="id" value=(id);
+                                @let described = visit.text_with("credential-delete-which", &[("name", label)]);
+                                button.danger type="submit" aria-label=(described) { (visit.text("credential-delete")) }
+                            }
+                        }
+                    }
+                }
+            }
+            form method="post" action=(CREDENTIALS) {
+                (form_token(visit))
+                (Field {
+                    name: "label", kind: "text", label: visit.text("credential-label"),
+                    hint: Some(visit.text("credential-hint")), autocomplete: "off", characters_max: 100,
+                    ..Field::default()
+                })
+                button.second type="submit" { (visit.text("credential-create")) }
+            }
+        }
+    }
+}
+
+fn password(visit: &Visit, shown: &Shown<'_>) -> Markup {
+    html! {
+        section.card aria-labelledby="password-title" {
+            h2 #password-title { (visit.text("password-title")) }
+            p.quiet { (visit.text("password-explanation")) }
+            form.narrow method="post" action=(PASSWORD) {
+                (form_token(visit))
+                // Password managers need to know whose password this is.
+                input type="hidden" name="name" value=(shown.session.name) autocomplete="username";
+                (Field {
+                    name: "current", kind: "password", label: visit.text("password-current-label"),
+                    autocomplete: "current-password", characters_max: 256, ..Field::default()
+                })
+                (new_password(visit, "new", shown.password_characters_min))
+                button.second type="submit" { (visit.text("password-change")) }
+            }
+        }
+    }
+}
+
+/// New client credentials, shown this once.
+#[must_use]
+pub fn new_credential(visit: &Visit, id: &str, secret: &str, issuer: &str) -> Markup {
+    html! {
+        div.notice role="status" { p { (visit.text("credential-once")) } }
+        section.card {
+            dl {
+                dt { (visit.text("issuer-label")) }
+                dd { code { (issuer) } }
+                dt { "Client ID" }
+                dd { code.secret #client-id { (id) } }
+                dt { "Client secret" }
+                dd { code.secret #client-secret { (secret) } }
+            }
+            p { a.button href=(super::layout::path::ACCOUNT) { (visit.text("credential-kept")) } }
+        }
+    }
+}
+
+/// A day in the form of ISO 8601, which all three languages read the same way.
+fn date(unix: i64) -> String {
+    OffsetDateTime::from_unix_timestamp(unix)
+        .map(|moment| moment.date().to_string())
+        .unwrap_or_default()
+}
