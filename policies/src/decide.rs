@@ -19,6 +19,10 @@ pub const ROUNDS_MAX: usize = 3;
 
 /// The answer of [`decide`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a decision is the common case, and is not worth an allocation"
+)]
 pub enum Response {
     /// A decision.
     Decided(Decision),
@@ -134,7 +138,7 @@ fn query(request: &AccessRequest, facts: &Facts) -> Response {
         );
     };
     match scope(dataset, facts) {
-        Err(response) => response,
+        Err(response) => *response,
         Ok((covered, purposes)) => Response::Decided(by_agreement(request, agreement, dataset, covered, purposes)),
     }
 }
@@ -154,7 +158,7 @@ fn in_force(request: &AccessRequest, agreement: &AgreementFact) -> Option<Decisi
 
 static NO_MORE_PURPOSES: std::sync::LazyLock<Hierarchy> = std::sync::LazyLock::new(Hierarchy::default);
 
-fn scope<'f>(dataset: &str, facts: &'f Facts) -> Result<(&'f DatasetFact, &'f Hierarchy), Response> {
+fn scope<'f>(dataset: &str, facts: &'f Facts) -> Result<(&'f DatasetFact, &'f Hierarchy), Box<Response>> {
     let wanted = FactRequest::Dataset { id: dataset.to_owned() };
     let (covered, purposes) = match (facts.find(&wanted), facts.find(&FactRequest::Purposes)) {
         (Some(covered), Some(purposes)) => (covered, purposes),
@@ -166,36 +170,48 @@ fn scope<'f>(dataset: &str, facts: &'f Facts) -> Result<(&'f DatasetFact, &'f Hi
             if purposes.is_none() {
                 lacking.push(FactRequest::Purposes);
             }
-            return Err(Response::NeedsFacts(lacking));
+            return Err(Box::new(Response::NeedsFacts(lacking)));
         }
     };
     let covered = match covered {
         Fact::Dataset(covered) => covered.as_ref(),
-        Fact::Absent => return Err(refuse(Effect::Deny, ReasonCode::DatasetMissing, dataset)),
-        Fact::Unavailable(why) => return Err(refuse(Effect::Indeterminate, ReasonCode::FactUnavailable, why)),
+        Fact::Absent => return Err(Box::new(refuse(Effect::Deny, ReasonCode::DatasetMissing, dataset))),
+        Fact::Unavailable(why) => {
+            return Err(Box::new(refuse(
+                Effect::Indeterminate,
+                ReasonCode::FactUnavailable,
+                why,
+            )));
+        }
         _ => {
-            return Err(refuse(
+            return Err(Box::new(refuse(
                 Effect::Indeterminate,
                 ReasonCode::FactUnavailable,
                 "wrong kind of fact",
-            ));
+            )));
         }
     };
     let purposes = match purposes {
         Fact::Purposes(purposes) => purposes.as_ref(),
         Fact::Absent => &NO_MORE_PURPOSES,
         // A prohibition may hang on a pair that is not known now.
-        Fact::Unavailable(why) => return Err(refuse(Effect::Indeterminate, ReasonCode::FactUnavailable, why)),
+        Fact::Unavailable(why) => {
+            return Err(Box::new(refuse(
+                Effect::Indeterminate,
+                ReasonCode::FactUnavailable,
+                why,
+            )));
+        }
         _ => {
-            return Err(refuse(
+            return Err(Box::new(refuse(
                 Effect::Indeterminate,
                 ReasonCode::FactUnavailable,
                 "wrong kind of fact",
-            ));
+            )));
         }
     };
     if covered.containers.is_empty() && covered.member_containers.is_empty() {
-        return Err(refuse(Effect::Deny, ReasonCode::DatasetMissing, dataset));
+        return Err(Box::new(refuse(Effect::Deny, ReasonCode::DatasetMissing, dataset)));
     }
     Ok((covered, purposes))
 }

@@ -65,6 +65,8 @@ fn dataset() -> Fact {
     }))
 }
 
+type Known = Vec<(FactRequest, Fact)>;
+
 /// Answers every question from `known` (and with absence otherwise), and counts the rounds.
 fn answer(request: &AccessRequest, known: &[(FactRequest, Fact)]) -> (Decision, usize) {
     let mut facts = Facts::new();
@@ -148,7 +150,7 @@ fn everything_else_refuses() {
         member_containers: vec!["telraam/".into()],
         ..DatasetFact::default()
     }));
-    let cases: Vec<(&str, Vec<(FactRequest, Fact)>, ReasonCode)> = vec![
+    let cases: Vec<(&str, Known, ReasonCode)> = vec![
         ("no agreement", vec![], ReasonCode::AgreementMissing),
         (
             "agreement unavailable",

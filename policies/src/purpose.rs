@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use oxrdf::{NamedOrBlankNode, Quad, Term};
 use vocab::{dpv, meent};
 
 /// Most purposes visited in one comparison: a bound on hostile hierarchies.
@@ -78,6 +79,21 @@ impl Hierarchy {
         Self { broader }
     }
 
+    /// The pairs that RDF states with `skos:broader` or `rdfs:subClassOf` between IRIs; everything else is left out.
+    #[must_use]
+    pub fn from_quads<'q>(quads: impl IntoIterator<Item = &'q Quad>) -> Self {
+        let pairs = quads.into_iter().filter_map(|quad| {
+            let narrower = [vocab::skos::BROADER, vocab::rdfs::SUB_CLASS_OF].contains(&quad.predicate.as_str());
+            match (&quad.subject, &quad.object) {
+                (NamedOrBlankNode::NamedNode(narrow), Term::NamedNode(broad)) if narrower => {
+                    Some((narrow.as_str(), broad.as_str()))
+                }
+                _ => None,
+            }
+        });
+        Self::from_pairs(pairs)
+    }
+
     /// Relates a stated purpose to a named one.
     #[must_use]
     pub fn relation(&self, stated: &str, named: &str) -> Relation {
@@ -148,6 +164,18 @@ mod tests {
         for (stated, named, expected) in cases {
             assert_eq!(custom.relation(stated, named), expected, "{stated} against {named}");
         }
+    }
+
+    /// What is published and what is built in say the same about our own purposes.
+    #[test]
+    fn the_published_vocabulary_agrees() {
+        let quads: Vec<Quad> = oxttl::TurtleParser::new()
+            .for_slice(meent::TURTLE)
+            .map(|triple| triple.unwrap().in_graph(oxrdf::GraphName::DefaultGraph))
+            .collect();
+        let published = Hierarchy::from_quads(&quads);
+        let own = BUILT_IN.iter().filter(|(narrow, _)| narrow.starts_with(meent::NS));
+        assert_eq!(published, Hierarchy::from_pairs(own.copied()));
     }
 
     #[test]

@@ -319,6 +319,8 @@ fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| format!("https://a.example/{name}")).collect()
 }
 
+type Names = &'static [&'static str];
+
 #[test]
 fn properties() {
     let (p, q, pq) = (
@@ -326,7 +328,7 @@ fn properties() {
         "<https://a.example/q>",
         "<https://a.example/p>, <https://a.example/q>",
     );
-    let cases: [(String, Option<&[&str]>, &[&str]); 6] = [
+    let cases: [(String, Option<Names>, Names); 6] = [
         (permission(""), None, &[]),
         (with_properties("permission", "isAnyOf", pq), Some(&["p", "q"]), &[]),
         (with_properties("permission", "isNoneOf", p), None, &["p"]),
