@@ -1,7 +1,9 @@
 //! A Solid pod server that owns its data, decides about it, and proves every use.
 
+pub mod app;
 pub mod audit;
 pub mod authz;
+pub mod cli;
 pub mod config;
 pub mod consent;
 pub mod dataspace;

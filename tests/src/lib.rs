@@ -4,4 +4,6 @@ pub mod bench;
 pub mod browser;
 pub mod console;
 pub mod house;
+#[allow(clippy::expect_used)]
+pub mod pod;
 pub mod scenario;

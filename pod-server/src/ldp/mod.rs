@@ -16,6 +16,7 @@ pub mod operation;
 pub mod patch;
 mod patch_request;
 mod post;
+pub mod provision;
 mod public;
 mod put;
 mod read;

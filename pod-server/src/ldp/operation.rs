@@ -67,7 +67,8 @@ impl Operation {
         match self {
             Self::Delete if is_member => {
                 // A member's removal changes its container (solid#76).
-                requirements.extend(target.name.parent().map(|parent| needs(&parent, Modes::WRITE)));
+                let parent = target.name.parent().filter(|parent| !parent.is_root());
+                requirements.extend(parent.map(|parent| needs(&parent, Modes::WRITE)));
             }
             Self::Put | Self::Patch { .. } if is_member && situation.existing.is_none() => {
                 requirements.extend(situation.nearest.iter().map(|parent| needs(parent, Modes::APPEND)));

@@ -1,0 +1,104 @@
+//! The way of a request on the content origin: host, preflight, credentials, route, answer, headers for browsers.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use policies::request::Subject;
+use server_kit::authn::Credentials;
+use server_kit::body::Body;
+use server_kit::serve::Peer;
+
+use super::App;
+use crate::authz::Caller;
+use crate::error::Error;
+use crate::http::cors;
+use crate::ldp::headers;
+use crate::routes::Route;
+
+impl App {
+    /// Answers a request for pod content.
+    pub async fn content(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
+        if let Err(error) = self.hosts.check(request.uri(), request.headers()) {
+            return self.finish(None, Err(error));
+        }
+        if let Some(response) = self.ldp.fast(request.method(), request.uri().path(), request.headers()) {
+            return response;
+        }
+        let origin = cors::origin(request.headers());
+        if cors::is_preflight(request.method(), request.headers()) {
+            return self.finish(origin, Ok(cors::preflight(request.headers())));
+        }
+        let answer = self.route(request, origin.as_ref()).await;
+        self.finish(origin, answer)
+    }
+
+    /// Turns an answer or an error into the response that leaves, with the headers that every response has.
+    fn finish(&self, origin: Option<HeaderValue>, answer: Result<Response<Body>, Error>) -> Response<Body> {
+        let mut response = answer.unwrap_or_else(|error| error.into_response(&self.challenge));
+        let header_map = response.headers_mut();
+        headers::add_safety(header_map);
+        if !header_map.contains_key(header::VARY) {
+            header_map.insert(header::VARY, HeaderValue::from_static(headers::VARY_ALL));
+        }
+        if let Some(origin) = origin {
+            cors::expose(origin, header_map);
+        }
+        response
+    }
+
+    async fn route(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        origin: Option<&HeaderValue>,
+    ) -> Result<Response<Body>, Error> {
+        if matches!(*request.method(), Method::TRACE | Method::CONNECT) {
+            return Err(Error::MethodNotAllowed {
+                allow: HeaderValue::from_static(cors::METHODS),
+            });
+        }
+        let credentials = self.credentials(&request).await?;
+        let path = request.uri().path().to_owned();
+        match Route::of(&path) {
+            Route::Server => self.ldp.describe_server(request.method(), request.headers()),
+            Route::StorageDescription(storage) => {
+                self.ldp.describe_storage(request.method(), request.headers(), storage)
+            }
+            _ => {
+                let caller = caller(credentials, origin)?;
+                self.ldp.handle(request, &caller).await
+            }
+        }
+    }
+
+    /// Verifies the credentials of a request, if it carries any.
+    async fn credentials(&self, request: &Request<Incoming>) -> Result<Credentials, Error> {
+        let headers = request.headers();
+        if !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key("dpop") {
+            return Ok(Credentials::public());
+        }
+        // The URL as the client wrote it, on the origin that this server has by configuration (T10).
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
+        let url = format!("{}{target}", self.base_url.trim_end_matches('/'));
+        Ok(self.authenticator.authenticate(request.method(), &url, headers).await?)
+    }
+}
+
+/// Who asks for a resource. A token that is bound to an agreement is for queries under it, and opens no resource.
+fn caller(credentials: Credentials, origin: Option<&HeaderValue>) -> Result<Caller, Error> {
+    if credentials.grant.is_some() {
+        return Err(Error::Forbidden);
+    }
+    Ok(Caller {
+        subject: Subject {
+            agent: credentials.agent,
+            client: credentials.client,
+            issuer: credentials.issuer,
+            origin: origin.and_then(|origin| origin.to_str().ok()).map(str::to_owned),
+        },
+        ..Caller::default()
+    })
+}

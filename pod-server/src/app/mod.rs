@@ -1,0 +1,157 @@
+//! The whole server from typed parts, in one constructor, and the way of a request through it.
+//!
+//! Nothing is looked up by name here and nothing decides: parts are built, handed to each other, and asked in turn.
+
+mod console;
+mod content;
+mod host;
+mod remote_groups;
+mod running;
+
+use std::sync::Arc;
+
+use http::HeaderValue;
+use server_kit::authn::{Authenticator, LocalIssuer};
+use server_kit::clock::{Clock, SystemClock};
+use server_kit::egress::Egress;
+use server_kit::random::{Random, SystemRandom};
+
+use crate::audit::{AuditWriter, UseRecorder};
+use crate::authz::{Pep, Pip};
+use crate::config::{Config, ConfigFault};
+use crate::ldp::LdpService;
+use crate::store::{SqliteStore, Store, StoreError};
+
+pub use running::{Running, start};
+
+/// Name of the issuer's key file in the store's directory.
+const ISSUER_KEY_FILE: &str = "issuer-key.json";
+
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A value of the configuration breaks a rule.
+    #[error("configuration: {0}")]
+    Fault(#[from] ConfigFault),
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] server_kit::config::ConfigError),
+    /// The store cannot be opened.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] StoreError),
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Serve(#[from] server_kit::serve::ServeError),
+    /// Outgoing requests cannot be set up.
+    #[error(transparent)]
+    Egress(#[from] server_kit::egress::EgressSetupError),
+    /// The issuer's key cannot be used.
+    #[error(transparent)]
+    Issuer(#[from] server_kit::authn::LocalIssuerError),
+    /// Something of the operating system failed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// The parts of a running server. Commands that work on a stopped server build it too, and serve nothing.
+pub struct App {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Outgoing requests.
+    pub egress: Arc<Egress>,
+    /// The built-in issuer's key.
+    pub issuer: Arc<LocalIssuer>,
+    /// Verifies credentials.
+    pub authenticator: Arc<Authenticator>,
+    /// Makes audit entries.
+    pub audit: Arc<AuditWriter>,
+    /// Decides and mints proofs.
+    pub pep: Arc<Pep>,
+    /// Resources.
+    pub ldp: Arc<LdpService>,
+    /// Base URL of pod content, with a closing slash.
+    pub base_url: Arc<str>,
+    challenge: HeaderValue,
+    hosts: host::Hosts,
+}
+
+impl App {
+    /// Builds every part. Opens the store; listens on nothing.
+    ///
+    /// # Errors
+    /// [`StartError`] names what cannot be used, and the key of the configuration where there is one.
+    pub fn build(config: Config) -> Result<Self, StartError> {
+        config.check()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random: Arc<dyn Random> = Arc::new(SystemRandom);
+        let base_url: Arc<str> = config.server.base_url.as_str().into();
+        let console_url = config.server.console_url.as_str().to_owned();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone(), Arc::clone(&clock))?);
+        let egress = Arc::new(Egress::new(config.egress.clone())?);
+        let issuer = LocalIssuer::load_or_generate(&*console_url, &config.store.directory.join(ISSUER_KEY_FILE))?;
+        let issuer = Arc::new(issuer);
+        let mut authn = config.authn.clone();
+        authn.audience = base_url.to_string();
+        authn.as_uri = console_url;
+        let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?;
+        let authenticator = Arc::new(authenticator);
+        let audit = Arc::new(AuditWriter::new(
+            base_url.to_string(),
+            Arc::clone(&store),
+            Arc::clone(&random),
+            Arc::clone(&clock),
+        ));
+        let pip = Arc::new(Pip::new(
+            Arc::clone(&store),
+            Arc::clone(&base_url),
+            config.authz.clone(),
+            config.ldp.nesting_max,
+            Arc::clone(&clock),
+            Some(Arc::new(remote_groups::GuardedGroups(Arc::clone(&egress)))),
+        ));
+        store.listen(Arc::clone(pip.epoch()) as _);
+        let recorder = UseRecorder::new(Arc::clone(&audit), Arc::clone(&store), base_url.to_string());
+        let pep = Arc::new(Pep::new(
+            pip,
+            Arc::clone(&store),
+            Arc::new(recorder),
+            Arc::clone(&clock),
+            Arc::clone(&base_url),
+            config.authz.clone(),
+        ));
+        let ldp = Arc::new(LdpService::new(
+            Arc::clone(&store),
+            Arc::clone(&pep),
+            config.ldp.clone(),
+            config.store.inline_bytes_max,
+            Arc::clone(&base_url),
+            Arc::clone(&random),
+        ));
+        Ok(Self {
+            challenge: authenticator.challenge(),
+            hosts: host::Hosts::new(&config.server.base_url, &config.server.hosts_additional),
+            config: Arc::new(config),
+            store,
+            clock,
+            random,
+            egress,
+            issuer,
+            authenticator,
+            audit,
+            pep,
+            ldp,
+            base_url,
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Listeners: content, console, the operator's, and the redirect to TLS.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use server_kit::body::{self, Body};
+use server_kit::serve::{Handler, ListenConfig, Listener, Peer, serve};
+use server_kit::shutdown::Shutdown;
+use server_kit::telemetry::{Metrics, Readiness, admin_handler};
+use tokio::task::JoinHandle;
+use url::Url;
+
+use super::{App, StartError};
+use crate::config::Config;
+use crate::store::ReadPermit;
+
+/// A server that listens.
+pub struct Running {
+    /// Its parts.
+    pub app: Arc<App>,
+    /// Where the operator's listener is bound.
+    pub admin: Option<SocketAddr>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Binds the listeners, builds the server and serves until the shutdown. A port 0 is replaced by the one that the system
+/// gives, in the listener and in the URL that names port 0 alike.
+///
+/// # Errors
+/// [`StartError`] names what cannot be used. Then nothing is served.
+pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, StartError> {
+    config.check()?;
+    let content = bind(&config, config.server.content_listen).await?;
+    let console = bind(&config, config.server.console_listen).await?;
+    name_port(&mut config.server.base_url, &content)?;
+    name_port(&mut config.server.console_url, &console)?;
+    let admin = match config.admin.listen {
+        Some(address) => Some(bind_plain(&config, address).await?),
+        None => None,
+    };
+    let redirect = match config.server.redirect_listen {
+        Some(address) => Some(bind_plain(&config, address).await?),
+        None => None,
+    };
+    let app = Arc::new(App::build(config)?);
+    let limits = app.config.connections.clone();
+    let mut tasks = Vec::new();
+    let mut run = |listener, handler: Handler| {
+        tasks.push(tokio::spawn(serve(listener, handler, shutdown.clone(), limits.clone())));
+    };
+    run(content, content_handler(&app));
+    run(console, console_handler(&app));
+    let admin_address = match &admin {
+        Some(admin) => Some(admin.local_address().map_err(address_failed)?),
+        None => None,
+    };
+    if let Some(admin) = admin {
+        let metrics = Metrics::install()?;
+        metrics.keep_up();
+        run(admin, admin_handler(metrics, readiness(&app)));
+    }
+    if let Some(redirect) = redirect {
+        run(redirect, redirect_handler(&app));
+    }
+    tracing::info!(content = %app.base_url, console = %app.config.server.console_url, "the pod server is ready");
+    Ok(Running {
+        app,
+        admin: admin_address,
+        tasks,
+    })
+}
+
+impl Running {
+    /// Waits until every listener has ended, which the shutdown tells them to.
+    pub async fn finished(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a listener broke off");
+            }
+        }
+    }
+}
+
+async fn bind(config: &Config, listen: SocketAddr) -> Result<Listener, StartError> {
+    let listen = ListenConfig {
+        listen,
+        tls: config.tls.clone(),
+        plain_http: config.server.plain_http_beyond_loopback,
+    };
+    Ok(Listener::bind(&listen).await?)
+}
+
+async fn bind_plain(config: &Config, listen: SocketAddr) -> Result<Listener, StartError> {
+    // The redirect listener hands out nothing, so that it may stand anywhere.
+    let redirect = config.server.redirect_listen == Some(listen);
+    let plain_http = redirect || config.server.plain_http_beyond_loopback;
+    Ok(Listener::bind(&ListenConfig {
+        listen,
+        tls: None,
+        plain_http,
+    })
+    .await?)
+}
+
+fn name_port(url: &mut Url, listener: &Listener) -> Result<(), StartError> {
+    if url.port() == Some(0) {
+        let address = listener.local_address().map_err(address_failed)?;
+        // Only URLs without a host refuse a port, and the check of the configuration has refused those.
+        let _ = url.set_port(Some(address.port()));
+    }
+    Ok(())
+}
+
+fn address_failed(source: std::io::Error) -> StartError {
+    StartError::System {
+        what: "the address of a listener cannot be read",
+        source,
+    }
+}
+
+fn content_handler(app: &Arc<App>) -> Handler {
+    let app = Arc::clone(app);
+    Arc::new(move |request: Request<Incoming>, peer: Peer| {
+        let app = Arc::clone(&app);
+        Box::pin(async move { app.content(request, peer).await })
+    })
+}
+
+fn console_handler(app: &Arc<App>) -> Handler {
+    let app = Arc::clone(app);
+    Arc::new(move |request: Request<Incoming>, peer: Peer| {
+        let app = Arc::clone(&app);
+        Box::pin(async move { app.console(request, peer).await })
+    })
+}
+
+/// Sends every plain request to the same path on the `https` origin (solid#2).
+fn redirect_handler(app: &Arc<App>) -> Handler {
+    let base = app.base_url.trim_end_matches('/').to_owned();
+    Arc::new(move |request: Request<Incoming>, _: Peer| {
+        let target = request
+            .uri()
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str);
+        let mut response: Response<Body> = Response::new(body::empty());
+        *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+        if let Ok(location) = HeaderValue::from_str(&format!("{base}{target}")) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Box::pin(std::future::ready(response))
+    })
+}
+
+/// Ready means: the store answers.
+fn readiness(app: &Arc<App>) -> Readiness {
+    let app = Arc::clone(app);
+    Arc::new(move || {
+        let app = Arc::clone(&app);
+        Box::pin(async move {
+            let permit = ReadPermit::without_proof("the operator asks whether the store answers");
+            let snapshot = app.store.snapshot(permit).map_err(|error| error.to_string())?;
+            snapshot.sequence().map(drop).map_err(|error| error.to_string())
+        })
+    })
+}

@@ -1,0 +1,105 @@
+//! The command line of the pod server.
+//!
+//! `serve` runs the server. Every other command works on a stopped server's data or on its configuration, and says in
+//! plain words what it did.
+
+mod serve;
+mod storage;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use server_kit::config::{ConfigError, load};
+
+use crate::config::{Config, ENV_PREFIX};
+
+/// A Solid pod server that owns its data, decides about it, and proves every use.
+#[derive(Debug, Parser)]
+#[command(
+    name = "pod-server",
+    version,
+    about,
+    after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
+                  `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
+                  `pod-server serve --config pod.toml`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until it is told to stop (SIGTERM or SIGINT)
+    Serve(ConfigFile),
+    /// Check the configuration and say what is wrong with it; changes nothing
+    Check(ConfigFile),
+    /// Storages: the root containers that belong to someone
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+pub struct ConfigFile {
+    /// Configuration file (TOML); without it, everything comes from environment variables
+    #[arg(long, short, value_name = "FILE", env = "MEENT_POD_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads and checks the configuration.
+    ///
+    /// # Errors
+    /// Names the key that is wrong.
+    pub fn load(&self) -> Result<Config, Failure> {
+        // The variable that names the file itself is no key of it.
+        let config: Config = match load(self.config.as_deref(), ENV_PREFIX) {
+            Ok(config) => config,
+            Err(error) => return Err(error.into()),
+        };
+        config
+            .check()
+            .map_err(|fault| Failure::Said(format!("configuration: {fault}")))?;
+        Ok(config)
+    }
+}
+
+/// Why a command failed, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The server cannot be built.
+    #[error(transparent)]
+    Start(#[from] crate::app::StartError),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Said(String),
+}
+
+impl Cli {
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// [`Failure`], to be shown on standard error.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Serve(file) => serve::serve(file.load()?).await,
+            Command::Check(file) => {
+                file.load()?;
+                say("the configuration is sound");
+                Ok(())
+            }
+            Command::Storage(command) => command.run().await,
+        }
+    }
+}
+
+/// Tells the operator something. Commands speak on standard output; logs go to standard error.
+#[allow(clippy::print_stdout)]
+fn say(text: &str) {
+    println!("{text}");
+}

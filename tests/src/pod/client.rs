@@ -1,0 +1,164 @@
+//! A small HTTP client for tests: one connection pool, no redirects, nothing added that was not asked for.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client as Pool;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+use super::agent::Agent;
+
+/// Sends requests to one origin.
+#[derive(Clone)]
+pub struct Client {
+    pool: Pool<HttpConnector, Full<Bytes>>,
+    base_url: String,
+    agent: Option<Agent>,
+}
+
+/// An answer with its whole body.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Status.
+    pub status: StatusCode,
+    /// Headers.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// A header as text; empty if absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+}
+
+impl Client {
+    /// A client for an origin.
+    pub fn new(base_url: &str) -> Self {
+        Self {
+            pool: Pool::builder(TokioExecutor::new()).build_http(),
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            agent: None,
+        }
+    }
+
+    /// The same client with credentials.
+    #[must_use]
+    pub fn with_agent(mut self, agent: Agent) -> Self {
+        self.agent = Some(agent);
+        self
+    }
+
+    /// Begins a request; `path` begins with `/` or is a full URL.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder<'_> {
+        let url = if path.starts_with('/') {
+            format!("{}{path}", self.base_url)
+        } else {
+            path.to_owned()
+        };
+        RequestBuilder {
+            client: self,
+            method: method.parse().expect("a method"),
+            url,
+            headers: Vec::new(),
+            body: Bytes::new(),
+        }
+    }
+
+    /// GET.
+    pub async fn get(&self, path: &str) -> Reply {
+        self.request("GET", path).send().await
+    }
+
+    /// PUT with a media type.
+    pub async fn put(&self, path: &str, media_type: &str, body: impl Into<Bytes>) -> Reply {
+        self.request("PUT", path).content(media_type, body).send().await
+    }
+
+    /// PATCH with N3.
+    pub async fn patch(&self, path: &str, n3: impl Into<Bytes>) -> Reply {
+        self.request("PATCH", path).content("text/n3", n3).send().await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Reply {
+        self.request("DELETE", path).send().await
+    }
+}
+
+/// A request that is not sent yet.
+pub struct RequestBuilder<'c> {
+    client: &'c Client,
+    method: Method,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
+impl RequestBuilder<'_> {
+    /// Adds a header field.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.headers.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Sets the content and its type.
+    #[must_use]
+    pub fn content(self, media_type: &str, body: impl Into<Bytes>) -> Self {
+        let mut request = self.header("content-type", media_type);
+        request.body = body.into();
+        request
+    }
+
+    /// Sets the content without a type.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// Sends it and reads the whole answer.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn send(self) -> Reply {
+        let mut request = Request::builder().method(&self.method).uri(&self.url);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        if let Some(agent) = &self.client.agent {
+            for (name, value) in agent.credentials(&self.method, &self.url) {
+                request = request.header(name, value);
+            }
+        }
+        let request = request.body(Full::new(self.body)).expect("a request");
+        let response = self.client.pool.request(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.expect("a body").to_bytes();
+        Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        }
+    }
+}

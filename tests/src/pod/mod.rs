@@ -1,0 +1,11 @@
+//! A real pod server on loopback sockets, agents with keys and tokens, and a client that speaks HTTP as it is told to.
+
+mod agent;
+mod client;
+mod raw;
+mod server;
+
+pub use agent::Agent;
+pub use client::{Client, Reply, RequestBuilder};
+pub use raw::{RawReply, raw_request};
+pub use server::{PodServer, PodSettings};

@@ -1,0 +1,171 @@
+//! Starts and stops a pod server inside the test process, on ports that the system gives.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use pod_server::app::{self, App, Running};
+use pod_server::config::Config;
+use pod_server::error::Error;
+use pod_server::ldp::provision;
+use pod_server::name::{Auxiliary, ResourceName};
+use pod_server::store::{CommitError, NewBody, NewState, ResourceKind, Warrant, commit};
+use server_kit::shutdown::Shutdown;
+use tempfile::TempDir;
+
+use super::agent::Agent;
+use super::client::Client;
+
+/// Changes to the configuration before the server starts, as a JSON tree of sections.
+pub type PodSettings = serde_json::Value;
+
+/// A running pod server over a directory of its own, gone at the end of the test.
+pub struct PodServer {
+    /// Origin of pod content, with a closing slash.
+    pub base_url: String,
+    /// Origin of the console and issuer, with a closing slash.
+    pub console_url: String,
+    /// The parts of the server, for tests that look inside.
+    pub app: Arc<App>,
+    directory: Arc<TempDir>,
+    settings: PodSettings,
+    shutdown: Shutdown,
+    running: Option<Running>,
+}
+
+impl PodServer {
+    /// A server with the default configuration.
+    pub async fn start() -> Self {
+        Self::start_with(serde_json::json!({})).await
+    }
+
+    /// A server with changed settings, such as `{"ldp": {"rdf_bytes_max": 1000}}`.
+    ///
+    /// # Panics
+    /// When the server cannot start: then the test has failed.
+    pub async fn start_with(settings: PodSettings) -> Self {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        Self::start_in(directory, settings, "http://127.0.0.1:0/", "http://127.0.0.1:0/").await
+    }
+
+    /// Stops the server and starts another over the same data on the same ports.
+    ///
+    /// # Panics
+    /// When the server cannot start again.
+    pub async fn restart(mut self) -> Self {
+        let (directory, settings) = (Arc::clone(&self.directory), self.settings.clone());
+        let (base, console) = (self.base_url.clone(), self.console_url.clone());
+        self.end().await;
+        drop(self);
+        Self::start_in(directory, settings, &base, &console).await
+    }
+
+    /// Stops the server and waits until it has let go of its data.
+    pub async fn stop(mut self) {
+        self.end().await;
+    }
+
+    /// Where the data lies.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A client without credentials.
+    pub fn client(&self) -> Client {
+        Client::new(&self.base_url)
+    }
+
+    /// Makes a storage with a WebID profile that names this server's issuer, and an agent that is its owner.
+    ///
+    /// # Panics
+    /// When the storage cannot be made.
+    pub async fn agent(&self, name: &str) -> Agent {
+        let web_id = format!("{}{name}/profile/card#me", self.base_url);
+        let profile = format!(
+            "<#me> <http://www.w3.org/ns/solid/terms#oidcIssuer> <{}>; \
+             <http://www.w3.org/ns/pim/space#storage> </{name}/>.",
+            self.console_url
+        );
+        let public = "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>. \
+             <#public> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <card>; acl:mode acl:Read.";
+        let (storage, owner) = (name.to_owned(), web_id.clone());
+        let card = ResourceName::parse(&format!("/{name}/profile/card")).expect("a name");
+        let work = move |transaction: &mut dyn pod_server::store::Transaction| {
+            provision::create_storage(transaction, &storage, &owner).map_err(CommitError::Refused)?;
+            transaction.put(&card, turtle(profile))?;
+            transaction.put(&card.auxiliary(Auxiliary::Acl), turtle(public.to_owned()))?;
+            Ok(())
+        };
+        let warrant = Warrant::without_proof("a test makes an account");
+        commit::<(), Error>(self.app.store.as_ref(), warrant, Box::new(work))
+            .await
+            .expect("a storage");
+        Agent::new(&self.app.issuer, web_id, &self.base_url)
+    }
+
+    async fn start_in(directory: Arc<TempDir>, settings: PodSettings, base_url: &str, console_url: &str) -> Self {
+        let mut value = serde_json::json!({
+            "server": {
+                "base_url": base_url,
+                "console_url": console_url,
+                "content_listen": address_of(base_url),
+                "console_listen": address_of(console_url),
+            },
+            "store": { "directory": directory.path(), "reserve_bytes": 0 },
+            "admin": { "listen": null },
+            "egress": { "allow": ["127.0.0.1:*"] },
+        });
+        merge(&mut value, &settings);
+        let config: Config = serde_json::from_value(value).expect("a configuration");
+        let shutdown = Shutdown::new();
+        let running = app::start(config, shutdown.clone()).await.expect("a server");
+        let app = Arc::clone(&running.app);
+        Self {
+            base_url: app.config.server.base_url.to_string(),
+            console_url: app.config.server.console_url.to_string(),
+            app,
+            directory,
+            settings,
+            shutdown,
+            running: Some(running),
+        }
+    }
+
+    async fn end(&mut self) {
+        self.shutdown.trigger();
+        if let Some(running) = self.running.take() {
+            running.finished().await;
+        }
+    }
+}
+
+impl Drop for PodServer {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+fn turtle(text: String) -> NewState {
+    NewState {
+        kind: ResourceKind::RdfSource,
+        media_type: "text/turtle".to_owned(),
+        body: NewBody::Bytes(text.into()),
+    }
+}
+
+fn address_of(url: &str) -> SocketAddr {
+    let url: url::Url = url.parse().expect("a URL");
+    SocketAddr::from(([127, 0, 0, 1], url.port().unwrap_or(0)))
+}
+
+/// Puts the members of `changes` into `value`, section by section.
+fn merge(value: &mut serde_json::Value, changes: &serde_json::Value) {
+    match (value, changes) {
+        (serde_json::Value::Object(value), serde_json::Value::Object(changes)) => {
+            for (key, change) in changes {
+                merge(value.entry(key.clone()).or_insert(serde_json::Value::Null), change);
+            }
+        }
+        (value, change) => *value = change.clone(),
+    }
+}
