@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use meent_tests::scenario::expected::Expected;
+use meent_tests::scenario::expected::{CITIZENS_MIN, Expected};
 use meent_tests::scenario::input::Input;
 
 fn everyone(input: &Input) -> BTreeSet<String> {
@@ -19,7 +19,7 @@ fn check(data: Option<&Path>) {
     let scratch = tempfile::tempdir().unwrap();
     let input = Input::prepare(data, 200, scratch.path()).unwrap();
     let all = everyone(&input);
-    let expected = Expected::read(&input, &all);
+    let expected = Expected::read(&input, &all, CITIZENS_MIN);
     for question in ["Q1", "Q2", "Q3", "Q4", "Q5", "Q6"] {
         let rows = expected.rows(question);
         println!(
@@ -38,7 +38,7 @@ fn check(data: Option<&Path>) {
 
     let gone = all.first().unwrap().clone();
     let without: BTreeSet<String> = all.into_iter().filter(|storage| *storage != gone).collect();
-    let changed = Expected::read(&input, &without).rows("Q4");
+    let changed = Expected::read(&input, &without, CITIZENS_MIN).rows("Q4");
     let before = expected.rows("Q4");
     assert!(before != changed, "a withdrawal shows");
     assert!(

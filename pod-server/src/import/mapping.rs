@@ -80,7 +80,8 @@ impl Mapping {
             },
             base_iri,
         };
-        let evaluator = with_functions(QueryEvaluator::new());
+        // A row binds its variables and joins nothing: planning anew for each row would be most of the work.
+        let evaluator = with_functions(QueryEvaluator::new()).without_optimizations();
         Ok(Self {
             template,
             select,

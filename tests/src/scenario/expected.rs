@@ -34,6 +34,7 @@ struct Count {
 /// The expectation, from the raw files.
 #[derive(Debug)]
 pub struct Expected {
+    citizens_min: usize,
     counts: Vec<Count>,
     names: BTreeMap<String, String>,
     victims: BTreeMap<String, i64>,
@@ -41,15 +42,19 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Reads the raw files. Only citizens in `sharing` (by storage) are visible.
+    /// Reads the raw files. Only citizens in `sharing` (by storage) are visible, and only in groups of at least
+    /// `citizens_min` of them.
     ///
     /// # Panics
     /// When a file cannot be read: there is nothing to compare with then.
     #[must_use]
-    pub fn read(input: &Input, sharing: &BTreeSet<String>) -> Self {
+    pub fn read(input: &Input, sharing: &BTreeSet<String>, citizens_min: usize) -> Self {
         let mut counts: BTreeMap<String, Count> = BTreeMap::new();
         for (_, file) in input.sources("gent-fietstelpaal.rq") {
             for row in raw::rows(file, b';') {
+                if row["Totaal"].is_empty() {
+                    continue;
+                }
                 let time = moment(&row["Ordening"]);
                 let count = Count {
                     municipality: "44021",
@@ -59,7 +64,8 @@ impl Expected {
                     count: whole(&row["Totaal"]),
                     citizen: None,
                 };
-                counts.insert(format!("gent {} {time}", row["Code"]), count);
+                // Two rows with one name and one value are one statement; with two values they are two.
+                counts.insert(format!("gent {} {time} {}", row["Code"], count.count), count);
             }
         }
         for (feed, file) in input.sources("kortrijk-telraam.rq") {
@@ -72,8 +78,8 @@ impl Expected {
                 }
                 let (street, time) = (of("street"), moment(&row["date"]));
                 let place = format!("https://data.kortrijk.be/id/straat/{}", slug(&street));
-                let key = format!("kortrijk {} {time}", row["segment_id"]);
                 let count = whole(&row["bike"]);
+                let key = format!("kortrijk {} {time} {count}", row["segment_id"]);
                 counts.insert(
                     key,
                     Count {
@@ -91,6 +97,7 @@ impl Expected {
             counts.extend(brugge(file));
         }
         Self {
+            citizens_min,
             counts: counts.into_values().collect(),
             names: names(input),
             victims: victims(input),
@@ -116,8 +123,28 @@ impl Expected {
         }
     }
 
+    /// Groups by a key; groups over citizens' data with too few of them are left out.
+    fn grouped<'a>(
+        &self,
+        counts: impl Iterator<Item = &'a Count>,
+        key: impl Fn(&Count) -> Vec<String>,
+    ) -> BTreeMap<Vec<String>, Group> {
+        let mut groups: BTreeMap<Vec<String>, Group> = BTreeMap::new();
+        for count in counts {
+            let group = groups.entry(key(count)).or_default();
+            group.sum += count.count;
+            group.rows += 1;
+            if let Some(citizen) = &count.citizen {
+                group.personal = true;
+                group.citizens.insert(citizen.clone());
+            }
+        }
+        groups.retain(|_, group| !group.personal || group.citizens.len() >= self.citizens_min);
+        groups
+    }
+
     fn q1(&self) -> Rows {
-        grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
+        self.grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
             vec![
                 refnis(count.municipality),
                 count.time.day().to_string(),
@@ -131,7 +158,7 @@ impl Expected {
 
     /// Kortrijk's citizens are counted per municipality: the owner answers per municipality, and that is a group.
     fn q2(&self) -> Rows {
-        grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
+        self.grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
             vec![count.municipality.to_owned()]
         })
         .into_iter()
@@ -144,7 +171,7 @@ impl Expected {
 
     fn q3(&self) -> Rows {
         let working = |count: &&Count| !matches!(count.time.weekday(), Weekday::Saturday | Weekday::Sunday);
-        grouped(self.counts.iter().filter(working), |count| {
+        self.grouped(self.counts.iter().filter(working), |count| {
             vec![refnis(count.municipality), count.time.hour().to_string()]
         })
         .into_iter()
@@ -153,7 +180,7 @@ impl Expected {
     }
 
     fn q4(&self) -> Rows {
-        grouped(self.counts.iter().filter(|count| count.citizen.is_some()), |count| {
+        self.grouped(self.counts.iter().filter(|count| count.citizen.is_some()), |count| {
             vec![count.place.clone(), count.label.clone()]
         })
         .into_iter()
@@ -162,7 +189,7 @@ impl Expected {
     }
 
     fn q6(&self) -> Rows {
-        grouped(self.counts.iter(), |count| vec![count.municipality.to_owned()])
+        self.grouped(self.counts.iter(), |count| vec![count.municipality.to_owned()])
             .into_iter()
             .filter_map(|(key, group)| {
                 let nis = key.into_iter().next()?;
@@ -190,25 +217,6 @@ impl Group {
         );
         sum.checked_div(rows).map(|mean| mean.to_string()).unwrap_or_default()
     }
-}
-
-/// Groups by a key; groups over citizens' data with too few of them are left out.
-fn grouped<'a>(
-    counts: impl Iterator<Item = &'a Count>,
-    key: impl Fn(&Count) -> Vec<String>,
-) -> BTreeMap<Vec<String>, Group> {
-    let mut groups: BTreeMap<Vec<String>, Group> = BTreeMap::new();
-    for count in counts {
-        let group = groups.entry(key(count)).or_default();
-        group.sum += count.count;
-        group.rows += 1;
-        if let Some(citizen) = &count.citizen {
-            group.personal = true;
-            group.citizens.insert(citizen.clone());
-        }
-    }
-    groups.retain(|_, group| !group.personal || group.citizens.len() >= CITIZENS_MIN);
-    groups
 }
 
 fn in_week(count: &&Count) -> bool {

@@ -1,0 +1,160 @@
+//! The mappings and the import lose and invent nothing: one Oxigraph over the imported documents answers the
+//! scenario's questions exactly as plain code over the raw files does. Without policy, so without smallest groups.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use meent_tests::scenario::expected::{Expected, Rows};
+use meent_tests::scenario::input::Input;
+use meent_tests::scenario::queries::QUESTIONS;
+use oxigraph::io::{RdfFormat, RdfParser};
+use oxigraph::sparql::{QueryResults, SparqlEvaluator};
+use oxrdf::{GraphNameRef, Term};
+use pod_server::import::{self, ImportOptions, Progress};
+use pod_server::name::ResourceName;
+use pod_server::store::{self, Body, CommitError, ReadPermit, Store, Transaction, Warrant};
+
+struct Quiet;
+
+impl Progress for Quiet {
+    fn input(&mut self, _: &str, _: u64) {}
+    fn lines(&mut self, _: &str, _: u64) {}
+    fn documents(&mut self, _: u64, _: u64) {}
+}
+
+async fn imported(input: &Input, store: &dyn Store) {
+    let mut roots: BTreeSet<String> = input
+        .citizens
+        .iter()
+        .map(|citizen| format!("/{}/", citizen.storage))
+        .collect();
+    roots.extend(input.feeds.iter().map(|feed| format!("/{}/", feed.member)));
+    let work = Box::new(move |transaction: &mut dyn Transaction| {
+        for root in roots {
+            transaction.create_storage(&ResourceName::parse(&root).unwrap(), "https://example.org/me")?;
+        }
+        Ok::<(), CommitError<()>>(())
+    });
+    store::commit(store, Warrant::without_proof("a test prepares storages"), work)
+        .await
+        .unwrap();
+    let mappings = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/mappings");
+    for feed in &input.feeds {
+        let options = ImportOptions {
+            into: ResourceName::parse(feed.into).unwrap(),
+            base_url: "https://example.org/".into(),
+            mapping: feed
+                .mapping
+                .map(|name| std::fs::read_to_string(mappings.join(name)).unwrap()),
+            constants: feed.constants.clone(),
+            sources: feed.sources.clone(),
+            unpacked_bytes_max: 1 << 30,
+            triples_max: 50_000_000,
+        };
+        let report = import::run(store, &options, &mut Quiet).await.unwrap();
+        println!(
+            "{}: {} items, {} triples, {} documents, {} rejected",
+            feed.into, report.items, report.triples, report.documents, report.rejected
+        );
+        assert!(report.documents > 0, "{} has documents", feed.into);
+        // A second run finds nothing to do.
+        let again = import::run(store, &options, &mut Quiet).await.unwrap();
+        assert_eq!(again.documents, 0, "{}", feed.into);
+    }
+}
+
+fn loaded(input: &Input, store: &dyn Store) -> oxigraph::store::Store {
+    let merged = oxigraph::store::Store::new().unwrap();
+    let snapshot = store
+        .snapshot(ReadPermit::without_proof("a test reads everything"))
+        .unwrap();
+    let mut roots: BTreeSet<String> = input
+        .citizens
+        .iter()
+        .map(|citizen| format!("/{}/", citizen.storage))
+        .collect();
+    roots.extend(input.feeds.iter().map(|feed| format!("/{}/", feed.member)));
+    for root in roots {
+        let root = ResourceName::parse(&root).unwrap();
+        for resource in snapshot.descendants(&root, None, 1_000_000).unwrap() {
+            if !resource.name.as_str().ends_with(".ttl") {
+                continue;
+            }
+            let bytes = match snapshot.body(&resource).unwrap() {
+                Body::Bytes(bytes) => bytes.to_vec(),
+                Body::File { path, .. } => std::fs::read(path).unwrap(),
+            };
+            let parser = RdfParser::from_format(RdfFormat::Turtle)
+                .with_base_iri(resource.name.iri("https://example.org/"))
+                .unwrap()
+                .with_default_graph(GraphNameRef::DefaultGraph)
+                .rename_blank_nodes();
+            merged.load_from_slice(parser, &bytes).unwrap();
+        }
+    }
+    merged
+}
+
+fn answer(merged: &oxigraph::store::Store, query: &str) -> Rows {
+    let QueryResults::Solutions(solutions) = SparqlEvaluator::new()
+        .parse_query(query)
+        .unwrap()
+        .on_store(merged)
+        .execute()
+        .unwrap()
+    else {
+        panic!("the questions are SELECTs");
+    };
+    let text = |term: Option<&Term>| match term {
+        Some(Term::NamedNode(node)) => node.as_str().to_owned(),
+        Some(Term::Literal(literal)) => literal.value().to_owned(),
+        other => format!("{other:?}"),
+    };
+    solutions
+        .map(|solution| {
+            solution
+                .unwrap()
+                .values()
+                .iter()
+                .map(|term| text(term.as_ref()))
+                .collect()
+        })
+        .collect()
+}
+
+async fn check(data: Option<&Path>) {
+    let scratch = tempfile::tempdir().unwrap();
+    let input = Input::prepare(data, 40, scratch.path()).unwrap();
+    let config = store::StoreConfig::new(scratch.path().join("store"));
+    let store = store::SqliteStore::open(config, Arc::new(server_kit::clock::SystemClock)).unwrap();
+    imported(&input, &store).await;
+    let merged = loaded(&input, &store);
+    let everyone = input.citizens.iter().map(|citizen| citizen.storage.clone()).collect();
+    let expected = Expected::read(&input, &everyone, 0);
+    for question in &QUESTIONS {
+        let (found, wanted) = (answer(&merged, question.text), expected.rows(question.name));
+        let missing: Vec<_> = wanted.difference(&found).take(3).collect();
+        let surplus: Vec<_> = found.difference(&wanted).take(3).collect();
+        assert!(
+            missing.is_empty() && surplus.is_empty(),
+            "{}: missing {missing:?}, surplus {surplus:?}",
+            question.name
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn generated_input_survives_the_import() {
+    check(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_input_survives_the_import() {
+    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    if data.is_dir() {
+        check(Some(&data)).await;
+    } else {
+        println!("SKIPPED: ../shared/data is not there");
+    }
+}
