@@ -1,0 +1,88 @@
+//! The datasets that the members offer, as their owners describe them.
+
+/// The purpose that every offer of the scenario allows.
+pub const PURPOSE: &str = "https://w3id.org/dpv#ResearchAndDevelopment";
+/// A purpose that none of them allows.
+pub const WRONG_PURPOSE: &str = "https://w3id.org/dpv#Marketing";
+/// The property that the offer of Mechelen leaves out.
+pub const OUTSIDE: &str = "http://www.w3.org/2000/01/rdf-schema#label";
+
+const PREFIXES: &str = "@prefix dcat: <http://www.w3.org/ns/dcat#> .
+@prefix dcterms: <http://purl.org/dc/terms/> .
+@prefix odrl: <http://www.w3.org/ns/odrl/2/> .
+@prefix dpv: <https://w3id.org/dpv#> .
+@prefix meent: <https://w3id.org/meent/ns#> .
+@prefix sosa: <http://www.w3.org/ns/sosa/> .
+@prefix time: <http://www.w3.org/2006/time#> .
+@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+";
+
+/// A description and where it goes.
+#[derive(Clone, Debug)]
+pub struct Description {
+    /// Member whose owner describes it.
+    pub member: &'static str,
+    /// Name below `.dataspace/datasets/`.
+    pub name: &'static str,
+    /// Turtle.
+    pub turtle: String,
+}
+
+/// All offers that need an agreement, given the base URL of each member's pod server. The registers of ABB and Statbel are public and need none.
+#[must_use]
+pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
+    let purpose = "odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand dpv:ResearchAndDevelopment ]";
+    let simple = |member: &'static str, name: &'static str, title: &str, container: &str, target: &str| {
+        Description {
+        member,
+        name,
+        turtle: format!(
+            "{PREFIXES}<> a dcat:Dataset ; dcterms:title {title} ;
+  meent:container <{base}{container}> ;
+  meent:publishSummary true ; meent:automaticAgreement true ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ;
+    odrl:permission [ odrl:action odrl:use ; odrl:target {target} ; {purpose} ; odrl:duty [ odrl:action meent:log ] ] ] .",
+            base = base_url(member),
+        ),
+    }
+    };
+    vec![
+        simple("gent", "fietstellingen", "\"Fietstellingen Gent\"@nl , \"Comptages vélo Gand\"@fr , \"Bicycle counts Gent\"@en", "gent/fietstellingen/", "<>"),
+        simple("brugge", "tellingen", "\"Fietstellingen Brugge\"@nl , \"Comptages vélo Bruges\"@fr , \"Bicycle counts Brugge\"@en", "brugge/tellingen/", "<>"),
+        simple(
+            "mechelen",
+            "parkeren",
+            "\"Bezetting van parkings\"@nl , \"Occupation des parkings\"@fr , \"Occupancy of car parks\"@en",
+            "mechelen/parkeren/",
+            "[ a odrl:AssetCollection ; odrl:source <> ; odrl:refinement [ odrl:leftOperand meent:property ; odrl:operator odrl:isAnyOf ; \
+             odrl:rightOperand rdf:type , sosa:observedProperty , sosa:hasFeatureOfInterest , sosa:resultTime , sosa:hasSimpleResult , dcterms:spatial ] ]",
+        ),
+        Description {
+            member: "kortrijk",
+            name: "telraam",
+            turtle: format!(
+                "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Telraamtellingen van burgers\"@nl , \"Comptages des citoyens\"@fr , \"Citizens' traffic counts\"@en ;
+  meent:memberContainer \"telraam/\" ;
+  meent:publishSummary true ; meent:automaticAgreement true ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ;
+    odrl:permission [ odrl:action odrl:use ; odrl:target <> ; {purpose} ;
+      odrl:constraint [ odrl:leftOperand meent:dataSubjectConsent ; odrl:operator odrl:eq ; odrl:rightOperand dpv:ConsentGiven ] ;
+      odrl:duty [ odrl:action meent:aggregateOnly ; odrl:constraint [ odrl:leftOperand meent:distinctDataSubjects ; odrl:operator odrl:gteq ; odrl:rightOperand 5 ] ] ;
+      odrl:duty [ odrl:action meent:log ] ] ] ."
+            ),
+        },
+    ]
+}
+
+/// An offer that has ended already: for showing that an expired agreement gives nothing.
+#[must_use]
+pub fn short_lived(base_url: &str, until: &str) -> String {
+    format!(
+        "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Kort aanbod\"@nl , \"Short offer\"@en ;
+  meent:container <{base_url}mechelen/parkeren/> ; meent:automaticAgreement true ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:permission [ odrl:action odrl:use ; odrl:target <> ;
+    odrl:constraint [ odrl:leftOperand odrl:dateTime ; odrl:operator odrl:lt ; odrl:rightOperand \"{until}\"^^xsd:dateTime ] ] ] ."
+    )
+}
