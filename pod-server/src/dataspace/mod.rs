@@ -15,9 +15,11 @@ pub mod graph;
 pub mod negotiation;
 pub mod node;
 pub mod offer;
+pub mod service;
 pub mod token;
 
 pub use api::Dataspace;
 pub use config::DataspaceConfig;
 pub use edge::Call;
 pub use node::Node;
+pub use service::{DataspaceError, DataspaceService};

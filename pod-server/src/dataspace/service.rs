@@ -1,0 +1,124 @@
+//! Datasets, consents and the log of one server, composed: what the server's router asks.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use server_kit::authn::LocalIssuer;
+
+use super::api::Dataspace;
+use super::catalog::Summaries;
+use super::config::DataspaceConfig;
+use super::edge::{Answer, Call};
+use super::node::Node;
+use crate::consent::{ConsentLedger, Consents};
+use crate::log::checkpoint::OpenError;
+use crate::log::{Checkpoints, OwnLog};
+use crate::store::{Store, StoreError};
+
+/// Name of the log's key file in the store's directory.
+pub const LOG_KEY_FILE: &str = "log-key";
+
+/// Why the dataspace side cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum DataspaceError {
+    /// The configuration breaks a rule.
+    #[error("`{key}`: {reason}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// What would be right.
+        reason: &'static str,
+    },
+    /// The audit log cannot be served.
+    #[error("the audit log: {0}")]
+    Log(#[from] OpenError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The dataspace, consent and log side of a pod server.
+pub struct DataspaceService {
+    /// Datasets, negotiations, agreements.
+    pub dataspace: Dataspace,
+    /// Consents.
+    pub consents: Consents,
+    /// The audit log for its readers.
+    pub log: OwnLog,
+    /// Whose consent covers what, for decisions about queries.
+    pub ledger: Arc<ConsentLedger>,
+}
+
+impl DataspaceService {
+    /// Builds every part. The ledger listens to the store from here on.
+    ///
+    /// # Errors
+    /// [`DataspaceError`] names what cannot be used.
+    pub fn build(
+        node: Node,
+        config: DataspaceConfig,
+        issuer: Arc<LocalIssuer>,
+        summaries: Arc<dyn Summaries>,
+        store_directory: &Path,
+    ) -> Result<Self, DataspaceError> {
+        config
+            .check()
+            .map_err(|(key, reason)| DataspaceError::Config { key, reason })?;
+        let ledger = Self::ledger(&*node.store)?;
+        let origin = config.log_origin.clone().unwrap_or_else(|| origin_of(&node.base_url));
+        let key_file = config
+            .log_key_file
+            .clone()
+            .unwrap_or_else(|| store_directory.join(LOG_KEY_FILE));
+        let checkpoints = Arc::new(Checkpoints::open(node.clone(), &key_file, &origin)?);
+        let config = Arc::new(config);
+        Ok(Self {
+            dataspace: Dataspace {
+                node: node.clone(),
+                config: Arc::clone(&config),
+                issuer,
+                summaries,
+            },
+            consents: Consents {
+                node: node.clone(),
+                config: Arc::clone(&config),
+            },
+            log: OwnLog {
+                node,
+                config,
+                checkpoints,
+            },
+            ledger,
+        })
+    }
+
+    /// Answers a call on the content origin, as `crate::routes` sends it here: catalogues, `.dataspace`, `.consent`,
+    /// `.log` and `/log/`. None for every other path.
+    pub async fn respond(&self, call: &Call) -> Option<Answer> {
+        if let Some(answer) = self.dataspace.respond(call).await {
+            return Some(answer);
+        }
+        if let Some(answer) = self.consents.respond(call).await {
+            return Some(answer);
+        }
+        self.log.respond(call).await
+    }
+
+    /// Largest body of a call, in bytes.
+    #[must_use]
+    pub fn body_bytes_max(&self) -> u64 {
+        self.dataspace.config.body_bytes_max
+    }
+
+    fn ledger(store: &dyn Store) -> Result<Arc<ConsentLedger>, StoreError> {
+        let ledger = Arc::new(ConsentLedger::build(store)?);
+        store.listen(Arc::clone(&ledger) as _);
+        Ok(ledger)
+    }
+}
+
+/// Name of a log: the server's authority without the scheme (C2SP tlog-checkpoint, origin).
+fn origin_of(base_url: &str) -> String {
+    let bare = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    bare.trim_end_matches('/').to_owned()
+}
