@@ -1,0 +1,317 @@
+//! Running a plan: all sub-plans at once, within bounds, each feeding those that wait for its bindings; every failure ends up in the
+//! ledger, none of them in silence.
+
+mod bindings;
+pub mod gate;
+pub mod manifest;
+pub mod residual;
+
+use crate::fetch::{self, Budget, Credentials, FetchError, SubRequest, Transport, parse};
+use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, SubPlan, SubPlanText};
+use crate::source::{Source, SourceId};
+use gate::Gate;
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use manifest::Ledger;
+use oxrdf::{Dataset, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Variable};
+use residual::{Answer, Delivered};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// Bounds on running one query.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExecLimits {
+    /// Longest time of one sub-query, milliseconds: what a slow or dead member costs.
+    pub member_ms_max: u64,
+    /// Longest time of a whole query, milliseconds.
+    pub query_ms_max: u64,
+    /// Most rows of one sub-query.
+    pub member_rows_max: u64,
+    /// Most bytes of one sub-query's answer.
+    pub member_bytes_max: u64,
+    /// Most rows from all sources together.
+    pub rows_max: u64,
+    /// Most bytes from all sources together.
+    pub bytes_max: u64,
+}
+
+impl Default for ExecLimits {
+    fn default() -> Self {
+        Self {
+            member_ms_max: 15_000,
+            query_ms_max: 60_000,
+            member_rows_max: 2_000_000,
+            member_bytes_max: 512 * 1024 * 1024,
+            rows_max: 5_000_000,
+            bytes_max: 1024 * 1024 * 1024,
+        }
+    }
+}
+
+/// Why a query as a whole has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ExecError {
+    /// A budget of the whole query is used up: an explicit error, never a shortened answer.
+    #[error("{0}")]
+    Budget(String),
+    /// Too slow as a whole.
+    #[error("the query took longer than {0} ms")]
+    TimedOut(u64),
+}
+
+/// Everything a query needs to run, but the plan.
+pub struct Session<'a> {
+    /// The sources of the query.
+    pub sources: &'a [Source],
+    /// The way to them.
+    pub transport: &'a dyn Transport,
+    /// Credentials per source.
+    pub credentials: &'a dyn Credentials,
+    /// Protection of members.
+    pub gate: &'a Gate,
+    /// Bounds.
+    pub limits: &'a ExecLimits,
+    /// Bounds of planning that also bind here.
+    pub plan_limits: &'a PlanLimits,
+    /// `traceparent` to send along, when there is one.
+    pub traceparent: Option<HeaderValue>,
+}
+
+type Slot = watch::Receiver<Option<Arc<Answer>>>;
+
+/// Runs all sub-plans. Dropping the future cancels every request.
+///
+/// # Errors
+/// [`ExecError`] when the query as a whole fails; failures of single sources are in the ledger.
+pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) -> Result<Delivered, ExecError> {
+    let budget = Budget::new(session.limits.rows_max, session.limits.bytes_max);
+    let all = async {
+        let mut senders = Vec::new();
+        let mut slots: Vec<Slot> = Vec::new();
+        for _ in &plan.sub_plans {
+            let (sender, receiver) = watch::channel(None);
+            senders.push(sender);
+            slots.push(receiver);
+        }
+        let parts = futures_util::future::join_all(plan.sub_plans.iter().zip(senders).map(|(part, sender)| {
+            let feed = part.bind.as_ref().and_then(|bind| slots.get(bind.from)).cloned();
+            let budget = Arc::clone(&budget);
+            async move {
+                let feed = match feed {
+                    Some(mut slot) => slot.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone()),
+                    None => None,
+                };
+                let answer = Arc::new(sub_plan(session, part, feed, ledger, &budget).await);
+                sender.send_replace(Some(Arc::clone(&answer)));
+                answer
+            }
+        }));
+        let triples = futures_util::future::join_all(plan.materialise.iter().map(|(id, wanted)| {
+            let budget = Arc::clone(&budget);
+            async move { merge_from(session, *id, &MaterialiseText::of(wanted), ledger, &budget).await }
+        }));
+        futures_util::future::join(parts, triples).await
+    };
+    let limit = Duration::from_millis(session.limits.query_ms_max);
+    let (answers, triples) =
+        tokio::time::timeout(limit, all).await.map_err(|_| ExecError::TimedOut(session.limits.query_ms_max))?;
+    if budget.is_exhausted() {
+        let reason = ledger
+            .completeness()
+            .sources
+            .into_iter()
+            .flat_map(|report| report.reasons)
+            .find(|reason| reason.contains("budget"))
+            .unwrap_or_default();
+        return Err(ExecError::Budget(reason));
+    }
+    let mut dataset = Dataset::new();
+    for quad in triples.into_iter().flatten() {
+        dataset.insert(&quad);
+    }
+    Ok(Delivered { answers: answers.into(), dataset })
+}
+
+/// One sub-plan: all its sources, with the bindings of another sub-plan when it waits for one.
+async fn sub_plan(
+    session: &Session<'_>,
+    part: &SubPlan,
+    feed: Option<Arc<Answer>>,
+    ledger: &Ledger,
+    budget: &Arc<Budget>,
+) -> Answer {
+    let mut requests: Vec<(SourceId, String)> = Vec::new();
+    let keys = match (&part.bind, &feed) {
+        (Some(bind), Some(answer)) => bindings::keys(bind, &answer.variables, &answer.rows)
+            .filter(|keys| keys.len() <= session.plan_limits.bind_keys_max)
+            .map(|keys| (bind, keys)),
+        _ => None,
+    };
+    match keys {
+        Some((bind, keys)) => {
+            let blocks = bindings::blocks(part, bind, &keys, session.plan_limits.values_block_bytes_max);
+            for (source, blocks) in blocks {
+                for block in blocks {
+                    requests.push((source, SubPlanText::bound(part, &bind.variables, &block)));
+                }
+            }
+        }
+        None => {
+            let text = SubPlanText::whole(part);
+            requests.extend(part.sources.keys().map(|source| (*source, text.clone())));
+        }
+    }
+    let expected = |id: SourceId| parse::Expected {
+        variables: part.variables.clone(),
+        certain: part.certain.clone(),
+        rows_max: session.limits.member_rows_max,
+        bytes_max: session.limits.member_bytes_max,
+        blank_prefix: format!("p{}s{id}x", part.id),
+    };
+    let answers = futures_util::future::join_all(
+        requests.iter().map(|(id, text)| ask(session, *id, text, expected(*id), ledger, budget)),
+    )
+    .await;
+    let mut rows = Vec::with_capacity(answers.iter().flatten().map(Vec::len).sum());
+    for answer in answers.into_iter().flatten() {
+        rows.extend(answer);
+    }
+    Answer { variables: part.variables.clone().into(), rows }
+}
+
+/// Fetches triples of one source to be merged.
+async fn merge_from(
+    session: &Session<'_>,
+    id: SourceId,
+    text: &str,
+    ledger: &Ledger,
+    budget: &Arc<Budget>,
+) -> Vec<Quad> {
+    let column = |name: &str| Variable::new_unchecked(name);
+    let expected = parse::Expected {
+        variables: vec![column("g"), column("s"), column("p"), column("o")],
+        certain: vec![column("s"), column("p"), column("o")],
+        rows_max: session.limits.member_rows_max,
+        bytes_max: session.limits.member_bytes_max,
+        blank_prefix: format!("m{id}x"),
+    };
+    let rows = ask(session, id, text, expected, ledger, budget).await.unwrap_or_default();
+    rows.into_iter().filter_map(quad).collect()
+}
+
+fn quad(row: Vec<Option<Term>>) -> Option<Quad> {
+    let mut cells = row.into_iter();
+    let (graph, subject, predicate, object) = (cells.next()?, cells.next()??, cells.next()??, cells.next()??);
+    let subject: NamedOrBlankNode = match subject {
+        Term::NamedNode(node) => node.into(),
+        Term::BlankNode(node) => node.into(),
+        _ => return None,
+    };
+    let Term::NamedNode(predicate): Term = predicate else { return None };
+    let graph: GraphName = match graph {
+        Some(Term::NamedNode(node)) => NamedNode::into(node),
+        Some(Term::BlankNode(node)) => node.into(),
+        _ => GraphName::DefaultGraph,
+    };
+    Some(Quad::new(subject, predicate, object, graph))
+}
+
+/// One request to one source, with everything that can go wrong noted in the ledger.
+async fn ask(
+    session: &Session<'_>,
+    id: SourceId,
+    text: &str,
+    expected: parse::Expected,
+    ledger: &Ledger,
+    budget: &Arc<Budget>,
+) -> Option<Vec<Vec<Option<Term>>>> {
+    let source = session.sources.get(id)?;
+    let started = Instant::now();
+    let limit = Duration::from_millis(session.limits.member_ms_max);
+    let result = match tokio::time::timeout(limit, exchange(session, source, id, text, expected, ledger, budget)).await {
+        Ok(result) => result,
+        Err(_) => Err(FetchError::TimedOut(session.limits.member_ms_max)),
+    };
+    let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    metrics::histogram!("meent_sub_query_seconds", "member" => source.member.clone()).record(started.elapsed().as_secs_f64());
+    match result {
+        Ok(rows) => {
+            ledger.answered(id, rows.rows.len() as u64, rows.bytes, ms);
+            Some(rows.rows)
+        }
+        Err(error) => {
+            let error = match error {
+                FetchError::TimedOut(_) => FetchError::TimedOut(session.limits.member_ms_max),
+                other => other,
+            };
+            metrics::counter!("meent_sub_query_failures_total", "member" => source.member.clone()).increment(1);
+            tracing::info!(member = %source.member, reason = %error, ms, "a source gave no answer");
+            ledger.failed(id, &error, ms);
+            None
+        }
+    }
+}
+
+async fn exchange(
+    session: &Session<'_>,
+    source: &Source,
+    id: SourceId,
+    text: &str,
+    expected: parse::Expected,
+    ledger: &Ledger,
+    budget: &Arc<Budget>,
+) -> Result<parse::Rows, FetchError> {
+    let passage = Told { gate: session.gate, passage: Some(session.gate.pass(&source.member).await?) };
+    let mut headers = session.credentials.headers(source, &source.endpoint)?;
+    headers.insert(ACCEPT, HeaderValue::from_static("application/sparql-results+json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    if let Some(trace) = &session.traceparent {
+        headers.insert("traceparent", trace.clone());
+    }
+    let request = SubRequest {
+        url: source.endpoint.clone(),
+        headers,
+        body: fetch::form(source, text, session.credentials.purpose()),
+        time_max: Duration::from_millis(session.limits.member_ms_max),
+        bytes_max: expected.bytes_max,
+    };
+    ledger.sent(id);
+    let result = async {
+        let (status, headers, body) = session.transport.send(request).await?;
+        if !status.is_success() {
+            return Err(fetch::refusal(status, body).await);
+        }
+        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if essence != "application/sparql-results+json" && essence != "application/json" {
+            return Err(FetchError::WrongType(essence.chars().take(80).collect()));
+        }
+        parse::read(body, expected, Arc::clone(budget)).await
+    }
+    .await;
+    passage.tell(result.as_ref().map(|_| ()));
+    result
+}
+
+/// Tells the gate what became of a request, also when the request is cut off by its timeout.
+struct Told<'a> {
+    gate: &'a Gate,
+    passage: Option<gate::Passage>,
+}
+
+impl Told<'_> {
+    fn tell(mut self, result: Result<(), &FetchError>) {
+        if let Some(passage) = self.passage.take() {
+            self.gate.told(&passage, result);
+        }
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if let Some(passage) = self.passage.take() {
+            self.gate.told(&passage, Err(&FetchError::TimedOut(0)));
+        }
+    }
+}

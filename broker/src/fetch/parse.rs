@@ -1,0 +1,215 @@
+//! Reading SPARQL JSON results as they stream in: small answers in place, large ones on a blocking thread, never more than the bounds
+//! allow, and never a row of an answer that turns out to be cut off.
+
+use super::{Budget, FetchError, Stream};
+use bytes::{Buf, Bytes, BytesMut};
+use http_body_util::BodyExt;
+use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple, Variable};
+use sparesults::{
+    QueryResultsFormat, QueryResultsParseError, QueryResultsParser, QuerySolution, ReaderQueryResultsParserOutput,
+    SliceQueryResultsParserOutput,
+};
+use std::io::Read;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// Answers up to this size are parsed in place.
+const IN_PLACE_BYTES_MAX: usize = 64 * 1024;
+/// Chunks between the socket and the parser.
+const CHUNKS_MAX: usize = 16;
+
+/// What a sub-query's answer must look like.
+#[derive(Debug, Clone)]
+pub struct Expected {
+    /// Columns asked for.
+    pub variables: Vec<Variable>,
+    /// Columns that hold a value in every row.
+    pub certain: Vec<Variable>,
+    /// Most rows.
+    pub rows_max: u64,
+    /// Most bytes.
+    pub bytes_max: u64,
+    /// Put before every blank node label: labels mean something only within one answer.
+    pub blank_prefix: String,
+}
+
+/// The rows of one answer, in the order of the columns asked for.
+#[derive(Debug, Default)]
+pub struct Rows {
+    /// Values.
+    pub rows: Vec<Vec<Option<Term>>>,
+    /// Bytes read.
+    pub bytes: u64,
+}
+
+/// Reads a whole answer.
+///
+/// # Errors
+/// [`FetchError`]; nothing of the answer may be used then.
+pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> Result<Rows, FetchError> {
+    let mut head = BytesMut::new();
+    let mut bytes: u64 = 0;
+    while head.len() <= IN_PLACE_BYTES_MAX {
+        match next(&mut body, &mut bytes, &expected, &budget).await? {
+            Some(chunk) => head.extend_from_slice(&chunk),
+            None => {
+                let rows = collect_slice(&head, &expected, &budget)?;
+                return Ok(Rows { rows, bytes });
+            }
+        }
+    }
+    let (sender, receiver) = mpsc::channel::<Bytes>(CHUNKS_MAX);
+    let parser = {
+        let (expected, budget) = (expected.clone(), Arc::clone(&budget));
+        tokio::task::spawn_blocking(move || collect_reader(Chunks { current: head.freeze(), receiver }, &expected, &budget))
+    };
+    let mut failed = None;
+    loop {
+        match next(&mut body, &mut bytes, &expected, &budget).await {
+            Ok(Some(chunk)) => {
+                if sender.send(chunk).await.is_err() {
+                    break; // the parser has given up: its reason counts
+                }
+            }
+            Ok(None) => break,
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+    }
+    drop(sender);
+    let parsed = parser.await.map_err(|_| FetchError::Broken("the parser stopped".to_owned()))?;
+    match failed {
+        Some(error) => Err(error),
+        None => parsed.map(|rows| Rows { rows, bytes }),
+    }
+}
+
+async fn next(
+    body: &mut Stream,
+    bytes: &mut u64,
+    expected: &Expected,
+    budget: &Budget,
+) -> Result<Option<Bytes>, FetchError> {
+    loop {
+        let Some(frame) = body.frame().await else { return Ok(None) };
+        let frame = frame.map_err(|error| match error.kind() {
+            std::io::ErrorKind::TimedOut => FetchError::TimedOut(0),
+            _ => FetchError::Broken("the connection ended before the answer did".to_owned()),
+        })?;
+        let Ok(chunk) = frame.into_data() else { continue };
+        *bytes = bytes.saturating_add(chunk.len() as u64);
+        if *bytes > expected.bytes_max {
+            return Err(FetchError::TooManyBytes(expected.bytes_max));
+        }
+        budget.take_bytes(chunk.len() as u64)?;
+        return Ok(Some(chunk));
+    }
+}
+
+struct Chunks {
+    current: Bytes,
+    receiver: mpsc::Receiver<Bytes>,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.current.is_empty() {
+            match self.receiver.blocking_recv() {
+                Some(chunk) => self.current = chunk,
+                None => return Ok(0),
+            }
+        }
+        let length = self.current.len().min(buffer.len());
+        if let (Some(target), Some(source)) = (buffer.get_mut(..length), self.current.get(..length)) {
+            target.copy_from_slice(source);
+        }
+        self.current.advance(length);
+        Ok(length)
+    }
+}
+
+fn collect_slice(bytes: &[u8], expected: &Expected, budget: &Budget) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
+    match QueryResultsParser::from_format(QueryResultsFormat::Json).for_slice(bytes).map_err(syntax)? {
+        SliceQueryResultsParserOutput::Solutions(solutions) => {
+            let columns = columns(solutions.variables(), expected)?;
+            collect(solutions.map(|row| row.map_err(syntax)), &columns, expected, budget)
+        }
+        SliceQueryResultsParserOutput::Boolean(_) => Err(FetchError::Mismatch("a boolean instead of rows".to_owned())),
+    }
+}
+
+fn collect_reader(reader: Chunks, expected: &Expected, budget: &Budget) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
+    let parser = QueryResultsParser::from_format(QueryResultsFormat::Json);
+    match parser.for_reader(reader).map_err(|error| unreadable(&error))? {
+        ReaderQueryResultsParserOutput::Solutions(solutions) => {
+            let columns = columns(solutions.variables(), expected)?;
+            collect(solutions.map(|row| row.map_err(|error| unreadable(&error))), &columns, expected, budget)
+        }
+        ReaderQueryResultsParserOutput::Boolean(_) => Err(FetchError::Mismatch("a boolean instead of rows".to_owned())),
+    }
+}
+
+fn syntax(error: impl std::fmt::Display) -> FetchError {
+    FetchError::Broken(format!("not SPARQL JSON results: {error}"))
+}
+
+fn unreadable(error: &QueryResultsParseError) -> FetchError {
+    syntax(error)
+}
+
+/// Position of every asked column in the answer; an answer with other columns was not given to this question.
+fn columns(found: &[Variable], expected: &Expected) -> Result<Vec<Option<usize>>, FetchError> {
+    if let Some(stranger) = found.iter().find(|variable| !expected.variables.contains(variable)) {
+        return Err(FetchError::Mismatch(format!("column `{}` was not asked for", stranger.as_str())));
+    }
+    Ok(expected.variables.iter().map(|variable| found.iter().position(|other| other == variable)).collect())
+}
+
+fn collect(
+    solutions: impl Iterator<Item = Result<QuerySolution, FetchError>>,
+    columns: &[Option<usize>],
+    expected: &Expected,
+    budget: &Budget,
+) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
+    let certain: Vec<bool> = expected.variables.iter().map(|variable| expected.certain.contains(variable)).collect();
+    let mut rows = Vec::new();
+    for solution in solutions {
+        let solution = solution?;
+        if rows.len() as u64 >= expected.rows_max {
+            return Err(FetchError::TooManyRows(expected.rows_max));
+        }
+        budget.take_row()?;
+        let mut row = Vec::with_capacity(columns.len());
+        for ((column, must), variable) in columns.iter().zip(&certain).zip(&expected.variables) {
+            let value = column
+                .and_then(|at| solution.values().get(at))
+                .and_then(Option::as_ref)
+                .map(|term| scoped(term, &expected.blank_prefix));
+            if *must && value.is_none() {
+                return Err(FetchError::Mismatch(format!("a row leaves column `{}` empty", variable.as_str())));
+            }
+            row.push(value);
+        }
+        rows.push(row);
+    }
+    Ok(rows)
+}
+
+/// A blank node of one answer, told apart from those of all others.
+fn scoped(term: &Term, prefix: &str) -> Term {
+    match term {
+        Term::BlankNode(node) => Term::BlankNode(BlankNode::new_unchecked(format!("{prefix}{}", node.as_str()))),
+        Term::Triple(triple) => {
+            let subject = match &triple.subject {
+                NamedOrBlankNode::BlankNode(node) => {
+                    NamedOrBlankNode::BlankNode(BlankNode::new_unchecked(format!("{prefix}{}", node.as_str())))
+                }
+                other => other.clone(),
+            };
+            Term::Triple(Box::new(Triple { subject, predicate: triple.predicate.clone(), object: scoped(&triple.object, prefix) }))
+        }
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,203 @@
+//! The planner's last step: parts become sub-plans with their bound joins, or triples to merge, and the residual query names them.
+
+use super::expression;
+use super::local::Local;
+use super::rewrite::{Node, Planner};
+use super::{Bind, PhysicalPlan, PlanError, SubPlan, Wanted, Withheld, service_iri};
+use crate::source::SourceId;
+use spargebra::Query;
+use spargebra::algebra::{Expression, GraphPattern};
+use spargebra::term::{NamedNode, Variable};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A point to which planning can return.
+pub(super) struct Mark {
+    shipped: usize,
+    merged: usize,
+    materialise: BTreeMap<SourceId, Wanted>,
+}
+
+impl Planner<'_> {
+    /// Fetches what the patterns inside `EXISTS` need, since the broker itself will evaluate them.
+    pub(super) fn materialise_exists(&mut self, filter: &Expression) {
+        let mut inner = Vec::new();
+        expression::walk(filter, &mut |part| {
+            if let Expression::Exists(pattern) = part {
+                inner.push((**pattern).clone());
+            }
+        });
+        for pattern in inner {
+            self.materialise_pattern(&pattern);
+        }
+    }
+
+    /// Turns a node into a residual pattern; returns the sub-plans whose bindings hold in every solution of it.
+    pub(super) fn deliver(&mut self, node: Node) -> (GraphPattern, Vec<usize>) {
+        match node {
+            Node::Const(pattern) | Node::Rest(pattern) => (pattern, Vec::new()),
+            Node::Local(local) => self.ship(local, &[]),
+            Node::Block { mut units, filters } => {
+                units.sort_by(|a, b| a.estimate().total_cmp(&b.estimate()));
+                let mut delivered: Option<GraphPattern> = None;
+                let mut feeding: Vec<usize> = Vec::new();
+                let mut bound: BTreeSet<Variable> = BTreeSet::new();
+                while !units.is_empty() {
+                    // Smallest first, then whatever is connected to what is already there: no cross products by accident.
+                    let next = units.iter().position(|unit| !unit.vars.is_disjoint(&bound)).unwrap_or(0);
+                    let unit = units.remove(next);
+                    bound.extend(unit.vars.iter().cloned());
+                    let (pattern, ids) = self.ship(unit, &feeding);
+                    feeding.extend(ids);
+                    delivered = Some(match delivered {
+                        Some(before) => GraphPattern::Join { left: Box::new(before), right: Box::new(pattern) },
+                        None => pattern,
+                    });
+                }
+                let mut pattern = delivered.unwrap_or(GraphPattern::Bgp { patterns: Vec::new() });
+                for expr in filters {
+                    pattern = GraphPattern::Filter { expr, inner: Box::new(pattern) };
+                }
+                (pattern, feeding)
+            }
+        }
+    }
+
+    /// Delivers the right side of an operator that only looks at solutions compatible with the left side.
+    pub(super) fn deliver_bound(&mut self, node: Node, feeding: &[usize]) -> GraphPattern {
+        match node {
+            Node::Local(local) => self.ship(local, feeding).0,
+            other => self.deliver(other).0,
+        }
+    }
+
+    /// Makes a part a sub-plan, or arranges for its triples to be merged.
+    fn ship(&mut self, mut local: Local, feeding: &[usize]) -> (GraphPattern, Vec<usize>) {
+        if !local.aggregated {
+            let closed: Vec<(SourceId, u32)> = local
+                .sources
+                .keys()
+                .filter_map(|id| self.sources.get(*id).and_then(|source| source.aggregate_only).map(|min| (*id, min)))
+                .collect();
+            for (id, subjects_min) in closed {
+                local.sources.remove(&id);
+                self.withheld.entry(id).or_default().insert(Withheld::AggregateOnly { subjects_min });
+            }
+        }
+        if local.sources.is_empty() {
+            self.evidence.push("no source can answer a part: it is empty".to_owned());
+            let variables = local.vars.into_iter().collect();
+            return (GraphPattern::Values { variables, bindings: Vec::new() }, Vec::new());
+        }
+        if !local.unique {
+            self.evidence.push("several sources may hold the same triples of a part: they are fetched and merged".to_owned());
+            self.materialise_pattern(&local.pattern);
+            return (local.pattern, Vec::new());
+        }
+        let id = self.shipped.len();
+        let bind = self.bind(&local, feeding);
+        self.evidence.push(format!(
+            "sub-plan {id} goes whole to {} sources{}",
+            local.sources.len(),
+            bind.as_ref().map(|bind| format!(", narrowed by the bindings of sub-plan {}", bind.from)).unwrap_or_default()
+        ));
+        let part = SubPlan {
+            id,
+            pattern: local.pattern.clone(),
+            variables: Vec::new(),
+            certain: Vec::new(),
+            sources: local.sources.clone(),
+            bind,
+            aggregated: local.aggregated,
+            values: local.values.clone(),
+        };
+        self.shipped.push((part, local));
+        let service = GraphPattern::Service {
+            name: NamedNode::new_unchecked(service_iri(id)).into(),
+            inner: Box::new(GraphPattern::Bgp { patterns: Vec::new() }),
+            silent: false,
+        };
+        (service, vec![id])
+    }
+
+    /// Chooses the sub-plan whose bindings narrow this part most, if that pays and may be disclosed.
+    fn bind(&self, local: &Local, feeding: &[usize]) -> Option<Bind> {
+        if !self.limits.bound_joins {
+            return None;
+        }
+        let own = local.estimate();
+        feeding
+            .iter()
+            .filter_map(|id| self.shipped.get(*id))
+            .filter(|(_, other)| {
+                let keys = other.estimate();
+                keys <= self.limits.bind_keys_max as f64 && keys * 2.0 < own
+            })
+            .filter(|(part, _)| {
+                part.sources.keys().all(|origin| {
+                    local.sources.keys().all(|target| {
+                        matches!((self.sources.get(*origin), self.sources.get(*target)), (Some(from), Some(to)) if origin == target || to.may_receive_keys_of(from))
+                    })
+                })
+            })
+            .filter_map(|(part, other)| {
+                let variables: Vec<Variable> = other
+                    .certain
+                    .intersection(&local.certain)
+                    .filter(|variable| local.sources.keys().all(|id| !local.values_at(variable, *id).may_be_blank()))
+                    .cloned()
+                    .collect();
+                (!variables.is_empty()).then_some((other.estimate(), Bind { from: part.id, variables }))
+            })
+            .min_by(|(a, _), (b, _)| a.total_cmp(b))
+            .map(|(_, bind)| bind)
+    }
+
+    /// Whether blank nodes would have to keep their labels over two requests: then only merging everything is right.
+    pub(super) fn must_merge_everything(&mut self) -> bool {
+        let leaves: Vec<&Local> = self.shipped.iter().map(|(_, local)| local).chain(&self.merged).collect();
+        let shipped = self.shipped.len();
+        for (i, a) in leaves.iter().enumerate() {
+            for (j, b) in leaves.iter().enumerate().skip(i + 1) {
+                if i >= shipped && j >= shipped {
+                    continue; // one request per source: labels hang together
+                }
+                if a.vars.intersection(&b.vars).any(|variable| a.shares_blank_nodes(b, variable)) {
+                    self.evidence.push("blank nodes may connect two parts: all triples are fetched and merged".to_owned());
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Drops all sub-plans, to plan by merging alone.
+    pub(super) fn restart_merging_everything(&mut self) {
+        self.shipped.clear();
+        self.materialise.clear();
+        self.merged.clear();
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { shipped: self.shipped.len(), merged: self.merged.len(), materialise: self.materialise.clone() }
+    }
+
+    pub(super) fn reset(&mut self, mark: Mark) {
+        self.shipped.truncate(mark.shipped);
+        self.merged.truncate(mark.merged);
+        self.materialise = mark.materialise;
+    }
+
+    /// Puts the plan together: prunes columns nobody needs and fills in the services' shapes.
+    pub(super) fn finish(
+        self,
+        query: &Query,
+        delivered: GraphPattern,
+        variables: Vec<Variable>,
+    ) -> Result<PhysicalPlan, PlanError> {
+        if self.shipped.len() > self.limits.sub_plans_max {
+            return Err(PlanError::TooManySubPlans(self.limits.sub_plans_max));
+        }
+        super::render::finish(self.shipped, self.materialise, self.withheld, self.evidence, query, delivered, variables)
+    }
+}
+

@@ -1,0 +1,229 @@
+//! The way that is always right: fetch every triple that the patterns of a part can match, once per source, merge them as sets, and
+//! evaluate over the merge. Used for parts whose locality cannot be proved (replicated data, paths across owners, named graphs).
+
+use super::rewrite::Planner;
+use super::{Withheld, expression};
+use crate::source::SourceId;
+use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, PropertyPathExpression};
+use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern, Variable};
+use std::collections::BTreeSet;
+
+/// Triples to fetch: constants stay, everything else is open.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scan {
+    /// Subject in SPARQL syntax, when fixed.
+    pub subject: Option<String>,
+    /// Predicate in SPARQL syntax, when fixed.
+    pub predicate: Option<String>,
+    /// Object in SPARQL syntax, when fixed.
+    pub object: Option<String>,
+    /// Where to look.
+    pub graph: ScanGraph,
+}
+
+/// The graph position of a scan.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScanGraph {
+    /// The source's default graph.
+    Default,
+    /// Every named graph.
+    AnyNamed,
+    /// One named graph, in SPARQL syntax.
+    Named(String),
+}
+
+/// What one source is asked for in a single request, so that its blank node labels hang together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// All scans.
+    pub scans: BTreeSet<Scan>,
+}
+
+impl Planner<'_> {
+    /// Plans the fetching of everything that a pattern can match.
+    pub(super) fn materialise_pattern(&mut self, pattern: &GraphPattern) {
+        let mut scans = Vec::new();
+        let mut collector = Collector { scans: &mut scans, graph: ScanGraph::Default };
+        collector.pattern(pattern);
+        for (scan, probe) in scans {
+            let local = self.scan(&probe);
+            for source in local.sources.keys() {
+                self.want(*source, scan.clone());
+            }
+            self.merged.push(local);
+        }
+    }
+
+    fn want(&mut self, id: SourceId, scan: Scan) {
+        let Some(source) = self.sources.get(id) else { return };
+        if let Some(subjects_min) = source.aggregate_only {
+            self.withheld.entry(id).or_default().insert(Withheld::AggregateOnly { subjects_min });
+            return;
+        }
+        self.materialise.entry(id).or_default().scans.insert(scan);
+    }
+
+    /// All triple patterns below a pattern, for finding out who could answer any part of it.
+    pub(super) fn probes(pattern: &GraphPattern) -> Vec<TriplePattern> {
+        let mut scans = Vec::new();
+        let mut collector = Collector { scans: &mut scans, graph: ScanGraph::Default };
+        collector.pattern(pattern);
+        scans.into_iter().map(|(_, probe)| probe).collect()
+    }
+}
+
+struct Collector<'a> {
+    scans: &'a mut Vec<(Scan, TriplePattern)>,
+    graph: ScanGraph,
+}
+
+impl Collector<'_> {
+    fn add(&mut self, probe: TriplePattern) {
+        let fixed = |term: &TermPattern| match term {
+            TermPattern::NamedNode(node) => Some(node.to_string()),
+            TermPattern::Literal(literal) => Some(literal.to_string()),
+            _ => None,
+        };
+        let scan = Scan {
+            subject: fixed(&probe.subject),
+            predicate: match &probe.predicate {
+                NamedNodePattern::NamedNode(node) => Some(node.to_string()),
+                NamedNodePattern::Variable(_) => None,
+            },
+            object: fixed(&probe.object),
+            graph: self.graph.clone(),
+        };
+        self.scans.push((scan, probe));
+    }
+
+    fn everything(&mut self) {
+        let open = |name: &str| TermPattern::Variable(Variable::new_unchecked(name));
+        self.add(TriplePattern {
+            subject: open("meent_s"),
+            predicate: NamedNodePattern::Variable(Variable::new_unchecked("meent_p")),
+            object: open("meent_o"),
+        });
+    }
+
+    fn pattern(&mut self, pattern: &GraphPattern) {
+        match pattern {
+            GraphPattern::Bgp { patterns } => patterns.iter().cloned().for_each(|pattern| self.add(pattern)),
+            GraphPattern::Path { subject, path, object } => self.path(subject, path, object),
+            GraphPattern::Join { left, right }
+            | GraphPattern::Lateral { left, right }
+            | GraphPattern::Union { left, right }
+            | GraphPattern::Minus { left, right } => {
+                self.pattern(left);
+                self.pattern(right);
+            }
+            GraphPattern::LeftJoin { left, right, expression } => {
+                self.pattern(left);
+                self.pattern(right);
+                if let Some(expression) = expression {
+                    self.expression(expression);
+                }
+            }
+            GraphPattern::Filter { expr, inner } => {
+                self.expression(expr);
+                self.pattern(inner);
+            }
+            GraphPattern::Graph { name, inner } => {
+                let graph = match name {
+                    NamedNodePattern::NamedNode(node) => ScanGraph::Named(node.to_string()),
+                    NamedNodePattern::Variable(_) => ScanGraph::AnyNamed,
+                };
+                let outer = std::mem::replace(&mut self.graph, graph);
+                let before = self.scans.len();
+                self.pattern(inner);
+                if self.scans.len() == before {
+                    // An empty `GRAPH` block still asks which graphs exist.
+                    self.everything();
+                }
+                self.graph = outer;
+            }
+            GraphPattern::Extend { inner, expression, .. } => {
+                self.expression(expression);
+                self.pattern(inner);
+            }
+            GraphPattern::Values { .. } | GraphPattern::Service { .. } => {}
+            GraphPattern::OrderBy { inner, expression } => {
+                for order in expression {
+                    self.expression(expression::order_expression(order));
+                }
+                self.pattern(inner);
+            }
+            GraphPattern::Project { inner, .. }
+            | GraphPattern::Distinct { inner }
+            | GraphPattern::Reduced { inner }
+            | GraphPattern::Slice { inner, .. } => self.pattern(inner),
+            GraphPattern::Group { inner, aggregates, .. } => {
+                for (_, aggregate) in aggregates {
+                    if let AggregateExpression::FunctionCall { expr, .. } = aggregate {
+                        self.expression(expr);
+                    }
+                }
+                self.pattern(inner);
+            }
+        }
+    }
+
+    fn expression(&mut self, expression: &Expression) {
+        expression::walk(expression, &mut |part| {
+            if let Expression::Exists(pattern) = part {
+                self.pattern(pattern);
+            }
+        });
+    }
+
+    /// A path needs all triples of its properties; one of length zero between two unknown ends needs every node there is.
+    fn path(&mut self, subject: &TermPattern, path: &PropertyPathExpression, object: &TermPattern) {
+        let open = |term: &TermPattern| matches!(term, TermPattern::Variable(_) | TermPattern::BlankNode(_));
+        let mut properties = Vec::new();
+        let bounded = steps(path, &mut properties);
+        let predicates: Vec<NamedNodePattern> = if !bounded || (may_be_empty(path) && open(subject) && open(object)) {
+            vec![NamedNodePattern::Variable(Variable::new_unchecked("meent_p"))]
+        } else {
+            properties.into_iter().map(NamedNodePattern::NamedNode).collect()
+        };
+        // A step can start or end at either end of the path: both directions are looked at, and the triples fetched are the same.
+        let end = |term: &TermPattern, name: &str| {
+            if open(term) { term.clone() } else { TermPattern::Variable(Variable::new_unchecked(name)) }
+        };
+        let (start, stop) = (end(subject, "meent_s"), end(object, "meent_o"));
+        for predicate in predicates {
+            for (subject, object) in [(&start, &stop), (&stop, &start)] {
+                self.add(TriplePattern { subject: subject.clone(), predicate: predicate.clone(), object: object.clone() });
+            }
+        }
+    }
+}
+
+/// Collects the properties of a path; `false` when it can take any property.
+fn steps(path: &PropertyPathExpression, found: &mut Vec<spargebra::term::NamedNode>) -> bool {
+    match path {
+        PropertyPathExpression::NamedNode(node) => {
+            found.push(node.clone());
+            true
+        }
+        PropertyPathExpression::Reverse(inner)
+        | PropertyPathExpression::ZeroOrMore(inner)
+        | PropertyPathExpression::OneOrMore(inner)
+        | PropertyPathExpression::ZeroOrOne(inner) => steps(inner, found),
+        PropertyPathExpression::Sequence(a, b) | PropertyPathExpression::Alternative(a, b) => {
+            let first = steps(a, found);
+            steps(b, found) && first
+        }
+        PropertyPathExpression::NegatedPropertySet(_) => false,
+    }
+}
+
+/// Whether a path can connect a node with itself by taking no step.
+fn may_be_empty(path: &PropertyPathExpression) -> bool {
+    match path {
+        PropertyPathExpression::ZeroOrMore(_) | PropertyPathExpression::ZeroOrOne(_) => true,
+        PropertyPathExpression::NamedNode(_) | PropertyPathExpression::NegatedPropertySet(_) => false,
+        PropertyPathExpression::Reverse(inner) | PropertyPathExpression::OneOrMore(inner) => may_be_empty(inner),
+        PropertyPathExpression::Sequence(a, b) => may_be_empty(a) && may_be_empty(b),
+        PropertyPathExpression::Alternative(a, b) => may_be_empty(a) || may_be_empty(b),
+    }
+}

@@ -1,0 +1,197 @@
+//! From algebra to a physical plan: which parts of a query are shipped whole to which sources, how they feed each other, and what
+//! remains for the broker's own evaluator. Pure: no I/O, no clock.
+//!
+//! Semantics: the answer equals the query over the RDF merge of what the sources let the consumer see. Parts whose solutions
+//! provably never mix two sources are shipped whole ("unions over joins"); the rest is joined here; and what cannot be proved is
+//! answered by fetching the triples that the patterns need and evaluating over their merge. Never a wrong answer for speed.
+
+mod aggregate;
+mod deliver;
+mod expression;
+mod local;
+mod materialise;
+mod normalise;
+mod render;
+mod rewrite;
+mod scan;
+mod shape;
+
+pub use materialise::{Scan, Wanted};
+pub(crate) use render::ground;
+pub use render::{MaterialiseText, SubPlanText};
+
+use crate::source::{Source, SourceId, ValueSet};
+use spargebra::Query;
+use spargebra::algebra::GraphPattern;
+use spargebra::term::Variable;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Bounds of planning.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlanLimits {
+    /// Most sub-plans in one query.
+    pub sub_plans_max: usize,
+    /// Most estimated solutions of the side whose bindings are sent along in a bound join.
+    pub bind_keys_max: usize,
+    /// Most bytes of one `VALUES` block.
+    pub values_block_bytes_max: usize,
+    /// Whether bound joins are used at all.
+    pub bound_joins: bool,
+    /// Whether aggregates are pushed to the sources.
+    pub push_aggregates: bool,
+}
+
+impl Default for PlanLimits {
+    fn default() -> Self {
+        Self {
+            sub_plans_max: 64,
+            bind_keys_max: 20_000,
+            values_block_bytes_max: 256 * 1024,
+            bound_joins: true,
+            push_aggregates: true,
+        }
+    }
+}
+
+/// Why planning stopped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// A part of SPARQL that this endpoint refuses.
+    #[error("{0}")]
+    Unsupported(String),
+    /// More sub-plans than allowed.
+    #[error("the query needs more than {0} sub-queries")]
+    TooManySubPlans(usize),
+}
+
+/// A part that goes to several sources in the same form.
+#[derive(Debug, Clone)]
+pub struct SubPlan {
+    /// Its number in the plan; the residual query names it `urn:meent:subplan:{id}`.
+    pub id: usize,
+    /// What is asked.
+    pub pattern: GraphPattern,
+    /// What is returned.
+    pub variables: Vec<Variable>,
+    /// Those of them that hold a value in every row.
+    pub certain: Vec<Variable>,
+    /// Whom to ask, with the estimated number of rows.
+    pub sources: BTreeMap<SourceId, f64>,
+    /// Which earlier sub-plan's bindings narrow this one.
+    pub bind: Option<Bind>,
+    /// Whether every row aggregates a group.
+    pub aggregated: bool,
+    /// Values that the variables can take at each source: names the owners of a binding.
+    pub values: BTreeMap<Variable, BTreeMap<SourceId, ValueSet>>,
+}
+
+/// A bound join: the distinct bindings of `variables` in sub-plan `from` are sent along, to their owners only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bind {
+    /// The sub-plan whose answer comes first.
+    pub from: usize,
+    /// The shared variables.
+    pub variables: Vec<Variable>,
+}
+
+/// Why a source that could answer was left out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(tag = "reason", rename_all = "kebab-case")]
+pub enum Withheld {
+    /// The agreement does not cover a property that the query names.
+    PropertyNotAgreed {
+        /// The property.
+        property: String,
+    },
+    /// Only aggregates over enough data subjects may be asked, and this query cannot be answered from such aggregates.
+    AggregateOnly {
+        /// The smallest group.
+        subjects_min: u32,
+    },
+}
+
+/// What will be done.
+#[derive(Debug, Clone)]
+pub struct PhysicalPlan {
+    /// What the broker evaluates itself, with `SERVICE <urn:meent:subplan:N>` where sub-plans deliver.
+    pub residual: Query,
+    /// Parts shipped whole.
+    pub sub_plans: Vec<SubPlan>,
+    /// Triples to fetch and merge, per source.
+    pub materialise: BTreeMap<SourceId, Wanted>,
+    /// Sources that could have answered a part and were left out, with the reasons.
+    pub withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
+    /// What was decided and why, in the order of deciding, for `explain`.
+    pub evidence: Vec<String>,
+}
+
+impl PhysicalPlan {
+    /// All sources that will be asked.
+    #[must_use]
+    pub fn asked(&self) -> BTreeSet<SourceId> {
+        self.sub_plans.iter().flat_map(|part| part.sources.keys().copied()).chain(self.materialise.keys().copied()).collect()
+    }
+}
+
+/// IRI under which the residual query asks for a sub-plan.
+pub(crate) fn service_iri(id: usize) -> String {
+    format!("urn:meent:subplan:{id}")
+}
+
+/// Number of the sub-plan behind a service IRI.
+#[must_use]
+pub fn sub_plan_of(service: &str) -> Option<usize> {
+    service.strip_prefix("urn:meent:subplan:")?.parse().ok()
+}
+
+/// Plans a parsed query over the given sources.
+///
+/// # Errors
+/// [`PlanError::Unsupported`] for `SERVICE`, `FROM` and `DESCRIBE`; [`PlanError::TooManySubPlans`].
+pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<PhysicalPlan, PlanError> {
+    if query.dataset().is_some() {
+        return Err(PlanError::Unsupported(
+            "`FROM` and `FROM NAMED` are not supported: name the data by `agreement` instead".to_owned(),
+        ));
+    }
+    if matches!(query, Query::Describe { .. }) {
+        return Err(PlanError::Unsupported("`DESCRIBE` is planned as a `CONSTRUCT` of each resource's triples".to_owned()));
+    }
+    let pattern = normalise::normalise(pattern_of(query))?;
+    let variables = root_variables(query);
+    let mut planner = rewrite::Planner::new(sources, limits);
+    let delivered = planner.root(&pattern, matches!(query, Query::Ask { .. }));
+    let delivered = if planner.must_merge_everything() {
+        planner.restart_merging_everything();
+        planner.materialise_pattern(&pattern);
+        pattern
+    } else {
+        delivered
+    };
+    planner.finish(query, delivered, variables)
+}
+
+/// The pattern of a query of any form.
+#[must_use]
+pub fn pattern_of(query: &Query) -> &GraphPattern {
+    match query {
+        Query::Select { pattern, .. }
+        | Query::Construct { pattern, .. }
+        | Query::Describe { pattern, .. }
+        | Query::Ask { pattern, .. } => pattern,
+    }
+}
+
+/// The columns of a `SELECT`, in order; empty for other forms.
+fn root_variables(query: &Query) -> Vec<Variable> {
+    let mut found: Vec<Variable> = Vec::new();
+    if let Query::Select { pattern, .. } = query {
+        pattern.on_in_scope_variable(|variable| {
+            if !found.contains(variable) {
+                found.push(variable.clone());
+            }
+        });
+    }
+    found
+}

@@ -1,0 +1,64 @@
+//! Sources of one query: what may be asked, of whom, under which agreement. Selection is pure and rests on the catalogue snapshot.
+
+pub mod description;
+
+pub use description::{Match, SourceDescription, SummaryRow, Token, ValueSet};
+
+use spargebra::term::{NamedNodePattern, TriplePattern};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Position of a source in the list that a query runs over.
+pub type SourceId = usize;
+
+/// One source: a dataset at a federation member, seen under one agreement (or openly).
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Short name of the member, as the registry knows it.
+    pub member: String,
+    /// IRI of the dataset; for a plain SPARQL endpoint, the endpoint itself.
+    pub dataset: String,
+    /// Where sub-queries go.
+    pub endpoint: String,
+    /// IRI of the agreement under which it is asked; `None` for open data.
+    pub agreement: Option<String>,
+    /// What it says about its content.
+    pub description: Arc<SourceDescription>,
+    /// The smallest number of distinct data subjects per group, when only aggregates may be asked.
+    pub aggregate_only: Option<u32>,
+    /// The only properties that the agreement covers; `None` is all.
+    pub properties: Option<BTreeSet<String>>,
+}
+
+/// What selection found for one source and one pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Selection {
+    /// The source cannot answer.
+    Irrelevant,
+    /// It could, but the agreement does not cover this property.
+    NotAgreed(String),
+    /// It can.
+    Candidate(Match),
+}
+
+impl Source {
+    /// Whether this source can answer the pattern, from its summary and the agreement alone.
+    #[must_use]
+    pub fn select(&self, pattern: &TriplePattern) -> Selection {
+        let Some(found) = self.description.matches(pattern) else { return Selection::Irrelevant };
+        if let (Some(agreed), NamedNodePattern::NamedNode(predicate)) = (&self.properties, &pattern.predicate)
+            && !agreed.contains(predicate.as_str())
+            && *predicate != oxrdf::vocab::rdf::TYPE
+        {
+            return Selection::NotAgreed(predicate.as_str().to_owned());
+        }
+        Selection::Candidate(found)
+    }
+
+    /// Whether values found elsewhere may be sent to this source as join keys: they are a disclosure, so only an agreed source
+    /// sees keys of agreed ones (threat: intermediate results leaking by bound joins).
+    #[must_use]
+    pub fn may_receive_keys_of(&self, origin: &Self) -> bool {
+        origin.agreement.is_none() || self.agreement.is_some()
+    }
+}
