@@ -4,6 +4,7 @@ pub mod bench;
 pub mod browser;
 pub mod console;
 pub mod durability;
+pub mod federation;
 pub mod house;
 #[allow(clippy::expect_used)]
 pub mod pod;

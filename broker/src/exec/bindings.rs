@@ -11,12 +11,18 @@ pub(super) type Block = Vec<Vec<GroundTerm>>;
 
 /// Distinct keys in an answer; `None` when a key cannot be sent (unbound or a blank node).
 pub(super) fn keys(bind: &Bind, columns: &[Variable], rows: &[Vec<Option<Term>>]) -> Option<Vec<Vec<Term>>> {
-    let positions: Vec<usize> =
-        bind.variables.iter().map(|variable| columns.iter().position(|column| column == variable)).collect::<Option<_>>()?;
+    let positions: Vec<usize> = bind
+        .variables
+        .iter()
+        .map(|variable| columns.iter().position(|column| column == variable))
+        .collect::<Option<_>>()?;
     let mut seen: HashSet<Vec<&Term>> = HashSet::new();
     let mut keys = Vec::new();
     for row in rows {
-        let key: Vec<&Term> = positions.iter().map(|at| row.get(*at).and_then(Option::as_ref)).collect::<Option<_>>()?;
+        let key: Vec<&Term> = positions
+            .iter()
+            .map(|at| row.get(*at).and_then(Option::as_ref))
+            .collect::<Option<_>>()?;
         if key.iter().any(|term| matches!(term, Term::Triple(_))) {
             return None;
         }
@@ -44,24 +50,33 @@ pub(super) fn blocks(
             let sets: Vec<&ValueSet> = bind
                 .variables
                 .iter()
-                .map(|variable| part.values.get(variable).and_then(|per_source| per_source.get(source)).unwrap_or(&any))
+                .map(|variable| {
+                    part.values
+                        .get(variable)
+                        .and_then(|per_source| per_source.get(source))
+                        .unwrap_or(&any)
+                })
                 .collect();
             let mut known: HashMap<(usize, String), bool> = HashMap::new();
             let mut blocks: Vec<Block> = Vec::new();
             let mut block: Block = Vec::new();
             let mut bytes = 0;
             for key in keys {
-                let owned = key.iter().zip(&sets).enumerate().all(|(column, (term, set))| match term {
-                    // Whole authorities decide for all IRIs below them; finer sets are asked each time.
-                    Term::NamedNode(node) => {
-                        let authority = crate::source::description::authority(node.as_str());
-                        let coarse = *known
-                            .entry((column, authority.to_owned()))
-                            .or_insert_with(|| set.may_hold(&Term::NamedNode(oxrdf::NamedNode::new_unchecked(authority))));
-                        coarse && set.may_hold(term)
-                    }
-                    other => set.may_hold(other),
-                });
+                let owned = key
+                    .iter()
+                    .zip(&sets)
+                    .enumerate()
+                    .all(|(column, (term, set))| match term {
+                        // Whole authorities decide for all IRIs below them; finer sets are asked each time.
+                        Term::NamedNode(node) => {
+                            let authority = crate::source::description::authority(node.as_str());
+                            let coarse = *known.entry((column, authority.to_owned())).or_insert_with(|| {
+                                set.may_hold(&Term::NamedNode(oxrdf::NamedNode::new_unchecked(authority)))
+                            });
+                            coarse && set.may_hold(term)
+                        }
+                        other => set.may_hold(other),
+                    });
                 if !owned {
                     continue;
                 }

@@ -23,7 +23,12 @@ pub struct GateLimits {
 
 impl Default for GateLimits {
     fn default() -> Self {
-        Self { member_requests_max: 4, requests_max: 64, failures_max: 5, rest_ms: 10_000 }
+        Self {
+            member_requests_max: 4,
+            requests_max: 64,
+            failures_max: 5,
+            rest_ms: 10_000,
+        }
     }
 }
 
@@ -60,7 +65,11 @@ impl Gate {
     #[must_use]
     pub fn new(limits: GateLimits) -> Arc<Self> {
         let all = Arc::new(Semaphore::new(limits.requests_max.max(1)));
-        Arc::new(Self { limits, all, members: Mutex::new(HashMap::new()) })
+        Arc::new(Self {
+            limits,
+            all,
+            members: Mutex::new(HashMap::new()),
+        })
     }
 
     fn member(&self, name: &str) -> Arc<Member> {
@@ -84,7 +93,11 @@ impl Gate {
         let own = Arc::clone(&member.permits).acquire_owned().await.map_err(closed)?;
         let all = Arc::clone(&self.all).acquire_owned().await.map_err(closed)?;
         member.awake()?;
-        Ok(Passage { member, _member: own, _all: all })
+        Ok(Passage {
+            member,
+            _member: own,
+            _all: all,
+        })
     }
 
     /// Tells what became of a request. Refusals are answers: they do not count as failures.

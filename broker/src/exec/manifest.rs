@@ -75,7 +75,11 @@ impl Ledger {
                     member: source.member.clone(),
                     dataset: source.dataset.clone(),
                     agreement: source.agreement.clone(),
-                    status: if reasons.is_empty() { SourceStatus::NotRelevant } else { SourceStatus::Withheld },
+                    status: if reasons.is_empty() {
+                        SourceStatus::NotRelevant
+                    } else {
+                        SourceStatus::Withheld
+                    },
                     reasons,
                     requests: 0,
                     rows: 0,
@@ -85,7 +89,9 @@ impl Ledger {
                 (id, report)
             })
             .collect();
-        Self { entries: Mutex::new(entries) }
+        Self {
+            entries: Mutex::new(entries),
+        }
     }
 
     /// A request was sent.
@@ -123,8 +129,9 @@ impl Ledger {
     #[must_use]
     pub fn completeness(&self) -> Completeness {
         let sources: Vec<SourceReport> = self.entries.lock().values().cloned().collect();
-        let complete =
-            sources.iter().all(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::NotRelevant));
+        let complete = sources
+            .iter()
+            .all(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::NotRelevant));
         Completeness { complete, sources }
     }
 }

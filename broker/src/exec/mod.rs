@@ -99,7 +99,11 @@ pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) ->
             let budget = Arc::clone(&budget);
             async move {
                 let feed = match feed {
-                    Some(mut slot) => slot.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone()),
+                    Some(mut slot) => slot
+                        .wait_for(Option::is_some)
+                        .await
+                        .ok()
+                        .and_then(|answer| answer.clone()),
                     None => None,
                 };
                 let answer = Arc::new(sub_plan(session, part, feed, ledger, &budget).await);
@@ -114,8 +118,9 @@ pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) ->
         futures_util::future::join(parts, triples).await
     };
     let limit = Duration::from_millis(session.limits.query_ms_max);
-    let (answers, triples) =
-        tokio::time::timeout(limit, all).await.map_err(|_| ExecError::TimedOut(session.limits.query_ms_max))?;
+    let (answers, triples) = tokio::time::timeout(limit, all)
+        .await
+        .map_err(|_| ExecError::TimedOut(session.limits.query_ms_max))?;
     if budget.is_exhausted() {
         let reason = ledger
             .completeness()
@@ -130,7 +135,10 @@ pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) ->
     for quad in triples.into_iter().flatten() {
         dataset.insert(&quad);
     }
-    Ok(Delivered { answers: answers.into(), dataset })
+    Ok(Delivered {
+        answers: answers.into(),
+        dataset,
+    })
 }
 
 /// One sub-plan: all its sources, with the bindings of another sub-plan when it waits for one.
@@ -170,14 +178,19 @@ async fn sub_plan(
         blank_prefix: format!("p{}s{id}x", part.id),
     };
     let answers = futures_util::future::join_all(
-        requests.iter().map(|(id, text)| ask(session, *id, text, expected(*id), ledger, budget)),
+        requests
+            .iter()
+            .map(|(id, text)| ask(session, *id, text, expected(*id), ledger, budget)),
     )
     .await;
     let mut rows = Vec::with_capacity(answers.iter().flatten().map(Vec::len).sum());
     for answer in answers.into_iter().flatten() {
         rows.extend(answer);
     }
-    Answer { variables: part.variables.clone().into(), rows }
+    Answer {
+        variables: part.variables.clone().into(),
+        rows,
+    }
 }
 
 /// Fetches triples of one source to be merged.
@@ -196,7 +209,9 @@ async fn merge_from(
         bytes_max: session.limits.member_bytes_max,
         blank_prefix: format!("m{id}x"),
     };
-    let rows = ask(session, id, text, expected, ledger, budget).await.unwrap_or_default();
+    let rows = ask(session, id, text, expected, ledger, budget)
+        .await
+        .unwrap_or_default();
     rows.into_iter().filter_map(quad).collect()
 }
 
@@ -208,7 +223,9 @@ fn quad(row: Vec<Option<Term>>) -> Option<Quad> {
         Term::BlankNode(node) => node.into(),
         _ => return None,
     };
-    let Term::NamedNode(predicate): Term = predicate else { return None };
+    let Term::NamedNode(predicate): Term = predicate else {
+        return None;
+    };
     let graph: GraphName = match graph {
         Some(Term::NamedNode(node)) => NamedNode::into(node),
         Some(Term::BlankNode(node)) => node.into(),
@@ -229,12 +246,14 @@ async fn ask(
     let source = session.sources.get(id)?;
     let started = Instant::now();
     let limit = Duration::from_millis(session.limits.member_ms_max);
-    let result = match tokio::time::timeout(limit, exchange(session, source, id, text, expected, ledger, budget)).await {
+    let result = match tokio::time::timeout(limit, exchange(session, source, id, text, expected, ledger, budget)).await
+    {
         Ok(result) => result,
         Err(_) => Err(FetchError::TimedOut(session.limits.member_ms_max)),
     };
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    metrics::histogram!("meent_sub_query_seconds", "member" => source.member.clone()).record(started.elapsed().as_secs_f64());
+    metrics::histogram!("meent_sub_query_seconds", "member" => source.member.clone())
+        .record(started.elapsed().as_secs_f64());
     match result {
         Ok(rows) => {
             ledger.answered(id, rows.rows.len() as u64, rows.bytes, ms);
@@ -262,10 +281,16 @@ async fn exchange(
     ledger: &Ledger,
     budget: &Arc<Budget>,
 ) -> Result<parse::Rows, FetchError> {
-    let passage = Told { gate: session.gate, passage: Some(session.gate.pass(&source.member).await?) };
+    let passage = Told {
+        gate: session.gate,
+        passage: Some(session.gate.pass(&source.member).await?),
+    };
     let mut headers = session.credentials.headers(source, &source.endpoint)?;
     headers.insert(ACCEPT, HeaderValue::from_static("application/sparql-results+json"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-www-form-urlencoded"),
+    );
     if let Some(trace) = &session.traceparent {
         headers.insert("traceparent", trace.clone());
     }
@@ -282,8 +307,16 @@ async fn exchange(
         if !status.is_success() {
             return Err(fetch::refusal(status, body).await);
         }
-        let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let media_type = headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let essence = media_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         if essence != "application/sparql-results+json" && essence != "application/json" {
             return Err(FetchError::WrongType(essence.chars().take(80).collect()));
         }

@@ -4,7 +4,9 @@ use crate::plan::sub_plan_of;
 use oxiri::Iri;
 use oxrdf::{Dataset, NamedNode, Term, Variable};
 use sparesults::QuerySolution;
-use spareval::{CancellationToken, DefaultServiceHandler, QueryEvaluationError, QueryEvaluator, QueryResults, QuerySolutionIter};
+use spareval::{
+    CancellationToken, DefaultServiceHandler, QueryEvaluationError, QueryEvaluator, QueryResults, QuerySolutionIter,
+};
 use spargebra::Query;
 use spargebra::algebra::GraphPattern;
 use std::sync::Arc;
@@ -45,13 +47,21 @@ impl DefaultServiceHandler for Handler {
         _pattern: &GraphPattern,
         _base_iri: Option<&Iri<String>>,
     ) -> Result<QuerySolutionIter<'static>, QueryEvaluationError> {
-        let Some(answer) = sub_plan_of(service_name.as_str()).and_then(|id| self.answers.get(id)).map(Arc::clone) else {
-            return Err(QueryEvaluationError::Service(Box::new(NotDelivered(service_name.as_str().to_owned()))));
+        let Some(answer) = sub_plan_of(service_name.as_str())
+            .and_then(|id| self.answers.get(id))
+            .map(Arc::clone)
+        else {
+            return Err(QueryEvaluationError::Service(Box::new(NotDelivered(
+                service_name.as_str().to_owned(),
+            ))));
         };
         let variables = Arc::clone(&answer.variables);
         let columns = Arc::clone(&variables);
         let rows = (0..answer.rows.len()).filter_map(move |at| {
-            answer.rows.get(at).map(|row| Ok(QuerySolution::from((Arc::clone(&columns), row.clone()))))
+            answer
+                .rows
+                .get(at)
+                .map(|row| Ok(QuerySolution::from((Arc::clone(&columns), row.clone()))))
         });
         Ok(QuerySolutionIter::new(variables, rows))
     }
@@ -68,7 +78,9 @@ pub fn evaluate<T>(
     consume: impl FnOnce(QueryResults<'_>) -> Result<T, QueryEvaluationError>,
 ) -> Result<T, QueryEvaluationError> {
     let evaluator = QueryEvaluator::new()
-        .with_default_service_handler(Handler { answers: Arc::clone(&delivered.answers) })
+        .with_default_service_handler(Handler {
+            answers: Arc::clone(&delivered.answers),
+        })
         .with_cancellation_token(cancellation);
     let results = evaluator.prepare(query).execute(&delivered.dataset)?;
     consume(results)

@@ -1,5 +1,6 @@
 //! One sub-query to one source: send, read within bounds, and keep an answer only when it is whole.
 
+mod egress;
 pub mod parse;
 
 use crate::source::Source;
@@ -111,7 +112,12 @@ impl Budget {
     /// A fresh budget.
     #[must_use]
     pub fn new(rows_max: u64, bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { rows_left: AtomicU64::new(rows_max), bytes_left: AtomicU64::new(bytes_max), rows_max, bytes_max })
+        Arc::new(Self {
+            rows_left: AtomicU64::new(rows_max),
+            bytes_left: AtomicU64::new(bytes_max),
+            rows_max,
+            bytes_max,
+        })
     }
 
     /// Takes one row.
@@ -143,7 +149,11 @@ impl Budget {
 fn take(counter: &AtomicU64, amount: u64) -> Option<()> {
     counter
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-            Some(if left == u64::MAX { u64::MAX } else { left.checked_sub(amount).unwrap_or(u64::MAX) })
+            Some(if left == u64::MAX {
+                u64::MAX
+            } else {
+                left.checked_sub(amount).unwrap_or(u64::MAX)
+            })
         })
         .ok()
         .filter(|left| *left != u64::MAX && *left >= amount)
@@ -190,11 +200,21 @@ pub(crate) async fn refusal(status: StatusCode, mut body: Stream) -> FetchError 
             }
         })
         .unwrap_or_else(|| text.lines().next().unwrap_or_default().to_owned());
-    let reason: String = words.chars().filter(|c| !c.is_control()).take(REASON_CHARS_MAX).collect();
+    let reason: String = words
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(REASON_CHARS_MAX)
+        .collect();
     let status_number = status.as_u16();
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-        FetchError::Refused { status: status_number, reason }
+        FetchError::Refused {
+            status: status_number,
+            reason,
+        }
     } else {
-        FetchError::Status { status: status_number, reason }
+        FetchError::Status {
+            status: status_number,
+            reason,
+        }
     }
 }

@@ -61,7 +61,16 @@ pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> 
     let (sender, receiver) = mpsc::channel::<Bytes>(CHUNKS_MAX);
     let parser = {
         let (expected, budget) = (expected.clone(), Arc::clone(&budget));
-        tokio::task::spawn_blocking(move || collect_reader(Chunks { current: head.freeze(), receiver }, &expected, &budget))
+        tokio::task::spawn_blocking(move || {
+            collect_reader(
+                Chunks {
+                    current: head.freeze(),
+                    receiver,
+                },
+                &expected,
+                &budget,
+            )
+        })
     };
     let mut failed = None;
     loop {
@@ -79,7 +88,9 @@ pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> 
         }
     }
     drop(sender);
-    let parsed = parser.await.map_err(|_| FetchError::Broken("the parser stopped".to_owned()))?;
+    let parsed = parser
+        .await
+        .map_err(|_| FetchError::Broken("the parser stopped".to_owned()))?;
     match failed {
         Some(error) => Err(error),
         None => parsed.map(|rows| Rows { rows, bytes }),
@@ -93,7 +104,9 @@ async fn next(
     budget: &Budget,
 ) -> Result<Option<Bytes>, FetchError> {
     loop {
-        let Some(frame) = body.frame().await else { return Ok(None) };
+        let Some(frame) = body.frame().await else {
+            return Ok(None);
+        };
         let frame = frame.map_err(|error| match error.kind() {
             std::io::ErrorKind::TimedOut => FetchError::TimedOut(0),
             _ => FetchError::Broken("the connection ended before the answer did".to_owned()),
@@ -131,7 +144,10 @@ impl Read for Chunks {
 }
 
 fn collect_slice(bytes: &[u8], expected: &Expected, budget: &Budget) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
-    match QueryResultsParser::from_format(QueryResultsFormat::Json).for_slice(bytes).map_err(syntax)? {
+    match QueryResultsParser::from_format(QueryResultsFormat::Json)
+        .for_slice(bytes)
+        .map_err(syntax)?
+    {
         SliceQueryResultsParserOutput::Solutions(solutions) => {
             let columns = columns(solutions.variables(), expected)?;
             collect(solutions.map(|row| row.map_err(syntax)), &columns, expected, budget)
@@ -145,7 +161,12 @@ fn collect_reader(reader: Chunks, expected: &Expected, budget: &Budget) -> Resul
     match parser.for_reader(reader).map_err(|error| unreadable(&error))? {
         ReaderQueryResultsParserOutput::Solutions(solutions) => {
             let columns = columns(solutions.variables(), expected)?;
-            collect(solutions.map(|row| row.map_err(|error| unreadable(&error))), &columns, expected, budget)
+            collect(
+                solutions.map(|row| row.map_err(|error| unreadable(&error))),
+                &columns,
+                expected,
+                budget,
+            )
         }
         ReaderQueryResultsParserOutput::Boolean(_) => Err(FetchError::Mismatch("a boolean instead of rows".to_owned())),
     }
@@ -162,9 +183,16 @@ fn unreadable(error: &QueryResultsParseError) -> FetchError {
 /// Position of every asked column in the answer; an answer with other columns was not given to this question.
 fn columns(found: &[Variable], expected: &Expected) -> Result<Vec<Option<usize>>, FetchError> {
     if let Some(stranger) = found.iter().find(|variable| !expected.variables.contains(variable)) {
-        return Err(FetchError::Mismatch(format!("column `{}` was not asked for", stranger.as_str())));
+        return Err(FetchError::Mismatch(format!(
+            "column `{}` was not asked for",
+            stranger.as_str()
+        )));
     }
-    Ok(expected.variables.iter().map(|variable| found.iter().position(|other| other == variable)).collect())
+    Ok(expected
+        .variables
+        .iter()
+        .map(|variable| found.iter().position(|other| other == variable))
+        .collect())
 }
 
 fn collect(
@@ -173,7 +201,11 @@ fn collect(
     expected: &Expected,
     budget: &Budget,
 ) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
-    let certain: Vec<bool> = expected.variables.iter().map(|variable| expected.certain.contains(variable)).collect();
+    let certain: Vec<bool> = expected
+        .variables
+        .iter()
+        .map(|variable| expected.certain.contains(variable))
+        .collect();
     let mut rows = Vec::new();
     for solution in solutions {
         let solution = solution?;
@@ -188,7 +220,10 @@ fn collect(
                 .and_then(Option::as_ref)
                 .map(|term| scoped(term, &expected.blank_prefix));
             if *must && value.is_none() {
-                return Err(FetchError::Mismatch(format!("a row leaves column `{}` empty", variable.as_str())));
+                return Err(FetchError::Mismatch(format!(
+                    "a row leaves column `{}` empty",
+                    variable.as_str()
+                )));
             }
             row.push(value);
         }
@@ -208,7 +243,11 @@ fn scoped(term: &Term, prefix: &str) -> Term {
                 }
                 other => other.clone(),
             };
-            Term::Triple(Box::new(Triple { subject, predicate: triple.predicate.clone(), object: scoped(&triple.object, prefix) }))
+            Term::Triple(Box::new(Triple {
+                subject,
+                predicate: triple.predicate.clone(),
+                object: scoped(&triple.object, prefix),
+            }))
         }
         other => other.clone(),
     }

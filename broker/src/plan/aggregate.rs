@@ -29,7 +29,9 @@ impl Planner<'_> {
             AggregateExpression::FunctionCall { expr, .. } => is_stable(expr) && !has_exists(expr),
         });
         let node = match node {
-            Node::Local(local) if movable && local.unique && !local.sources.is_empty() && self.limits.push_aggregates => {
+            Node::Local(local)
+                if movable && local.unique && !local.sources.is_empty() && self.limits.push_aggregates =>
+            {
                 match self.group_at_sources(local, keys, aggregates) {
                     Ok(node) => return node,
                     Err(local) => Node::Local(local),
@@ -49,16 +51,27 @@ impl Planner<'_> {
             }
         }
         let inner = Box::new(self.deliver(node).0);
-        Node::Rest(GraphPattern::Group { inner, variables: keys.to_vec(), aggregates: aggregates.clone() })
+        Node::Rest(GraphPattern::Group {
+            inner,
+            variables: keys.to_vec(),
+            aggregates: aggregates.clone(),
+        })
     }
 
-    fn group_at_sources(&mut self, mut local: Local, keys: &[Variable], aggregates: &Aggregates) -> Result<Node, Local> {
+    fn group_at_sources(
+        &mut self,
+        mut local: Local,
+        keys: &[Variable],
+        aggregates: &Aggregates,
+    ) -> Result<Node, Local> {
         if local.sources.len() == 1 || keys.iter().any(|key| local.is_owner_key(key)) {
-            self.evidence.push("each group belongs to one source: the aggregate is computed there".to_owned());
+            self.evidence
+                .push("each group belongs to one source: the aggregate is computed there".to_owned());
             return Ok(Node::Local(grouped(local, keys, aggregates)));
         }
         if let Some(partial) = self.partial(aggregates, Some(&local)) {
-            self.evidence.push("partial aggregates are computed at the sources and merged here".to_owned());
+            self.evidence
+                .push("partial aggregates are computed at the sources and merged here".to_owned());
             let (delivered, _) = {
                 let part = with_partials(local, keys, &partial.at_source);
                 self.deliver(Node::Local(part))
@@ -104,18 +117,25 @@ impl Planner<'_> {
         let largest = units.iter().map(Local::estimate).fold(0.0, f64::max);
         let host = units.iter().enumerate().position(|(at, unit)| {
             let elsewhere = |variable: &Variable| {
-                units.iter().enumerate().any(|(other, unit)| other != at && unit.vars.contains(variable))
+                units
+                    .iter()
+                    .enumerate()
+                    .any(|(other, unit)| other != at && unit.vars.contains(variable))
             };
             unit.unique
                 && !unit.aggregated
                 && if inputs.is_empty() {
                     unit.estimate() >= largest
                 } else {
-                    inputs.iter().all(|v| unit.vars.contains(v) && (unit.certain.contains(v) || !elsewhere(v)))
+                    inputs
+                        .iter()
+                        .all(|v| unit.vars.contains(v) && (unit.certain.contains(v) || !elsewhere(v)))
                 }
         });
         let Some(at) = host else { return Err((units, filters)) };
-        let Some(partial) = self.partial(aggregates, None) else { return Err((units, filters)) };
+        let Some(partial) = self.partial(aggregates, None) else {
+            return Err((units, filters));
+        };
         let unit = units.remove(at);
         let mut wanted: BTreeSet<Variable> = keys.iter().cloned().collect();
         for filter in &filters {
@@ -124,8 +144,14 @@ impl Planner<'_> {
         for other in &units {
             wanted.extend(other.vars.iter().cloned());
         }
-        let columns: Vec<Variable> = unit.vars.iter().filter(|variable| wanted.contains(variable)).cloned().collect();
-        self.evidence.push("one side of a join is aggregated at its sources before joining".to_owned());
+        let columns: Vec<Variable> = unit
+            .vars
+            .iter()
+            .filter(|variable| wanted.contains(variable))
+            .cloned()
+            .collect();
+        self.evidence
+            .push("one side of a join is aggregated at its sources before joining".to_owned());
         units.push(with_partials(unit, &columns, &partial.at_source));
         let (delivered, _) = self.deliver(Node::Block { units, filters });
         Ok(Node::Rest(merge(delivered, keys, partial)))
@@ -133,14 +159,21 @@ impl Planner<'_> {
 
     /// Splits aggregates into two steps; `None` when one of them cannot be split.
     fn partial(&mut self, aggregates: &Aggregates, local: Option<&Local>) -> Option<Partial> {
-        let mut partial = Partial { at_source: Vec::new(), merged: Vec::new(), finished: Vec::new() };
+        let mut partial = Partial {
+            at_source: Vec::new(),
+            merged: Vec::new(),
+            finished: Vec::new(),
+        };
         for (variable, aggregate) in aggregates {
             match aggregate {
                 AggregateExpression::CountSolutions { distinct: true } => return None,
                 AggregateExpression::CountSolutions { distinct: false } => {
                     let part = self.fresh("n");
                     partial.at_source.push((part.clone(), aggregate.clone()));
-                    partial.merged.push((variable.clone(), call(AggregateFunction::Sum, Expression::Variable(part))));
+                    partial.merged.push((
+                        variable.clone(),
+                        call(AggregateFunction::Sum, Expression::Variable(part)),
+                    ));
                 }
                 AggregateExpression::FunctionCall { name, expr, distinct } => {
                     // Distinct values of two sources may coincide, unless the values themselves tell the source.
@@ -148,7 +181,10 @@ impl Planner<'_> {
                         (Expression::Variable(value), Some(local)) => local.is_owner_key(value),
                         _ => false,
                     };
-                    let extreme = matches!(name, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::Sample);
+                    let extreme = matches!(
+                        name,
+                        AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::Sample
+                    );
                     if *distinct && !extreme && !apart {
                         return None;
                     }
@@ -167,9 +203,16 @@ impl Planner<'_> {
                             let (sum, count) = (self.fresh("s"), self.fresh("n"));
                             let (all, number) = (self.fresh("s"), self.fresh("n"));
                             partial.at_source.push((sum.clone(), at_source(AggregateFunction::Sum)));
-                            partial.at_source.push((count.clone(), at_source(AggregateFunction::Count)));
-                            partial.merged.push((all.clone(), call(AggregateFunction::Sum, Expression::Variable(sum))));
-                            partial.merged.push((number.clone(), call(AggregateFunction::Sum, Expression::Variable(count))));
+                            partial
+                                .at_source
+                                .push((count.clone(), at_source(AggregateFunction::Count)));
+                            partial
+                                .merged
+                                .push((all.clone(), call(AggregateFunction::Sum, Expression::Variable(sum))));
+                            partial.merged.push((
+                                number.clone(),
+                                call(AggregateFunction::Sum, Expression::Variable(count)),
+                            ));
                             partial.finished.push((variable.clone(), average(all, number)));
                             continue;
                         }
@@ -177,7 +220,9 @@ impl Planner<'_> {
                     };
                     let part = self.fresh("a");
                     partial.at_source.push((part.clone(), at_source(function)));
-                    partial.merged.push((variable.clone(), call(merge, Expression::Variable(part))));
+                    partial
+                        .merged
+                        .push((variable.clone(), call(merge, Expression::Variable(part))));
                 }
             }
         }
@@ -193,12 +238,19 @@ fn average(sum: Variable, number: Variable) -> Expression {
             Box::new(Expression::Literal(Literal::from(0))),
         )),
         Box::new(Expression::Literal(Literal::from(0))),
-        Box::new(Expression::Divide(Box::new(Expression::Variable(sum)), Box::new(Expression::Variable(number)))),
+        Box::new(Expression::Divide(
+            Box::new(Expression::Variable(sum)),
+            Box::new(Expression::Variable(number)),
+        )),
     )
 }
 
 fn call(name: AggregateFunction, expr: Expression) -> AggregateExpression {
-    AggregateExpression::FunctionCall { name, expr, distinct: false }
+    AggregateExpression::FunctionCall {
+        name,
+        expr,
+        distinct: false,
+    }
 }
 
 /// Whether duplicates of rows make no difference.
@@ -206,23 +258,41 @@ fn counts_values_once(aggregate: &AggregateExpression) -> bool {
     match aggregate {
         AggregateExpression::CountSolutions { .. } => false,
         AggregateExpression::FunctionCall { name, distinct, .. } => {
-            *distinct || matches!(name, AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::Sample)
+            *distinct
+                || matches!(
+                    name,
+                    AggregateFunction::Min | AggregateFunction::Max | AggregateFunction::Sample
+                )
         }
     }
 }
 
 /// A part that computes whole groups.
 fn grouped(local: Local, keys: &[Variable], aggregates: &Aggregates) -> Local {
-    let vars: BTreeSet<Variable> = keys.iter().cloned().chain(aggregates.iter().map(|(variable, _)| variable.clone())).collect();
-    let pattern =
-        GraphPattern::Group { inner: Box::new(local.pattern), variables: keys.to_vec(), aggregates: aggregates.clone() };
+    let vars: BTreeSet<Variable> = keys
+        .iter()
+        .cloned()
+        .chain(aggregates.iter().map(|(variable, _)| variable.clone()))
+        .collect();
+    let pattern = GraphPattern::Group {
+        inner: Box::new(local.pattern),
+        variables: keys.to_vec(),
+        aggregates: aggregates.clone(),
+    };
     let mut certain = super::shape::certain(&pattern);
     certain.extend(keys.iter().filter(|key| local.certain.contains(key)).cloned());
-    let values: BTreeMap<_, _> =
-        local.values.into_iter().filter(|(variable, _)| keys.contains(variable)).collect();
+    let values: BTreeMap<_, _> = local
+        .values
+        .into_iter()
+        .filter(|(variable, _)| keys.contains(variable))
+        .collect();
     Local {
         pattern,
-        sources: local.sources.into_iter().map(|(id, rows)| (id, if keys.is_empty() { 1.0 } else { rows.sqrt() })).collect(),
+        sources: local
+            .sources
+            .into_iter()
+            .map(|(id, rows)| (id, if keys.is_empty() { 1.0 } else { rows.sqrt() }))
+            .collect(),
         values,
         certain,
         vars,
@@ -253,11 +323,17 @@ fn with_partials(local: Local, keys: &[Variable], at_source: &Aggregates) -> Loc
 
 /// The broker's half: merge partial results per group, then finish.
 fn merge(delivered: GraphPattern, keys: &[Variable], partial: Partial) -> GraphPattern {
-    let group =
-        GraphPattern::Group { inner: Box::new(delivered), variables: keys.to_vec(), aggregates: partial.merged };
-    partial.finished.into_iter().fold(group, |inner, (variable, expression)| GraphPattern::Extend {
-        inner: Box::new(inner),
-        variable,
-        expression,
-    })
+    let group = GraphPattern::Group {
+        inner: Box::new(delivered),
+        variables: keys.to_vec(),
+        aggregates: partial.merged,
+    };
+    partial
+        .finished
+        .into_iter()
+        .fold(group, |inner, (variable, expression)| GraphPattern::Extend {
+            inner: Box::new(inner),
+            variable,
+            expression,
+        })
 }

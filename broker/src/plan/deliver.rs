@@ -43,19 +43,28 @@ impl Planner<'_> {
                 let mut bound: BTreeSet<Variable> = BTreeSet::new();
                 while !units.is_empty() {
                     // Smallest first, then whatever is connected to what is already there: no cross products by accident.
-                    let next = units.iter().position(|unit| !unit.vars.is_disjoint(&bound)).unwrap_or(0);
+                    let next = units
+                        .iter()
+                        .position(|unit| !unit.vars.is_disjoint(&bound))
+                        .unwrap_or(0);
                     let unit = units.remove(next);
                     bound.extend(unit.vars.iter().cloned());
                     let (pattern, ids) = self.ship(unit, &feeding);
                     feeding.extend(ids);
                     delivered = Some(match delivered {
-                        Some(before) => GraphPattern::Join { left: Box::new(before), right: Box::new(pattern) },
+                        Some(before) => GraphPattern::Join {
+                            left: Box::new(before),
+                            right: Box::new(pattern),
+                        },
                         None => pattern,
                     });
                 }
                 let mut pattern = delivered.unwrap_or(GraphPattern::Bgp { patterns: Vec::new() });
                 for expr in filters {
-                    pattern = GraphPattern::Filter { expr, inner: Box::new(pattern) };
+                    pattern = GraphPattern::Filter {
+                        expr,
+                        inner: Box::new(pattern),
+                    };
                 }
                 (pattern, feeding)
             }
@@ -76,20 +85,36 @@ impl Planner<'_> {
             let closed: Vec<(SourceId, u32)> = local
                 .sources
                 .keys()
-                .filter_map(|id| self.sources.get(*id).and_then(|source| source.aggregate_only).map(|min| (*id, min)))
+                .filter_map(|id| {
+                    self.sources
+                        .get(*id)
+                        .and_then(|source| source.aggregate_only)
+                        .map(|min| (*id, min))
+                })
                 .collect();
             for (id, subjects_min) in closed {
                 local.sources.remove(&id);
-                self.withheld.entry(id).or_default().insert(Withheld::AggregateOnly { subjects_min });
+                self.withheld
+                    .entry(id)
+                    .or_default()
+                    .insert(Withheld::AggregateOnly { subjects_min });
             }
         }
         if local.sources.is_empty() {
-            self.evidence.push("no source can answer a part: it is empty".to_owned());
+            self.evidence
+                .push("no source can answer a part: it is empty".to_owned());
             let variables = local.vars.into_iter().collect();
-            return (GraphPattern::Values { variables, bindings: Vec::new() }, Vec::new());
+            return (
+                GraphPattern::Values {
+                    variables,
+                    bindings: Vec::new(),
+                },
+                Vec::new(),
+            );
         }
         if !local.unique {
-            self.evidence.push("several sources may hold the same triples of a part: they are fetched and merged".to_owned());
+            self.evidence
+                .push("several sources may hold the same triples of a part: they are fetched and merged".to_owned());
             self.materialise_pattern(&local.pattern);
             return (local.pattern, Vec::new());
         }
@@ -98,7 +123,9 @@ impl Planner<'_> {
         self.evidence.push(format!(
             "sub-plan {id} goes whole to {} sources{}",
             local.sources.len(),
-            bind.as_ref().map(|bind| format!(", narrowed by the bindings of sub-plan {}", bind.from)).unwrap_or_default()
+            bind.as_ref()
+                .map(|bind| format!(", narrowed by the bindings of sub-plan {}", bind.from))
+                .unwrap_or_default()
         ));
         let part = SubPlan {
             id,
@@ -154,15 +181,24 @@ impl Planner<'_> {
 
     /// Whether blank nodes would have to keep their labels over two requests: then only merging everything is right.
     pub(super) fn must_merge_everything(&mut self) -> bool {
-        let leaves: Vec<&Local> = self.shipped.iter().map(|(_, local)| local).chain(&self.merged).collect();
+        let leaves: Vec<&Local> = self
+            .shipped
+            .iter()
+            .map(|(_, local)| local)
+            .chain(&self.merged)
+            .collect();
         let shipped = self.shipped.len();
         for (i, a) in leaves.iter().enumerate() {
             for (j, b) in leaves.iter().enumerate().skip(i + 1) {
                 if i >= shipped && j >= shipped {
                     continue; // one request per source: labels hang together
                 }
-                if a.vars.intersection(&b.vars).any(|variable| a.shares_blank_nodes(b, variable)) {
-                    self.evidence.push("blank nodes may connect two parts: all triples are fetched and merged".to_owned());
+                if a.vars
+                    .intersection(&b.vars)
+                    .any(|variable| a.shares_blank_nodes(b, variable))
+                {
+                    self.evidence
+                        .push("blank nodes may connect two parts: all triples are fetched and merged".to_owned());
                     return true;
                 }
             }
@@ -178,7 +214,11 @@ impl Planner<'_> {
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark { shipped: self.shipped.len(), merged: self.merged.len(), materialise: self.materialise.clone() }
+        Mark {
+            shipped: self.shipped.len(),
+            merged: self.merged.len(),
+            materialise: self.materialise.clone(),
+        }
     }
 
     pub(super) fn reset(&mut self, mark: Mark) {
@@ -197,7 +237,14 @@ impl Planner<'_> {
         if self.shipped.len() > self.limits.sub_plans_max {
             return Err(PlanError::TooManySubPlans(self.limits.sub_plans_max));
         }
-        super::render::finish(self.shipped, self.materialise, self.withheld, self.evidence, query, delivered, variables)
+        super::render::finish(
+            self.shipped,
+            self.materialise,
+            self.withheld,
+            self.evidence,
+            query,
+            delivered,
+            variables,
+        )
     }
 }
-

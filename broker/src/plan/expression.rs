@@ -77,7 +77,12 @@ pub(crate) fn is_stable(expression: &Expression) -> bool {
         if let Expression::FunctionCall(function, _) = part {
             stable &= !matches!(
                 function,
-                Function::Rand | Function::Now | Function::Uuid | Function::StrUuid | Function::BNode | Function::Custom(_)
+                Function::Rand
+                    | Function::Now
+                    | Function::Uuid
+                    | Function::StrUuid
+                    | Function::BNode
+                    | Function::Custom(_)
             );
         }
     });
@@ -116,7 +121,11 @@ pub(crate) fn mentioned(pattern: &GraphPattern, found: &mut BTreeSet<Variable>) 
             mentioned(left, found);
             mentioned(right, found);
         }
-        GraphPattern::LeftJoin { left, right, expression } => {
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } => {
             mentioned(left, found);
             mentioned(right, found);
             if let Some(expression) = expression {
@@ -133,7 +142,11 @@ pub(crate) fn mentioned(pattern: &GraphPattern, found: &mut BTreeSet<Variable>) 
             }
             mentioned(inner, found);
         }
-        GraphPattern::Extend { inner, variable, expression } => {
+        GraphPattern::Extend {
+            inner,
+            variable,
+            expression,
+        } => {
             found.insert(variable.clone());
             found.extend(variables(expression));
             mentioned(inner, found);
@@ -152,7 +165,11 @@ pub(crate) fn mentioned(pattern: &GraphPattern, found: &mut BTreeSet<Variable>) 
         GraphPattern::Distinct { inner } | GraphPattern::Reduced { inner } | GraphPattern::Slice { inner, .. } => {
             mentioned(inner, found);
         }
-        GraphPattern::Group { inner, variables: keys, aggregates } => {
+        GraphPattern::Group {
+            inner,
+            variables: keys,
+            aggregates,
+        } => {
             found.extend(keys.iter().cloned());
             for (variable, aggregate) in aggregates {
                 found.insert(variable.clone());
@@ -168,7 +185,8 @@ pub(crate) fn mentioned(pattern: &GraphPattern, found: &mut BTreeSet<Variable>) 
 /// The expression that an ordering criterion sorts by.
 pub(crate) fn order_expression(order: &spargebra::algebra::OrderExpression) -> &Expression {
     match order {
-        spargebra::algebra::OrderExpression::Asc(expression) | spargebra::algebra::OrderExpression::Desc(expression) => expression,
+        spargebra::algebra::OrderExpression::Asc(expression)
+        | spargebra::algebra::OrderExpression::Desc(expression) => expression,
     }
 }
 

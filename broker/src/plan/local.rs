@@ -31,7 +31,11 @@ pub(crate) struct Local {
 impl Local {
     /// What a variable can be at a source.
     pub fn values_at(&self, variable: &Variable, source: SourceId) -> ValueSet {
-        self.values.get(variable).and_then(|per_source| per_source.get(&source)).cloned().unwrap_or(ValueSet::Any)
+        self.values
+            .get(variable)
+            .and_then(|per_source| per_source.get(&source))
+            .cloned()
+            .unwrap_or(ValueSet::Any)
     }
 
     /// Estimated number of solutions over all sources.
@@ -67,9 +71,9 @@ impl Local {
                 }
                 ValueSet::Tokens(tokens) => {
                     for token in tokens {
-                        let meets = buckets
-                            .get(&token.bucket())
-                            .is_some_and(|list| list.iter().any(|(at, theirs)| at != source && theirs.may_meet(&token)));
+                        let meets = buckets.get(&token.bucket()).is_some_and(|list| {
+                            list.iter().any(|(at, theirs)| at != source && theirs.may_meet(&token))
+                        });
                         if meets {
                             return false;
                         }
@@ -106,7 +110,12 @@ impl Local {
         let sources: BTreeMap<_, _> = self
             .sources
             .iter()
-            .filter_map(|(source, rows)| other.sources.get(source).map(|theirs| (*source, rows.min(*theirs).max(1.0))))
+            .filter_map(|(source, rows)| {
+                other
+                    .sources
+                    .get(source)
+                    .map(|theirs| (*source, rows.min(*theirs).max(1.0)))
+            })
             .collect();
         let mut values = BTreeMap::new();
         for variable in self.vars.union(&other.vars) {
@@ -146,8 +155,11 @@ impl Local {
     pub fn left_join(self, other: Self, expression: Option<Expression>) -> Self {
         let mut values = self.values.clone();
         for variable in other.vars.difference(&self.vars) {
-            let per_source =
-                self.sources.keys().map(|source| (*source, other.values_at(variable, *source))).collect::<BTreeMap<_, _>>();
+            let per_source = self
+                .sources
+                .keys()
+                .map(|source| (*source, other.values_at(variable, *source)))
+                .collect::<BTreeMap<_, _>>();
             values.insert(variable.clone(), per_source);
         }
         for variable in other.vars.intersection(&self.vars) {
@@ -156,7 +168,11 @@ impl Local {
             }
         }
         Self {
-            pattern: GraphPattern::LeftJoin { left: Box::new(self.pattern), right: Box::new(other.pattern), expression },
+            pattern: GraphPattern::LeftJoin {
+                left: Box::new(self.pattern),
+                right: Box::new(other.pattern),
+                expression,
+            },
             values,
             vars: self.vars.union(&other.vars).cloned().collect(),
             aggregated: false,
@@ -174,9 +190,10 @@ impl Local {
         for variable in self.vars.union(&other.vars) {
             let mut per_source = BTreeMap::new();
             for source in sources.keys() {
-                let own = (self.sources.contains_key(source) && self.vars.contains(variable)).then(|| self.values_at(variable, *source));
-                let theirs =
-                    (other.sources.contains_key(source) && other.vars.contains(variable)).then(|| other.values_at(variable, *source));
+                let own = (self.sources.contains_key(source) && self.vars.contains(variable))
+                    .then(|| self.values_at(variable, *source));
+                let theirs = (other.sources.contains_key(source) && other.vars.contains(variable))
+                    .then(|| other.values_at(variable, *source));
                 let set = match (own, theirs) {
                     (Some(a), Some(b)) => a.union(&b),
                     (Some(a), None) | (None, Some(a)) => a,
@@ -187,7 +204,10 @@ impl Local {
             values.insert(variable.clone(), per_source);
         }
         Self {
-            pattern: GraphPattern::Union { left: Box::new(self.pattern), right: Box::new(other.pattern) },
+            pattern: GraphPattern::Union {
+                left: Box::new(self.pattern),
+                right: Box::new(other.pattern),
+            },
             sources,
             values,
             certain: self.certain.intersection(&other.certain).cloned().collect(),
@@ -200,7 +220,10 @@ impl Local {
     /// Narrows sources and values by a constant table that is joined in; the caller has put the table into the pattern.
     pub fn restrict(&mut self, variables: &[Variable], rows: &[Vec<Option<GroundTerm>>]) {
         for (column, variable) in variables.iter().enumerate() {
-            let cells: Vec<Option<&GroundTerm>> = rows.iter().map(|row| row.get(column).and_then(Option::as_ref)).collect();
+            let cells: Vec<Option<&GroundTerm>> = rows
+                .iter()
+                .map(|row| row.get(column).and_then(Option::as_ref))
+                .collect();
             if !self.certain.contains(variable) || cells.iter().any(Option::is_none) {
                 continue;
             }
@@ -208,12 +231,18 @@ impl Local {
             let sources: Vec<SourceId> = self.sources.keys().copied().collect();
             for source in sources {
                 let known = self.values_at(variable, source);
-                let tokens: BTreeSet<_> =
-                    terms.iter().filter(|term| known.may_hold(term)).map(crate::source::Token::of_term).collect();
+                let tokens: BTreeSet<_> = terms
+                    .iter()
+                    .filter(|term| known.may_hold(term))
+                    .map(crate::source::Token::of_term)
+                    .collect();
                 if let Some(rows) = self.sources.get_mut(&source) {
                     *rows = (*rows * 0.01 * terms.len() as f64).max(1.0).min(*rows);
                 }
-                self.values.entry(variable.clone()).or_default().insert(source, ValueSet::Tokens(tokens));
+                self.values
+                    .entry(variable.clone())
+                    .or_default()
+                    .insert(source, ValueSet::Tokens(tokens));
             }
         }
         self.drop_impossible();
@@ -225,7 +254,11 @@ impl Local {
             .sources
             .keys()
             .copied()
-            .filter(|source| self.certain.iter().any(|variable| self.values_at(variable, *source).is_empty()))
+            .filter(|source| {
+                self.certain
+                    .iter()
+                    .any(|variable| self.values_at(variable, *source).is_empty())
+            })
             .collect();
         for source in impossible {
             self.sources.remove(&source);
@@ -234,9 +267,12 @@ impl Local {
 
     /// Whether a blank node of one source can stand in this variable both here and there (labels do not survive two requests).
     pub fn shares_blank_nodes(&self, other: &Self, variable: &Variable) -> bool {
-        self.sources.keys().filter(|source| other.sources.contains_key(source)).any(|source| {
-            self.values_at(variable, *source).may_be_blank() && other.values_at(variable, *source).may_be_blank()
-        })
+        self.sources
+            .keys()
+            .filter(|source| other.sources.contains_key(source))
+            .any(|source| {
+                self.values_at(variable, *source).may_be_blank() && other.values_at(variable, *source).may_be_blank()
+            })
     }
 }
 
@@ -247,7 +283,12 @@ pub(crate) fn join_patterns(left: GraphPattern, right: GraphPattern) -> GraphPat
             own.extend(patterns);
             GraphPattern::Bgp { patterns: own }
         }
-        (GraphPattern::Bgp { patterns }, other) | (other, GraphPattern::Bgp { patterns }) if patterns.is_empty() => other,
-        (left, right) => GraphPattern::Join { left: Box::new(left), right: Box::new(right) },
+        (GraphPattern::Bgp { patterns }, other) | (other, GraphPattern::Bgp { patterns }) if patterns.is_empty() => {
+            other
+        }
+        (left, right) => GraphPattern::Join {
+            left: Box::new(left),
+            right: Box::new(right),
+        },
     }
 }

@@ -43,7 +43,10 @@ impl Planner<'_> {
     /// Plans the fetching of everything that a pattern can match.
     pub(super) fn materialise_pattern(&mut self, pattern: &GraphPattern) {
         let mut scans = Vec::new();
-        let mut collector = Collector { scans: &mut scans, graph: ScanGraph::Default };
+        let mut collector = Collector {
+            scans: &mut scans,
+            graph: ScanGraph::Default,
+        };
         collector.pattern(pattern);
         for (scan, probe) in scans {
             let local = self.scan(&probe);
@@ -57,7 +60,10 @@ impl Planner<'_> {
     fn want(&mut self, id: SourceId, scan: Scan) {
         let Some(source) = self.sources.get(id) else { return };
         if let Some(subjects_min) = source.aggregate_only {
-            self.withheld.entry(id).or_default().insert(Withheld::AggregateOnly { subjects_min });
+            self.withheld
+                .entry(id)
+                .or_default()
+                .insert(Withheld::AggregateOnly { subjects_min });
             return;
         }
         self.materialise.entry(id).or_default().scans.insert(scan);
@@ -66,7 +72,10 @@ impl Planner<'_> {
     /// All triple patterns below a pattern, for finding out who could answer any part of it.
     pub(super) fn probes(pattern: &GraphPattern) -> Vec<TriplePattern> {
         let mut scans = Vec::new();
-        let mut collector = Collector { scans: &mut scans, graph: ScanGraph::Default };
+        let mut collector = Collector {
+            scans: &mut scans,
+            graph: ScanGraph::Default,
+        };
         collector.pattern(pattern);
         scans.into_iter().map(|(_, probe)| probe).collect()
     }
@@ -116,7 +125,11 @@ impl Collector<'_> {
                 self.pattern(left);
                 self.pattern(right);
             }
-            GraphPattern::LeftJoin { left, right, expression } => {
+            GraphPattern::LeftJoin {
+                left,
+                right,
+                expression,
+            } => {
                 self.pattern(left);
                 self.pattern(right);
                 if let Some(expression) = expression {
@@ -187,12 +200,20 @@ impl Collector<'_> {
         };
         // A step can start or end at either end of the path: both directions are looked at, and the triples fetched are the same.
         let end = |term: &TermPattern, name: &str| {
-            if open(term) { term.clone() } else { TermPattern::Variable(Variable::new_unchecked(name)) }
+            if open(term) {
+                term.clone()
+            } else {
+                TermPattern::Variable(Variable::new_unchecked(name))
+            }
         };
         let (start, stop) = (end(subject, "meent_s"), end(object, "meent_o"));
         for predicate in predicates {
             for (subject, object) in [(&start, &stop), (&stop, &start)] {
-                self.add(TriplePattern { subject: subject.clone(), predicate: predicate.clone(), object: object.clone() });
+                self.add(TriplePattern {
+                    subject: subject.clone(),
+                    predicate: predicate.clone(),
+                    object: object.clone(),
+                });
             }
         }
     }

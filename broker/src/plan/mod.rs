@@ -130,7 +130,11 @@ impl PhysicalPlan {
     /// All sources that will be asked.
     #[must_use]
     pub fn asked(&self) -> BTreeSet<SourceId> {
-        self.sub_plans.iter().flat_map(|part| part.sources.keys().copied()).chain(self.materialise.keys().copied()).collect()
+        self.sub_plans
+            .iter()
+            .flat_map(|part| part.sources.keys().copied())
+            .chain(self.materialise.keys().copied())
+            .collect()
     }
 }
 
@@ -156,7 +160,9 @@ pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<Ph
         ));
     }
     if matches!(query, Query::Describe { .. }) {
-        return Err(PlanError::Unsupported("`DESCRIBE` is planned as a `CONSTRUCT` of each resource's triples".to_owned()));
+        return Err(PlanError::Unsupported(
+            "`DESCRIBE` is planned as a `CONSTRUCT` of each resource's triples".to_owned(),
+        ));
     }
     let pattern = normalise::normalise(pattern_of(query))?;
     let variables = root_variables(query);

@@ -27,32 +27,53 @@ impl Normaliser {
 
     fn pattern(&mut self, pattern: &GraphPattern) -> Result<GraphPattern, PlanError> {
         Ok(match pattern {
-            GraphPattern::Bgp { patterns } => GraphPattern::Bgp { patterns: patterns.iter().map(triple).collect() },
+            GraphPattern::Bgp { patterns } => GraphPattern::Bgp {
+                patterns: patterns.iter().map(triple).collect(),
+            },
             GraphPattern::Path { subject, path, object } => self.path(term(subject), path, term(object)),
-            GraphPattern::Join { left, right } => super::local::join_patterns(self.pattern(left)?, self.pattern(right)?),
-            GraphPattern::LeftJoin { left, right, expression } => GraphPattern::LeftJoin {
+            GraphPattern::Join { left, right } => {
+                super::local::join_patterns(self.pattern(left)?, self.pattern(right)?)
+            }
+            GraphPattern::LeftJoin {
+                left,
+                right,
+                expression,
+            } => GraphPattern::LeftJoin {
                 left: self.boxed(left)?,
                 right: self.boxed(right)?,
-                expression: expression.as_ref().map(|expression| self.expression(expression)).transpose()?,
+                expression: expression
+                    .as_ref()
+                    .map(|expression| self.expression(expression))
+                    .transpose()?,
             },
             GraphPattern::Lateral { .. } => {
                 return Err(PlanError::Unsupported("`LATERAL` is not part of SPARQL 1.1".to_owned()));
             }
-            GraphPattern::Filter { expr, inner } => {
-                GraphPattern::Filter { expr: self.expression(expr)?, inner: self.boxed(inner)? }
-            }
-            GraphPattern::Union { left, right } => {
-                GraphPattern::Union { left: self.boxed(left)?, right: self.boxed(right)? }
-            }
-            GraphPattern::Graph { name, inner } => GraphPattern::Graph { name: name.clone(), inner: self.boxed(inner)? },
-            GraphPattern::Extend { inner, variable, expression } => GraphPattern::Extend {
+            GraphPattern::Filter { expr, inner } => GraphPattern::Filter {
+                expr: self.expression(expr)?,
+                inner: self.boxed(inner)?,
+            },
+            GraphPattern::Union { left, right } => GraphPattern::Union {
+                left: self.boxed(left)?,
+                right: self.boxed(right)?,
+            },
+            GraphPattern::Graph { name, inner } => GraphPattern::Graph {
+                name: name.clone(),
+                inner: self.boxed(inner)?,
+            },
+            GraphPattern::Extend {
+                inner,
+                variable,
+                expression,
+            } => GraphPattern::Extend {
                 inner: self.boxed(inner)?,
                 variable: variable.clone(),
                 expression: self.expression(expression)?,
             },
-            GraphPattern::Minus { left, right } => {
-                GraphPattern::Minus { left: self.boxed(left)?, right: self.boxed(right)? }
-            }
+            GraphPattern::Minus { left, right } => GraphPattern::Minus {
+                left: self.boxed(left)?,
+                right: self.boxed(right)?,
+            },
             GraphPattern::Values { .. } => pattern.clone(),
             GraphPattern::OrderBy { inner, expression } => GraphPattern::OrderBy {
                 inner: self.boxed(inner)?,
@@ -66,15 +87,26 @@ impl Normaliser {
                     })
                     .collect::<Result<_, _>>()?,
             },
-            GraphPattern::Project { inner, variables } => {
-                GraphPattern::Project { inner: self.boxed(inner)?, variables: variables.clone() }
-            }
-            GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: self.boxed(inner)? },
-            GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: self.boxed(inner)? },
-            GraphPattern::Slice { inner, start, length } => {
-                GraphPattern::Slice { inner: self.boxed(inner)?, start: *start, length: *length }
-            }
-            GraphPattern::Group { inner, variables, aggregates } => self.group(inner, variables, aggregates)?,
+            GraphPattern::Project { inner, variables } => GraphPattern::Project {
+                inner: self.boxed(inner)?,
+                variables: variables.clone(),
+            },
+            GraphPattern::Distinct { inner } => GraphPattern::Distinct {
+                inner: self.boxed(inner)?,
+            },
+            GraphPattern::Reduced { inner } => GraphPattern::Reduced {
+                inner: self.boxed(inner)?,
+            },
+            GraphPattern::Slice { inner, start, length } => GraphPattern::Slice {
+                inner: self.boxed(inner)?,
+                start: *start,
+                length: *length,
+            },
+            GraphPattern::Group {
+                inner,
+                variables,
+                aggregates,
+            } => self.group(inner, variables, aggregates)?,
             GraphPattern::Service { .. } => {
                 return Err(PlanError::Unsupported(
                     "`SERVICE` is refused: the broker chooses the sources, and never sends data to others".to_owned(),
@@ -90,7 +122,10 @@ impl Normaliser {
         aggregates: &[(Variable, AggregateExpression)],
     ) -> Result<GraphPattern, PlanError> {
         let mut body = self.pattern(inner)?;
-        if aggregates.iter().any(|(_, aggregate)| matches!(aggregate, AggregateExpression::CountSolutions { distinct: true })) {
+        if aggregates
+            .iter()
+            .any(|(_, aggregate)| matches!(aggregate, AggregateExpression::CountSolutions { distinct: true }))
+        {
             // `COUNT(DISTINCT *)` counts what is in scope, not the variables that normalising brought in.
             let mut scope: Vec<Variable> = Vec::new();
             inner.on_in_scope_variable(|variable| {
@@ -98,7 +133,10 @@ impl Normaliser {
                     scope.push(variable.clone());
                 }
             });
-            body = GraphPattern::Project { inner: Box::new(body), variables: scope };
+            body = GraphPattern::Project {
+                inner: Box::new(body),
+                variables: scope,
+            };
         }
         let aggregates = aggregates
             .iter()
@@ -109,23 +147,33 @@ impl Normaliser {
                         AggregateExpression::CountSolutions { distinct } => {
                             AggregateExpression::CountSolutions { distinct: *distinct }
                         }
-                        AggregateExpression::FunctionCall { name, expr, distinct } => AggregateExpression::FunctionCall {
-                            name: name.clone(),
-                            expr: self.expression(expr)?,
-                            distinct: *distinct,
-                        },
+                        AggregateExpression::FunctionCall { name, expr, distinct } => {
+                            AggregateExpression::FunctionCall {
+                                name: name.clone(),
+                                expr: self.expression(expr)?,
+                                distinct: *distinct,
+                            }
+                        }
                     },
                 ))
             })
             .collect::<Result<_, PlanError>>()?;
-        Ok(GraphPattern::Group { inner: Box::new(body), variables: variables.to_vec(), aggregates })
+        Ok(GraphPattern::Group {
+            inner: Box::new(body),
+            variables: variables.to_vec(),
+            aggregates,
+        })
     }
 
     fn path(&mut self, subject: TermPattern, path: &PropertyPathExpression, object: TermPattern) -> GraphPattern {
         match path {
-            PropertyPathExpression::NamedNode(node) => {
-                GraphPattern::Bgp { patterns: vec![TriplePattern { subject, predicate: node.clone().into(), object }] }
-            }
+            PropertyPathExpression::NamedNode(node) => GraphPattern::Bgp {
+                patterns: vec![TriplePattern {
+                    subject,
+                    predicate: node.clone().into(),
+                    object,
+                }],
+            },
             PropertyPathExpression::Reverse(inner) => self.path(object, inner, subject),
             PropertyPathExpression::Sequence(first, second) => {
                 let middle = TermPattern::Variable(self.fresh());
@@ -137,7 +185,11 @@ impl Normaliser {
                 left: Box::new(self.path(subject.clone(), a, object.clone())),
                 right: Box::new(self.path(subject, b, object)),
             },
-            other => GraphPattern::Path { subject, path: other.clone(), object },
+            other => GraphPattern::Path {
+                subject,
+                path: other.clone(),
+                object,
+            },
         }
     }
 
@@ -172,7 +224,9 @@ impl Normaliser {
                 Box::new(self.expression(c)?),
             ),
             Expression::Coalesce(list) => Expression::Coalesce(self.expressions(list)?),
-            Expression::FunctionCall(function, list) => Expression::FunctionCall(function.clone(), self.expressions(list)?),
+            Expression::FunctionCall(function, list) => {
+                Expression::FunctionCall(function.clone(), self.expressions(list)?)
+            }
         })
     }
 
@@ -182,13 +236,19 @@ impl Normaliser {
 }
 
 fn triple(pattern: &TriplePattern) -> TriplePattern {
-    TriplePattern { subject: term(&pattern.subject), predicate: pattern.predicate.clone(), object: term(&pattern.object) }
+    TriplePattern {
+        subject: term(&pattern.subject),
+        predicate: pattern.predicate.clone(),
+        object: term(&pattern.object),
+    }
 }
 
 /// A blank node in a query stands for "some value": a variable that cannot be selected.
 fn term(pattern: &TermPattern) -> TermPattern {
     match pattern {
-        TermPattern::BlankNode(node) => TermPattern::Variable(Variable::new_unchecked(format!("meent_b{}", node.as_str()))),
+        TermPattern::BlankNode(node) => {
+            TermPattern::Variable(Variable::new_unchecked(format!("meent_b{}", node.as_str())))
+        }
         TermPattern::Triple(inner) => TermPattern::Triple(Box::new(triple(inner))),
         other => other.clone(),
     }

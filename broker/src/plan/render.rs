@@ -25,20 +25,45 @@ pub(super) fn finish(
     expression::mentioned(&delivered, &mut outside);
     outside.extend(variables.iter().cloned());
     if let Query::Construct { template, .. } = query {
-        expression::mentioned(&GraphPattern::Bgp { patterns: template.clone() }, &mut outside);
+        expression::mentioned(
+            &GraphPattern::Bgp {
+                patterns: template.clone(),
+            },
+            &mut outside,
+        );
     }
     let all: Vec<BTreeSet<Variable>> = shipped.iter().map(|(_, local)| local.vars.clone()).collect();
     let sub_plans: Vec<SubPlan> = shipped
         .into_iter()
         .map(|(mut part, local)| {
             let elsewhere = |variable: &Variable| {
-                outside.contains(variable) || all.iter().enumerate().any(|(id, vars)| id != part.id && vars.contains(variable))
+                outside.contains(variable)
+                    || all
+                        .iter()
+                        .enumerate()
+                        .any(|(id, vars)| id != part.id && vars.contains(variable))
             };
-            let mut needed: Vec<Variable> = local.vars.iter().filter(|variable| elsewhere(variable)).cloned().collect();
+            let mut needed: Vec<Variable> = local
+                .vars
+                .iter()
+                .filter(|variable| elsewhere(variable))
+                .cloned()
+                .collect();
             if needed.is_empty() {
-                needed.extend(local.certain.iter().next().or_else(|| local.vars.iter().next()).cloned());
+                needed.extend(
+                    local
+                        .certain
+                        .iter()
+                        .next()
+                        .or_else(|| local.vars.iter().next())
+                        .cloned(),
+                );
             }
-            part.certain = needed.iter().filter(|variable| local.certain.contains(variable)).cloned().collect();
+            part.certain = needed
+                .iter()
+                .filter(|variable| local.certain.contains(variable))
+                .cloned()
+                .collect();
             part.variables = needed;
             part
         })
@@ -49,18 +74,39 @@ pub(super) fn finish(
             dataset: None,
             pattern: match pattern {
                 // The columns and their order are the query's own, whatever was pushed.
-                shaped @ (GraphPattern::Project { .. } | GraphPattern::Slice { .. } | GraphPattern::Distinct { .. }) => shaped,
-                other => GraphPattern::Project { inner: Box::new(other), variables },
+                shaped
+                @ (GraphPattern::Project { .. } | GraphPattern::Slice { .. } | GraphPattern::Distinct { .. }) => shaped,
+                other => GraphPattern::Project {
+                    inner: Box::new(other),
+                    variables,
+                },
             },
             base_iri: base_iri.clone(),
         },
-        Query::Construct { template, base_iri, .. } => {
-            Query::Construct { template: template.clone(), dataset: None, pattern, base_iri: base_iri.clone() }
-        }
-        Query::Ask { base_iri, .. } => Query::Ask { dataset: None, pattern, base_iri: base_iri.clone() },
-        Query::Describe { base_iri, .. } => Query::Describe { dataset: None, pattern, base_iri: base_iri.clone() },
+        Query::Construct { template, base_iri, .. } => Query::Construct {
+            template: template.clone(),
+            dataset: None,
+            pattern,
+            base_iri: base_iri.clone(),
+        },
+        Query::Ask { base_iri, .. } => Query::Ask {
+            dataset: None,
+            pattern,
+            base_iri: base_iri.clone(),
+        },
+        Query::Describe { base_iri, .. } => Query::Describe {
+            dataset: None,
+            pattern,
+            base_iri: base_iri.clone(),
+        },
     };
-    Ok(PhysicalPlan { residual, sub_plans, materialise, withheld, evidence })
+    Ok(PhysicalPlan {
+        residual,
+        sub_plans,
+        materialise,
+        withheld,
+        evidence,
+    })
 }
 
 /// Gives every service its shape, so that the evaluator knows which columns it brings.
@@ -74,29 +120,79 @@ fn fill(pattern: GraphPattern, parts: &[SubPlan]) -> GraphPattern {
             };
             match shape {
                 Some(part) => {
-                    let inner =
-                        GraphPattern::Project { inner: Box::new(part.pattern.clone()), variables: part.variables.clone() };
-                    GraphPattern::Service { name, inner: Box::new(inner), silent }
+                    let inner = GraphPattern::Project {
+                        inner: Box::new(part.pattern.clone()),
+                        variables: part.variables.clone(),
+                    };
+                    GraphPattern::Service {
+                        name,
+                        inner: Box::new(inner),
+                        silent,
+                    }
                 }
                 None => GraphPattern::Service { name, inner, silent },
             }
         }
-        GraphPattern::Join { left, right } => GraphPattern::Join { left: go(left), right: go(right) },
-        GraphPattern::Lateral { left, right } => GraphPattern::Lateral { left: go(left), right: go(right) },
-        GraphPattern::Union { left, right } => GraphPattern::Union { left: go(left), right: go(right) },
-        GraphPattern::Minus { left, right } => GraphPattern::Minus { left: go(left), right: go(right) },
-        GraphPattern::LeftJoin { left, right, expression } => {
-            GraphPattern::LeftJoin { left: go(left), right: go(right), expression }
-        }
+        GraphPattern::Join { left, right } => GraphPattern::Join {
+            left: go(left),
+            right: go(right),
+        },
+        GraphPattern::Lateral { left, right } => GraphPattern::Lateral {
+            left: go(left),
+            right: go(right),
+        },
+        GraphPattern::Union { left, right } => GraphPattern::Union {
+            left: go(left),
+            right: go(right),
+        },
+        GraphPattern::Minus { left, right } => GraphPattern::Minus {
+            left: go(left),
+            right: go(right),
+        },
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } => GraphPattern::LeftJoin {
+            left: go(left),
+            right: go(right),
+            expression,
+        },
         GraphPattern::Filter { expr, inner } => GraphPattern::Filter { expr, inner: go(inner) },
         GraphPattern::Graph { name, inner } => GraphPattern::Graph { name, inner: go(inner) },
-        GraphPattern::Extend { inner, variable, expression } => GraphPattern::Extend { inner: go(inner), variable, expression },
-        GraphPattern::OrderBy { inner, expression } => GraphPattern::OrderBy { inner: go(inner), expression },
-        GraphPattern::Project { inner, variables } => GraphPattern::Project { inner: go(inner), variables },
+        GraphPattern::Extend {
+            inner,
+            variable,
+            expression,
+        } => GraphPattern::Extend {
+            inner: go(inner),
+            variable,
+            expression,
+        },
+        GraphPattern::OrderBy { inner, expression } => GraphPattern::OrderBy {
+            inner: go(inner),
+            expression,
+        },
+        GraphPattern::Project { inner, variables } => GraphPattern::Project {
+            inner: go(inner),
+            variables,
+        },
         GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: go(inner) },
         GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: go(inner) },
-        GraphPattern::Slice { inner, start, length } => GraphPattern::Slice { inner: go(inner), start, length },
-        GraphPattern::Group { inner, variables, aggregates } => GraphPattern::Group { inner: go(inner), variables, aggregates },
+        GraphPattern::Slice { inner, start, length } => GraphPattern::Slice {
+            inner: go(inner),
+            start,
+            length,
+        },
+        GraphPattern::Group {
+            inner,
+            variables,
+            aggregates,
+        } => GraphPattern::Group {
+            inner: go(inner),
+            variables,
+            aggregates,
+        },
         leaf @ (GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. }) => leaf,
     }
 }
@@ -130,30 +226,59 @@ fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable])
         variables.iter().all(|variable| certain.contains(variable))
     };
     match pattern {
-        GraphPattern::Filter { expr, inner } if holds(&inner) => {
-            GraphPattern::Filter { expr, inner: Box::new(narrowed(*inner, table, variables)) }
-        }
-        GraphPattern::Extend { inner, variable, expression } if holds(&inner) => {
-            GraphPattern::Extend { inner: Box::new(narrowed(*inner, table, variables)), variable, expression }
-        }
-        GraphPattern::LeftJoin { left, right, expression } if holds(&left) => {
-            GraphPattern::LeftJoin { left: Box::new(narrowed(*left, table, variables)), right, expression }
-        }
-        GraphPattern::Project { inner, variables: columns } if holds(&inner) && variables.iter().all(|v| columns.contains(v)) => {
-            GraphPattern::Project { inner: Box::new(narrowed(*inner, table, variables)), variables: columns }
-        }
-        GraphPattern::Group { inner, variables: keys, aggregates }
-            if holds(&inner) && variables.iter().all(|variable| keys.contains(variable)) =>
-        {
-            GraphPattern::Group { inner: Box::new(narrowed(*inner, table, variables)), variables: keys, aggregates }
-        }
+        GraphPattern::Filter { expr, inner } if holds(&inner) => GraphPattern::Filter {
+            expr,
+            inner: Box::new(narrowed(*inner, table, variables)),
+        },
+        GraphPattern::Extend {
+            inner,
+            variable,
+            expression,
+        } if holds(&inner) => GraphPattern::Extend {
+            inner: Box::new(narrowed(*inner, table, variables)),
+            variable,
+            expression,
+        },
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } if holds(&left) => GraphPattern::LeftJoin {
+            left: Box::new(narrowed(*left, table, variables)),
+            right,
+            expression,
+        },
+        GraphPattern::Project {
+            inner,
+            variables: columns,
+        } if holds(&inner) && variables.iter().all(|v| columns.contains(v)) => GraphPattern::Project {
+            inner: Box::new(narrowed(*inner, table, variables)),
+            variables: columns,
+        },
+        GraphPattern::Group {
+            inner,
+            variables: keys,
+            aggregates,
+        } if holds(&inner) && variables.iter().all(|variable| keys.contains(variable)) => GraphPattern::Group {
+            inner: Box::new(narrowed(*inner, table, variables)),
+            variables: keys,
+            aggregates,
+        },
         other => join_patterns(table.clone(), other),
     }
 }
 
 fn select(pattern: GraphPattern, variables: &[Variable]) -> String {
-    let pattern = GraphPattern::Project { inner: Box::new(pattern), variables: variables.to_vec() };
-    Query::Select { dataset: None, pattern, base_iri: None }.to_string()
+    let pattern = GraphPattern::Project {
+        inner: Box::new(pattern),
+        variables: variables.to_vec(),
+    };
+    Query::Select {
+        dataset: None,
+        pattern,
+        base_iri: None,
+    }
+    .to_string()
 }
 
 /// A term as a constant in a query; `None` for blank nodes, which mean something only to whoever named them.
@@ -190,8 +315,12 @@ impl MaterialiseText {
 
 fn branch(scan: &Scan) -> String {
     let position = |fixed: &Option<String>, name: &str| fixed.clone().unwrap_or_else(|| format!("?{name}"));
-    let triple =
-        format!("{} {} {}", position(&scan.subject, "s"), position(&scan.predicate, "p"), position(&scan.object, "o"));
+    let triple = format!(
+        "{} {} {}",
+        position(&scan.subject, "s"),
+        position(&scan.predicate, "p"),
+        position(&scan.object, "o")
+    );
     let mut text = match &scan.graph {
         ScanGraph::Default => triple,
         ScanGraph::AnyNamed => format!("GRAPH ?g {{ {triple} }}"),

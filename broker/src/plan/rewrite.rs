@@ -68,7 +68,11 @@ impl<'a> Planner<'a> {
         let node = match node {
             Node::Local(mut local) if ask => {
                 // One solution anywhere settles it; the same one twice does no harm.
-                local.pattern = GraphPattern::Slice { inner: Box::new(local.pattern), start: 0, length: Some(1) };
+                local.pattern = GraphPattern::Slice {
+                    inner: Box::new(local.pattern),
+                    start: 0,
+                    length: Some(1),
+                };
                 local.unique = true;
                 Node::Local(local)
             }
@@ -91,7 +95,11 @@ impl<'a> Planner<'a> {
                 let (left, right) = (self.rewrite(left), self.rewrite(right));
                 self.join(left, right)
             }
-            GraphPattern::LeftJoin { left, right, expression } => {
+            GraphPattern::LeftJoin {
+                left,
+                right,
+                expression,
+            } => {
                 let (left, right) = (self.rewrite(left), self.rewrite(right));
                 self.left_join(left, right, expression.clone())
             }
@@ -110,7 +118,11 @@ impl<'a> Planner<'a> {
                 let (left, right) = (self.rewrite(left), self.rewrite(right));
                 self.minus(left, right)
             }
-            GraphPattern::Extend { inner, variable, expression } => {
+            GraphPattern::Extend {
+                inner,
+                variable,
+                expression,
+            } => {
                 let node = self.rewrite(inner);
                 self.extend(node, variable, expression)
             }
@@ -124,7 +136,9 @@ impl<'a> Planner<'a> {
             }
             GraphPattern::Reduced { inner } => match self.rewrite(inner) {
                 Node::Local(local) => Node::Local(local),
-                other => Node::Rest(GraphPattern::Reduced { inner: Box::new(self.deliver(other).0) }),
+                other => Node::Rest(GraphPattern::Reduced {
+                    inner: Box::new(self.deliver(other).0),
+                }),
             },
             GraphPattern::OrderBy { inner, expression } => {
                 let node = self.rewrite(inner);
@@ -132,12 +146,20 @@ impl<'a> Planner<'a> {
                 for order in expression {
                     self.materialise_exists(expression::order_expression(order));
                 }
-                Node::Rest(GraphPattern::OrderBy { inner, expression: expression.clone() })
+                Node::Rest(GraphPattern::OrderBy {
+                    inner,
+                    expression: expression.clone(),
+                })
             }
             GraphPattern::Slice { inner, start, length } => self.slice(inner, *start, *length),
-            GraphPattern::Group { inner, variables, aggregates } => self.group(inner, variables, aggregates),
+            GraphPattern::Group {
+                inner,
+                variables,
+                aggregates,
+            } => self.group(inner, variables, aggregates),
             GraphPattern::Path { .. } | GraphPattern::Graph { .. } | GraphPattern::Lateral { .. } => {
-                self.evidence.push("a path or named graph over several sources: its triples are fetched and merged".to_owned());
+                self.evidence
+                    .push("a path or named graph over several sources: its triples are fetched and merged".to_owned());
                 self.materialise_pattern(pattern);
                 Node::Rest(pattern.clone())
             }
@@ -181,7 +203,11 @@ impl<'a> Planner<'a> {
                     && let Some(set) = per_source.get(&source)
                     && shape::flat(pattern)
                 {
-                    let known = values.entry(variable).or_default().entry(source).or_insert(ValueSet::Any);
+                    let known = values
+                        .entry(variable)
+                        .or_default()
+                        .entry(source)
+                        .or_insert(ValueSet::Any);
                     *known = known.narrow(set);
                 }
             }
@@ -205,7 +231,8 @@ impl<'a> Planner<'a> {
             (Node::Const(table), Node::Local(local)) | (Node::Local(local), Node::Const(table)) => {
                 Node::Local(with_table(local, &table))
             }
-            (Node::Const(table), Node::Block { mut units, filters }) | (Node::Block { mut units, filters }, Node::Const(table)) => {
+            (Node::Const(table), Node::Block { mut units, filters })
+            | (Node::Block { mut units, filters }, Node::Const(table)) => {
                 let scope = shape::in_scope(&table);
                 match units.iter().position(|unit| !unit.vars.is_disjoint(&scope)) {
                     Some(at) => {
@@ -241,7 +268,10 @@ impl<'a> Planner<'a> {
                     return self.block(units, filters);
                 }
                 let (left, _) = self.deliver(Node::Block { units, filters });
-                let (right, _) = self.deliver(Node::Block { units: more, filters: also });
+                let (right, _) = self.deliver(Node::Block {
+                    units: more,
+                    filters: also,
+                });
                 Node::Rest(join_patterns(left, right))
             }
         }
@@ -276,7 +306,9 @@ impl<'a> Planner<'a> {
     }
 
     fn left_join(&mut self, left: Node, right: Node, expression: Option<Expression>) -> Node {
-        let movable = expression.as_ref().is_none_or(|e| is_stable(e) && !expression::has_exists(e));
+        let movable = expression
+            .as_ref()
+            .is_none_or(|e| is_stable(e) && !expression::has_exists(e));
         match (left, right) {
             (Node::Local(left), Node::Local(right)) if movable && left.joins_locally(&right) => {
                 if right.sources.is_empty() {
@@ -288,10 +320,16 @@ impl<'a> Planner<'a> {
                 let wanted: BTreeSet<Variable> = expression.as_ref().map(expression::variables).unwrap_or_default();
                 let host = units.iter().enumerate().position(|(at, unit)| {
                     let elsewhere = |variable: &Variable| {
-                        units.iter().enumerate().any(|(other, unit)| other != at && unit.vars.contains(variable))
+                        units
+                            .iter()
+                            .enumerate()
+                            .any(|(other, unit)| other != at && unit.vars.contains(variable))
                     };
                     unit.joins_locally(&right)
-                        && right.vars.iter().all(|variable| unit.certain.contains(variable) || !elsewhere(variable))
+                        && right
+                            .vars
+                            .iter()
+                            .all(|variable| unit.certain.contains(variable) || !elsewhere(variable))
                         && wanted.iter().all(|variable| {
                             right.vars.contains(variable)
                                 || unit.certain.contains(variable)
@@ -322,7 +360,11 @@ impl<'a> Planner<'a> {
         }
         let (left, feeding) = self.deliver(left);
         let right = self.deliver_bound(right, &feeding);
-        Node::Rest(GraphPattern::LeftJoin { left: Box::new(left), right: Box::new(right), expression })
+        Node::Rest(GraphPattern::LeftJoin {
+            left: Box::new(left),
+            right: Box::new(right),
+            expression,
+        })
     }
 
     fn minus(&mut self, left: Node, right: Node) -> Node {
@@ -332,21 +374,29 @@ impl<'a> Planner<'a> {
                     return Node::Local(left);
                 }
                 Node::Local(Local {
-                    pattern: GraphPattern::Minus { left: Box::new(left.pattern), right: Box::new(right.pattern) },
+                    pattern: GraphPattern::Minus {
+                        left: Box::new(left.pattern),
+                        right: Box::new(right.pattern),
+                    },
                     ..left
                 })
             }
             (left, right) => {
                 let (left, feeding) = self.deliver(left);
                 let right = self.deliver_bound(right, &feeding);
-                Node::Rest(GraphPattern::Minus { left: Box::new(left), right: Box::new(right) })
+                Node::Rest(GraphPattern::Minus {
+                    left: Box::new(left),
+                    right: Box::new(right),
+                })
             }
         }
     }
 
     fn union(&mut self, left: Node, right: Node) -> Node {
         match (left, right) {
-            (Node::Local(left), Node::Local(right)) if left.unique == right.unique && left.aggregated == right.aggregated => {
+            (Node::Local(left), Node::Local(right))
+                if left.unique == right.unique && left.aggregated == right.aggregated =>
+            {
                 Node::Local(left.union(right))
             }
             (left, right) => {
@@ -359,9 +409,10 @@ impl<'a> Planner<'a> {
 
     pub(super) fn filter(&mut self, node: Node, filter: Expression) -> Node {
         match node {
-            Node::Const(inner) if !expression::has_exists(&filter) => {
-                Node::Const(GraphPattern::Filter { expr: filter, inner: Box::new(inner) })
-            }
+            Node::Const(inner) if !expression::has_exists(&filter) => Node::Const(GraphPattern::Filter {
+                expr: filter,
+                inner: Box::new(inner),
+            }),
             Node::Local(local) => match self.push_filter(local, filter) {
                 Ok(local) => Node::Local(local),
                 Err((local, filter)) => {
@@ -377,8 +428,10 @@ impl<'a> Planner<'a> {
                     let fits = units.get(at).is_some_and(|unit| {
                         !mentioned.is_empty()
                             && mentioned.iter().all(|variable| {
-                                let elsewhere =
-                                    units.iter().enumerate().any(|(other, unit)| other != at && unit.vars.contains(variable));
+                                let elsewhere = units
+                                    .iter()
+                                    .enumerate()
+                                    .any(|(other, unit)| other != at && unit.vars.contains(variable));
                                 unit.certain.contains(variable) || (unit.vars.contains(variable) && !elsewhere)
                             })
                     });
@@ -432,10 +485,14 @@ impl<'a> Planner<'a> {
             return Ok(local);
         }
         local.pattern = match local.pattern {
-            GraphPattern::Filter { expr, inner } => {
-                GraphPattern::Filter { expr: Expression::And(Box::new(expr), Box::new(filter)), inner }
-            }
-            other => GraphPattern::Filter { expr: filter, inner: Box::new(other) },
+            GraphPattern::Filter { expr, inner } => GraphPattern::Filter {
+                expr: Expression::And(Box::new(expr), Box::new(filter)),
+                inner,
+            },
+            other => GraphPattern::Filter {
+                expr: filter,
+                inner: Box::new(other),
+            },
         };
         for rows in local.sources.values_mut() {
             *rows = (*rows * 0.5).max(1.0);
@@ -473,7 +530,10 @@ impl<'a> Planner<'a> {
                 let wanted = expression::variables(expression);
                 let host = units.iter().enumerate().position(|(at, unit)| {
                     wanted.iter().all(|variable| {
-                        let elsewhere = units.iter().enumerate().any(|(other, unit)| other != at && unit.vars.contains(variable));
+                        let elsewhere = units
+                            .iter()
+                            .enumerate()
+                            .any(|(other, unit)| other != at && unit.vars.contains(variable));
                         unit.certain.contains(variable) || (unit.vars.contains(variable) && !elsewhere)
                     })
                 });
@@ -494,7 +554,10 @@ impl<'a> Planner<'a> {
     }
 
     fn project(&mut self, node: Node, variables: &[Variable]) -> Node {
-        let project = |inner: GraphPattern| GraphPattern::Project { inner: Box::new(inner), variables: variables.to_vec() };
+        let project = |inner: GraphPattern| GraphPattern::Project {
+            inner: Box::new(inner),
+            variables: variables.to_vec(),
+        };
         match node {
             Node::Const(inner) => Node::Const(project(inner)),
             Node::Local(mut local) => {
@@ -512,7 +575,9 @@ impl<'a> Planner<'a> {
         match node {
             Node::Local(mut local) => {
                 let owned = local.vars.iter().any(|variable| local.is_owner_key(variable)) || local.sources.len() <= 1;
-                local.pattern = GraphPattern::Distinct { inner: Box::new(local.pattern) };
+                local.pattern = GraphPattern::Distinct {
+                    inner: Box::new(local.pattern),
+                };
                 if owned && local.unique {
                     return Node::Local(local);
                 }
@@ -521,26 +586,39 @@ impl<'a> Planner<'a> {
                 let inner = Box::new(self.deliver(Node::Local(local)).0);
                 Node::Rest(GraphPattern::Distinct { inner })
             }
-            other => Node::Rest(GraphPattern::Distinct { inner: Box::new(self.deliver(other).0) }),
+            other => Node::Rest(GraphPattern::Distinct {
+                inner: Box::new(self.deliver(other).0),
+            }),
         }
     }
 
     /// `LIMIT`: each source needs to send no more than the limit, in the query's own order.
     fn slice(&mut self, inner: &GraphPattern, start: usize, length: Option<usize>) -> Node {
-        let slice = |inner: GraphPattern| GraphPattern::Slice { inner: Box::new(inner), start, length };
+        let slice = |inner: GraphPattern| GraphPattern::Slice {
+            inner: Box::new(inner),
+            start,
+            length,
+        };
         let (chain, body) = shape::modifiers(inner);
         let node = self.rewrite(body);
         let enough = length.and_then(|length| length.checked_add(start));
         let movable = shape::order_is_movable(&chain);
         let node = match (node, enough) {
             (Node::Local(mut local), Some(enough)) if movable && local.unique => {
-                local.pattern =
-                    GraphPattern::Slice { inner: Box::new(shape::rebuild(&chain, local.pattern)), start: 0, length: Some(enough) };
+                local.pattern = GraphPattern::Slice {
+                    inner: Box::new(shape::rebuild(&chain, local.pattern)),
+                    start: 0,
+                    length: Some(enough),
+                };
                 for modifier in &chain {
                     if let shape::Modifier::Project(variables) = modifier {
                         // The order may need more columns than the result: they travel too.
                         let mut columns: BTreeSet<Variable> = variables.iter().cloned().collect();
-                        columns.extend(shape::order_variables(&chain).into_iter().filter(|variable| local.vars.contains(variable)));
+                        columns.extend(
+                            shape::order_variables(&chain)
+                                .into_iter()
+                                .filter(|variable| local.vars.contains(variable)),
+                        );
                         local.pattern = shape::widen(local.pattern, &columns);
                         local.vars = columns;
                         let kept = local.vars.clone();

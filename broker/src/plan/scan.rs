@@ -19,15 +19,27 @@ impl Planner<'_> {
             match source.select(pattern) {
                 Selection::Irrelevant => {}
                 Selection::NotAgreed(property) => {
-                    self.withheld.entry(id).or_default().insert(Withheld::PropertyNotAgreed { property });
+                    self.withheld
+                        .entry(id)
+                        .or_default()
+                        .insert(Withheld::PropertyNotAgreed { property });
                 }
                 Selection::Candidate(matched) => {
                     found.insert(id, matched);
                 }
             }
         }
-        let names: Vec<&str> = found.keys().filter_map(|id| self.sources.get(*id)).map(|s| s.member.as_str()).collect();
-        self.evidence.push(format!("{pattern} can be answered by {} of {} sources: {}", found.len(), self.sources.len(), abridge(&names)));
+        let names: Vec<&str> = found
+            .keys()
+            .filter_map(|id| self.sources.get(*id))
+            .map(|s| s.member.as_str())
+            .collect();
+        self.evidence.push(format!(
+            "{pattern} can be answered by {} of {} sources: {}",
+            found.len(),
+            self.sources.len(),
+            abridge(&names)
+        ));
         self.selected.insert(pattern.clone(), found.clone());
         found
     }
@@ -36,7 +48,9 @@ impl Planner<'_> {
     pub(super) fn scan(&mut self, pattern: &TriplePattern) -> Local {
         let candidates = self.candidates(pattern);
         let mut local = Local {
-            pattern: GraphPattern::Bgp { patterns: vec![pattern.clone()] },
+            pattern: GraphPattern::Bgp {
+                patterns: vec![pattern.clone()],
+            },
             sources: candidates.iter().map(|(id, matched)| (*id, matched.triples)).collect(),
             values: BTreeMap::new(),
             certain: BTreeSet::new(),
@@ -69,7 +83,12 @@ impl Planner<'_> {
         for side in [&pattern.subject, &pattern.object] {
             if let TermPattern::Triple(_) = side {
                 let mut inside = BTreeSet::new();
-                super::expression::mentioned(&GraphPattern::Bgp { patterns: vec![pattern.clone()] }, &mut inside);
+                super::expression::mentioned(
+                    &GraphPattern::Bgp {
+                        patterns: vec![pattern.clone()],
+                    },
+                    &mut inside,
+                );
                 for variable in inside {
                     if local.vars.insert(variable.clone()) {
                         local.certain.insert(variable);
@@ -98,10 +117,18 @@ fn no_triple_twice(candidates: &BTreeMap<SourceId, Match>, local: &Local) -> boo
         let mut probe = local.clone();
         let marker = Variable::new_unchecked("meent_position");
         probe.certain.insert(marker.clone());
-        probe.values.insert(marker.clone(), candidates.iter().map(|(id, matched)| (*id, pick(matched).clone())).collect());
+        probe.values.insert(
+            marker.clone(),
+            candidates
+                .iter()
+                .map(|(id, matched)| (*id, pick(matched).clone()))
+                .collect(),
+        );
         probe.is_owner_key(&marker)
     };
-    position(&|matched| &matched.subject) || position(&|matched| &matched.object) || position(&|matched| &matched.predicate)
+    position(&|matched| &matched.subject)
+        || position(&|matched| &matched.object)
+        || position(&|matched| &matched.predicate)
 }
 
 /// Names for people: at most a handful, then a count.
@@ -110,5 +137,9 @@ fn abridge(names: &[&str]) -> String {
     if names.len() <= SHOWN {
         return names.join(", ");
     }
-    format!("{} and {} more", names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", "), names.len() - SHOWN)
+    format!(
+        "{} and {} more",
+        names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", "),
+        names.len() - SHOWN
+    )
 }

@@ -34,12 +34,14 @@ pub(super) fn pushable(pattern: &GraphPattern) -> bool {
     match pattern {
         GraphPattern::Bgp { .. } | GraphPattern::Path { .. } | GraphPattern::Values { .. } => true,
         GraphPattern::Service { .. } | GraphPattern::Lateral { .. } => false,
-        GraphPattern::Join { left, right } | GraphPattern::Union { left, right } | GraphPattern::Minus { left, right } => {
-            pushable(left) && pushable(right)
-        }
-        GraphPattern::LeftJoin { left, right, expression } => {
-            pushable(left) && pushable(right) && expression.as_ref().is_none_or(stable)
-        }
+        GraphPattern::Join { left, right }
+        | GraphPattern::Union { left, right }
+        | GraphPattern::Minus { left, right } => pushable(left) && pushable(right),
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } => pushable(left) && pushable(right) && expression.as_ref().is_none_or(stable),
         GraphPattern::Filter { expr, inner } => stable(expr) && pushable(inner),
         GraphPattern::Extend { expression, inner, .. } => stable(expression) && pushable(inner),
         GraphPattern::OrderBy { inner, expression } => {
@@ -66,7 +68,9 @@ pub(super) fn flat(pattern: &GraphPattern) -> bool {
         GraphPattern::Bgp { .. } => true,
         GraphPattern::Join { left, right } => flat(left) && flat(right),
         GraphPattern::Filter { expr, inner } => !has_exists(expr) && flat(inner),
-        GraphPattern::Extend { inner, .. } | GraphPattern::OrderBy { inner, .. } | GraphPattern::Slice { inner, .. } => flat(inner),
+        GraphPattern::Extend { inner, .. }
+        | GraphPattern::OrderBy { inner, .. }
+        | GraphPattern::Slice { inner, .. } => flat(inner),
         GraphPattern::Distinct { inner } => flat(inner),
         _ => false,
     }
@@ -117,7 +121,11 @@ pub(super) fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
         | GraphPattern::Distinct { inner }
         | GraphPattern::Reduced { inner }
         | GraphPattern::Slice { inner, .. } => certain(inner),
-        GraphPattern::Extend { inner, variable, expression } => {
+        GraphPattern::Extend {
+            inner,
+            variable,
+            expression,
+        } => {
             let mut found = certain(inner);
             let bound = match expression {
                 Expression::NamedNode(_) | Expression::Literal(_) => true,
@@ -142,19 +150,30 @@ pub(super) fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
             .filter(|(column, _)| bindings.iter().all(|row| row.get(*column).is_some_and(Option::is_some)))
             .map(|(_, variable)| variable.clone())
             .collect(),
-        GraphPattern::Project { inner, variables } => {
-            certain(inner).into_iter().filter(|variable| variables.contains(variable)).collect()
-        }
-        GraphPattern::Group { inner, variables, aggregates } => {
+        GraphPattern::Project { inner, variables } => certain(inner)
+            .into_iter()
+            .filter(|variable| variables.contains(variable))
+            .collect(),
+        GraphPattern::Group {
+            inner,
+            variables,
+            aggregates,
+        } => {
             let below = certain(inner);
             let counts = aggregates.iter().filter_map(|(variable, aggregate)| match aggregate {
                 AggregateExpression::CountSolutions { .. } => Some(variable.clone()),
-                AggregateExpression::FunctionCall { name: spargebra::algebra::AggregateFunction::Count, .. } => {
-                    Some(variable.clone())
-                }
+                AggregateExpression::FunctionCall {
+                    name: spargebra::algebra::AggregateFunction::Count,
+                    ..
+                } => Some(variable.clone()),
                 AggregateExpression::FunctionCall { .. } => None,
             });
-            variables.iter().filter(|variable| below.contains(variable)).cloned().chain(counts).collect()
+            variables
+                .iter()
+                .filter(|variable| below.contains(variable))
+                .cloned()
+                .chain(counts)
+                .collect()
         }
         GraphPattern::Service { .. } => BTreeSet::new(),
     }
@@ -172,8 +191,11 @@ pub(super) fn with_table(mut local: Local, table: &GraphPattern) -> Local {
                     .filter_map(|row| row.get(column).and_then(Option::as_ref))
                     .map(|term| Token::of_term(&term.clone().into()))
                     .collect();
-                let per_source: BTreeMap<SourceId, ValueSet> =
-                    local.sources.keys().map(|id| (*id, ValueSet::Tokens(tokens.clone()))).collect();
+                let per_source: BTreeMap<SourceId, ValueSet> = local
+                    .sources
+                    .keys()
+                    .map(|id| (*id, ValueSet::Tokens(tokens.clone())))
+                    .collect();
                 local.values.insert(variable.clone(), per_source);
             }
         }
@@ -266,10 +288,16 @@ pub(super) fn rebuild(chain: &[Modifier], body: GraphPattern) -> GraphPattern {
     chain.iter().rev().fold(body, |inner, modifier| {
         let inner = Box::new(inner);
         match modifier {
-            Modifier::Project(variables) => GraphPattern::Project { inner, variables: variables.clone() },
+            Modifier::Project(variables) => GraphPattern::Project {
+                inner,
+                variables: variables.clone(),
+            },
             Modifier::Distinct => GraphPattern::Distinct { inner },
             Modifier::Reduced => GraphPattern::Reduced { inner },
-            Modifier::OrderBy(expression) => GraphPattern::OrderBy { inner, expression: expression.clone() },
+            Modifier::OrderBy(expression) => GraphPattern::OrderBy {
+                inner,
+                expression: expression.clone(),
+            },
         }
     })
 }
@@ -290,11 +318,19 @@ pub(super) fn order_variables(chain: &[Modifier]) -> BTreeSet<Variable> {
 /// Whether a source can sort and cut for us: stable criteria, and no `DISTINCT` over fewer columns than the order needs.
 pub(super) fn order_is_movable(chain: &[Modifier]) -> bool {
     let wanted = order_variables(chain);
-    let distinct = chain.iter().any(|modifier| matches!(modifier, Modifier::Distinct | Modifier::Reduced));
-    let projects = chain.iter().filter(|modifier| matches!(modifier, Modifier::Project(_))).count();
+    let distinct = chain
+        .iter()
+        .any(|modifier| matches!(modifier, Modifier::Distinct | Modifier::Reduced));
+    let projects = chain
+        .iter()
+        .filter(|modifier| matches!(modifier, Modifier::Project(_)))
+        .count();
     projects <= 1
         && chain.iter().all(|modifier| match modifier {
-            Modifier::OrderBy(criteria) => criteria.iter().map(order_expression).all(|e| is_stable(e) && !has_exists(e)),
+            Modifier::OrderBy(criteria) => criteria
+                .iter()
+                .map(order_expression)
+                .all(|e| is_stable(e) && !has_exists(e)),
             Modifier::Project(variables) => !distinct || wanted.iter().all(|variable| variables.contains(variable)),
             Modifier::Distinct | Modifier::Reduced => true,
         })
@@ -303,12 +339,21 @@ pub(super) fn order_is_movable(chain: &[Modifier]) -> bool {
 /// Gives a pushed `SELECT` more columns.
 pub(super) fn widen(pattern: GraphPattern, columns: &BTreeSet<Variable>) -> GraphPattern {
     match pattern {
-        GraphPattern::Slice { inner, start, length } => {
-            GraphPattern::Slice { inner: Box::new(widen(*inner, columns)), start, length }
-        }
-        GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: Box::new(widen(*inner, columns)) },
-        GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: Box::new(widen(*inner, columns)) },
-        GraphPattern::Project { inner, .. } => GraphPattern::Project { inner, variables: columns.iter().cloned().collect() },
+        GraphPattern::Slice { inner, start, length } => GraphPattern::Slice {
+            inner: Box::new(widen(*inner, columns)),
+            start,
+            length,
+        },
+        GraphPattern::Distinct { inner } => GraphPattern::Distinct {
+            inner: Box::new(widen(*inner, columns)),
+        },
+        GraphPattern::Reduced { inner } => GraphPattern::Reduced {
+            inner: Box::new(widen(*inner, columns)),
+        },
+        GraphPattern::Project { inner, .. } => GraphPattern::Project {
+            inner,
+            variables: columns.iter().cloned().collect(),
+        },
         other => other,
     }
 }

@@ -54,7 +54,9 @@ impl Token {
     #[must_use]
     pub fn bucket(&self) -> String {
         match self {
-            Self::Iri(iri) => authority(iri).to_owned(),
+            // Prefixes of other schemes may be as short as the scheme itself (`urn` and `urn:isbn` meet).
+            Self::Iri(iri) if iri.contains("://") => authority(iri).to_owned(),
+            Self::Iri(iri) => iri.split(':').next().unwrap_or_default().to_owned(),
             Self::Blank => "_:".to_owned(),
             Self::Literal(_) => "\"".to_owned(),
         }
@@ -76,7 +78,9 @@ pub fn authority(iri: &str) -> &str {
 
 /// Whether `prefix` covers `iri`: equal, or a prefix that ends where a segment ends.
 fn iri_covers(prefix: &str, iri: &str) -> bool {
-    let Some(rest) = iri.strip_prefix(prefix) else { return false };
+    let Some(rest) = iri.strip_prefix(prefix) else {
+        return false;
+    };
     if rest.is_empty() || prefix.ends_with(['/', '#', ':', '?']) {
         return true;
     }
@@ -117,7 +121,11 @@ impl ValueSet {
                 // A token survives when the other side can hold it as well; of two nested prefixes the longer one is exact.
                 let keep = |own: &BTreeSet<Token>, theirs: &BTreeSet<Token>| -> Vec<Token> {
                     own.iter()
-                        .filter(|t| theirs.iter().any(|u| u == *t || u.may_meet(t) && u.narrower_than(t).is_none_or(|n| !n)))
+                        .filter(|t| {
+                            theirs
+                                .iter()
+                                .any(|u| u == *t || u.may_meet(t) && u.narrower_than(t).is_none_or(|n| !n))
+                        })
                         .cloned()
                         .collect()
                 };
@@ -210,9 +218,62 @@ impl SourceDescription {
     pub fn new(rows: impl IntoIterator<Item = SummaryRow>, classes: BTreeMap<String, u64>) -> Self {
         let mut by_predicate: BTreeMap<String, Vec<SummaryRow>> = BTreeMap::new();
         for row in rows {
-            by_predicate.entry(row.predicate.as_str().to_owned()).or_default().push(row);
+            by_predicate
+                .entry(row.predicate.as_str().to_owned())
+                .or_default()
+                .push(row);
         }
-        Self { rows: by_predicate, classes, known: true }
+        Self {
+            rows: by_predicate,
+            classes,
+            known: true,
+        }
+    }
+
+    /// The description in a summary that a member publishes.
+    #[must_use]
+    pub fn of_summary(summary: &server_kit::summary::Summary) -> Self {
+        use server_kit::summary::Summary;
+        let subject = |text: &str| {
+            if text == Summary::BLANK {
+                Token::Blank
+            } else {
+                Token::Iri(text.into())
+            }
+        };
+        let mut rows = Vec::with_capacity(summary.properties.len());
+        for count in &summary.properties {
+            let end = count.object_authority.as_str();
+            // An authority has no path; a datatype's IRI has one. Where that does not tell, both are possible.
+            let hierarchical = end.contains("://");
+            let objects = if end == Summary::BLANK {
+                vec![Token::Blank]
+            } else if end == Summary::TRIPLE {
+                vec![Token::Literal(None)]
+            } else if hierarchical && authority(end) != end {
+                vec![Token::Literal(Some(end.into()))]
+            } else if hierarchical {
+                vec![Token::Iri(end.into())]
+            } else {
+                vec![Token::Iri(end.into()), Token::Literal(Some(end.into()))]
+            };
+            for object in objects {
+                rows.push(SummaryRow {
+                    predicate: NamedNode::new_unchecked(&count.property),
+                    subject: subject(&count.subject_authority),
+                    object,
+                    triples: count.triples,
+                });
+            }
+        }
+        Self::new(
+            rows,
+            summary
+                .classes
+                .iter()
+                .map(|count| (count.class.clone(), count.instances))
+                .collect(),
+        )
     }
 
     /// The summary of these triples, for sources that are described by whoever serves them.
@@ -230,7 +291,13 @@ impl SourceDescription {
             *rows.entry((triple.predicate.clone(), subject, object)).or_insert(0) += 1;
         }
         Self::new(
-            rows.into_iter().map(|((predicate, subject, object), triples)| SummaryRow { predicate, subject, object, triples }),
+            rows.into_iter()
+                .map(|((predicate, subject, object), triples)| SummaryRow {
+                    predicate,
+                    subject,
+                    object,
+                    triples,
+                }),
             classes,
         )
     }
@@ -287,7 +354,8 @@ impl SourceDescription {
         if found.subject.is_empty() {
             return None;
         }
-        if let (NamedNodePattern::NamedNode(predicate), TermPattern::NamedNode(class)) = (&pattern.predicate, &pattern.object)
+        if let (NamedNodePattern::NamedNode(predicate), TermPattern::NamedNode(class)) =
+            (&pattern.predicate, &pattern.object)
             && *predicate == rdf::TYPE
         {
             let instances = *self.classes.get(class.as_str())?;
@@ -300,7 +368,11 @@ impl SourceDescription {
             }
         };
         fixed(&mut found.subject, &pattern.subject, &mut found.triples, 0.001);
-        let share = if matches!(&pattern.predicate, NamedNodePattern::NamedNode(p) if *p == rdf::TYPE) { 1.0 } else { 0.05 };
+        let share = if matches!(&pattern.predicate, NamedNodePattern::NamedNode(p) if *p == rdf::TYPE) {
+            1.0
+        } else {
+            0.05
+        };
         fixed(&mut found.object, &pattern.object, &mut found.triples, share);
         Some(found)
     }
@@ -380,15 +452,24 @@ mod tests {
             assert_eq!(token(a).may_meet(&token(b)), meet, "{a} {b}");
             assert_eq!(token(b).may_meet(&token(a)), meet, "{b} {a}");
         }
-        assert!(!Token::Blank.may_meet(&Token::Blank), "blank nodes of two sources never meet");
+        assert!(
+            !Token::Blank.may_meet(&Token::Blank),
+            "blank nodes of two sources never meet"
+        );
         assert!(Token::Literal(None).may_meet(&Token::Literal(Some("x".into()))));
     }
 
     #[test]
     fn narrowing_keeps_what_both_sides_can_hold() {
         let set = |items: &[&str]| ValueSet::Tokens(items.iter().map(|s| Token::Iri((*s).into())).collect());
-        assert_eq!(set(&["https://a", "https://b"]).narrow(&set(&["https://b", "https://c"])), set(&["https://b"]));
-        assert_eq!(set(&["https://a"]).narrow(&set(&["https://a/x"])), set(&["https://a/x"]));
+        assert_eq!(
+            set(&["https://a", "https://b"]).narrow(&set(&["https://b", "https://c"])),
+            set(&["https://b"])
+        );
+        assert_eq!(
+            set(&["https://a"]).narrow(&set(&["https://a/x"])),
+            set(&["https://a/x"])
+        );
         assert_eq!(set(&["https://a"]).narrow(&ValueSet::Any), set(&["https://a"]));
     }
 }

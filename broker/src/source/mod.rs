@@ -45,7 +45,9 @@ impl Source {
     /// Whether this source can answer the pattern, from its summary and the agreement alone.
     #[must_use]
     pub fn select(&self, pattern: &TriplePattern) -> Selection {
-        let Some(found) = self.description.matches(pattern) else { return Selection::Irrelevant };
+        let Some(found) = self.description.matches(pattern) else {
+            return Selection::Irrelevant;
+        };
         if let (Some(agreed), NamedNodePattern::NamedNode(predicate)) = (&self.properties, &pattern.predicate)
             && !agreed.contains(predicate.as_str())
             && *predicate != oxrdf::vocab::rdf::TYPE

@@ -1,0 +1,259 @@
+//! A federation of members and the broker's engine over them, with the answer that one merged store gives as the expectation.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use broker::exec::gate::{Gate, GateLimits};
+use broker::exec::manifest::{Completeness, Ledger};
+use broker::exec::{ExecError, ExecLimits, Session, residual, run};
+use broker::fetch::{Credentials, FetchError};
+use broker::plan::{PhysicalPlan, PlanLimits, plan};
+use broker::source::{Source, SourceDescription};
+use http::HeaderMap;
+use oxigraph::sparql::SparqlEvaluator;
+use oxigraph::store::Store;
+use oxrdf::{GraphName, Term, Triple};
+use server_kit::egress::{Egress, EgressConfig};
+use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
+use spargebra::SparqlParser;
+
+use super::Member;
+
+/// A federation.
+pub struct Network {
+    /// The members.
+    pub members: Vec<Member>,
+    /// The sources as the broker's catalogue describes them.
+    pub sources: Vec<Source>,
+    /// Bounds of execution.
+    pub limits: ExecLimits,
+    /// Bounds of planning.
+    pub plan_limits: PlanLimits,
+    gate: Arc<Gate>,
+    egress: Egress,
+    merged: Store,
+}
+
+/// What the engine answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// Rows or triples as text, sorted unless the query orders them; blank nodes all look alike.
+    pub rows: Vec<String>,
+    /// Which sources answered.
+    pub completeness: Completeness,
+    /// How it was done.
+    pub plan: PhysicalPlan,
+}
+
+/// Members that need no credentials.
+pub struct Open;
+
+impl Credentials for Open {
+    fn headers(&self, _source: &Source, _url: &str) -> Result<HeaderMap, FetchError> {
+        Ok(HeaderMap::new())
+    }
+
+    fn purpose(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Network {
+    /// Starts one member per set of triples, each described by its own summary.
+    ///
+    /// # Panics
+    /// When a port cannot be bound.
+    #[allow(clippy::unwrap_used)]
+    pub async fn start(data: Vec<Vec<Triple>>) -> Self {
+        let mut members = Vec::new();
+        for (at, triples) in data.into_iter().enumerate() {
+            members.push(Member::start(&format!("member{at}"), triples).await.unwrap());
+        }
+        let sources = members
+            .iter()
+            .map(|member| source(member, SourceDescription::of_triples(&member.triples)))
+            .collect();
+        Self::over(members, sources)
+    }
+
+    /// A network over members that run already.
+    ///
+    /// # Panics
+    /// When the egress guard cannot be set up.
+    #[allow(clippy::unwrap_used)]
+    pub fn over(members: Vec<Member>, sources: Vec<Source>) -> Self {
+        let egress = Egress::new(EgressConfig {
+            allow: vec!["127.0.0.1:*".to_owned()],
+            ..EgressConfig::default()
+        })
+        .unwrap();
+        let merged = Store::new().unwrap();
+        let all: BTreeSet<String> = members
+            .iter()
+            .flat_map(|member| &member.triples)
+            .map(ToString::to_string)
+            .collect();
+        let mut loader = merged.bulk_loader();
+        loader
+            .load_quads(
+                members
+                    .iter()
+                    .flat_map(|m| &m.triples)
+                    .map(|t| t.clone().in_graph(GraphName::DefaultGraph)),
+            )
+            .unwrap();
+        loader.commit().unwrap();
+        assert_eq!(merged.len().unwrap(), all.len(), "the merge is a set");
+        Self {
+            members,
+            sources,
+            limits: ExecLimits::default(),
+            plan_limits: PlanLimits::default(),
+            gate: Gate::new(GateLimits::default()),
+            egress,
+            merged,
+        }
+    }
+
+    /// A fresh gate with other bounds.
+    pub fn set_gate(&mut self, limits: GateLimits) {
+        self.gate = Gate::new(limits);
+    }
+
+    /// Plans only.
+    ///
+    /// # Panics
+    /// When the query cannot be parsed or planned.
+    #[allow(clippy::unwrap_used)]
+    #[must_use]
+    pub fn plan(&self, query: &str) -> PhysicalPlan {
+        let query = SparqlParser::new().parse_query(query).unwrap();
+        plan(&query, &self.sources, &self.plan_limits).unwrap()
+    }
+
+    /// Answers a query through the federation.
+    ///
+    /// # Errors
+    /// [`ExecError`] when the query as a whole fails.
+    ///
+    /// # Panics
+    /// When the query cannot be parsed, planned or evaluated.
+    #[allow(clippy::unwrap_used)]
+    pub async fn ask(&self, query: &str) -> Result<Answered, ExecError> {
+        let plan = self.plan(query);
+        let ledger = Ledger::new(&self.sources, &plan.withheld);
+        let session = Session {
+            sources: &self.sources,
+            transport: &self.egress,
+            credentials: &Open,
+            gate: &self.gate,
+            limits: &self.limits,
+            plan_limits: &self.plan_limits,
+            traceparent: None,
+        };
+        let delivered = run(&session, &plan, &ledger).await?;
+        let residual_query = plan.residual.clone();
+        let ordered = is_ordered(query);
+        let rows = tokio::task::spawn_blocking(move || {
+            residual::evaluate(&residual_query, &delivered, CancellationToken::new(), |results| {
+                texts(results, ordered)
+            })
+            .unwrap()
+        })
+        .await
+        .unwrap();
+        Ok(Answered {
+            rows,
+            completeness: ledger.completeness(),
+            plan,
+        })
+    }
+
+    /// What one store over all triples answers.
+    ///
+    /// # Panics
+    /// When the query cannot be evaluated.
+    #[allow(clippy::unwrap_used)]
+    #[must_use]
+    pub fn expected(&self, query: &str) -> Vec<String> {
+        let results = SparqlEvaluator::new()
+            .parse_query(query)
+            .unwrap()
+            .on_store(&self.merged)
+            .execute()
+            .unwrap();
+        texts(results, is_ordered(query)).unwrap()
+    }
+
+    /// All requests that the members received.
+    #[must_use]
+    pub fn requests(&self) -> Vec<u64> {
+        self.members.iter().map(Member::requests).collect()
+    }
+}
+
+/// A source over a member.
+#[must_use]
+pub fn source(member: &Member, description: SourceDescription) -> Source {
+    Source {
+        member: member.name.clone(),
+        dataset: member.endpoint.clone(),
+        endpoint: member.endpoint.clone(),
+        agreement: None,
+        description: Arc::new(description),
+        aggregate_only: None,
+        properties: None,
+    }
+}
+
+/// Whether the outermost query is ordered, so that rows are compared in sequence.
+fn is_ordered(query: &str) -> bool {
+    query
+        .rfind("ORDER BY")
+        .is_some_and(|at| !query.get(at..).unwrap_or_default().contains('}'))
+}
+
+/// Rows as text.
+fn texts(results: QueryResults<'_>, ordered: bool) -> Result<Vec<String>, QueryEvaluationError> {
+    let mut rows = Vec::new();
+    match results {
+        QueryResults::Solutions(solutions) => {
+            let variables: Vec<_> = solutions.variables().to_vec();
+            for solution in solutions {
+                let solution = solution?;
+                let row: Vec<String> = variables
+                    .iter()
+                    .map(|variable| format!("{variable}={}", solution.get(variable).map_or("-".to_owned(), text)))
+                    .collect();
+                rows.push(row.join(" "));
+            }
+        }
+        QueryResults::Boolean(value) => rows.push(value.to_string()),
+        QueryResults::Graph(triples) => {
+            for triple in triples {
+                let triple = triple?;
+                let subject = Term::from(triple.subject);
+                rows.push(format!(
+                    "{} {} {}",
+                    text(&subject),
+                    triple.predicate,
+                    text(&triple.object)
+                ));
+            }
+            rows.sort();
+            rows.dedup();
+        }
+    }
+    if !ordered {
+        rows.sort();
+    }
+    Ok(rows)
+}
+
+/// A term as text; numbers in canonical form, since `1.0` and `1` written by different routes are the same decimal.
+fn text(term: &Term) -> String {
+    match term {
+        Term::BlankNode(_) => "_:".to_owned(),
+        other => other.to_string(),
+    }
+}
