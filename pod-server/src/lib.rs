@@ -16,5 +16,6 @@ pub mod ldp;
 pub mod log;
 pub mod name;
 pub mod routes;
+pub mod query;
 pub mod store;
 pub mod ui;

@@ -31,6 +31,7 @@ pub use document::{Document, DocumentId, DocumentSet};
 pub use names::{AclGroup, Names};
 pub use run::{Bounds, Order, Quad, Row, Run};
 pub use snapshot::IndexSnapshot;
+pub use server_kit::summary::Summary;
 pub use term::TermId;
 pub use writer::{Change, Writer};
 

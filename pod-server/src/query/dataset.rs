@@ -1,0 +1,211 @@
+//! The permitted view as the evaluator sees it: an RDF dataset whose every scan is filtered (invariant 7).
+//!
+//! The default graph is the RDF merge of the visible documents: a triple that several of them hold counts once. Each
+//! visible document is a named graph. Rows of other documents and of hidden predicates never leave this module, so
+//! that no operator, filter, path, aggregate or estimate can depend on them.
+
+use std::cell::Cell;
+
+use oxrdf::Term;
+use roaring::RoaringBitmap;
+use spareval::{CancellationToken, ExpressionTerm, InternalQuad, QueryableDataset};
+use spargebra::algebra::QueryDataset;
+
+use super::scan::{Scan, ScanPlan};
+use super::terms::{QueryTerms, UnknownTerm};
+use super::view::View;
+use crate::index::{DocumentId, DocumentSet, TermId};
+
+/// Why an evaluation stopped early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScanError {
+    /// The evaluation was told to stop.
+    #[error("the evaluation was stopped")]
+    Cancelled,
+    /// More rows were read than allowed.
+    #[error("the evaluation read more than {0} rows")]
+    Scanned(u64),
+    /// A term has no number.
+    #[error(transparent)]
+    Term(#[from] UnknownTerm),
+}
+
+/// One evaluation over a view. Lives on the thread that evaluates.
+pub struct Execution<'v> {
+    pub(super) view: &'v View,
+    pub(super) terms: QueryTerms<'v>,
+    /// Documents of the default graph.
+    pub(super) default: DocumentSet,
+    /// Documents that are named graphs.
+    pub(super) named: DocumentSet,
+    /// Whether graph names stand for the data subjects of merged triples instead of for documents.
+    pub(super) attributed: bool,
+    token: CancellationToken,
+    scanned: Cell<u64>,
+    scanned_max: u64,
+    stopped: Cell<Option<ScanError>>,
+    near: Vec<[Cell<usize>; 4]>,
+}
+
+impl std::fmt::Debug for Execution<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Execution")
+            .field("scanned", &self.scanned)
+            .field("stopped", &self.stopped)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'v> Execution<'v> {
+    /// An evaluation over a view; `dataset` is the query's `FROM` and `FROM NAMED`.
+    #[must_use]
+    pub fn new(view: &'v View, dataset: Option<&QueryDataset>, token: CancellationToken, scanned_max: u64) -> Self {
+        let terms = QueryTerms::new(view.snapshot().dictionary());
+        let documents = |graphs: &[oxrdf::NamedNode]| {
+            let numbers = graphs.iter().filter_map(|graph| {
+                let graph = terms.indexed(graph.as_ref().into())?;
+                view.document_of_graph(graph).map(|document| document.0)
+            });
+            DocumentSet::new(&numbers.collect::<RoaringBitmap>())
+        };
+        let (default, named) = match dataset {
+            None => (view.visible().clone(), view.visible().clone()),
+            Some(dataset) => (
+                documents(&dataset.default),
+                documents(dataset.named.as_deref().unwrap_or(&[])),
+            ),
+        };
+        let near = view.snapshot().runs().iter().map(|_| <[Cell<usize>; 4]>::default());
+        Self {
+            view,
+            terms,
+            default,
+            named,
+            attributed: false,
+            token,
+            scanned: Cell::new(0),
+            scanned_max,
+            stopped: Cell::new(None),
+            near: near.collect(),
+        }
+    }
+
+    /// Makes graph names stand for the data subjects of merged triples.
+    #[must_use]
+    pub const fn attributed(mut self) -> Self {
+        self.attributed = true;
+        self
+    }
+
+    /// Why the evaluation stopped early, if it did.
+    #[must_use]
+    pub fn stopped(&self) -> Option<ScanError> {
+        self.stopped.get()
+    }
+
+    /// Index rows read until now.
+    #[must_use]
+    pub fn scanned(&self) -> u64 {
+        self.scanned.get()
+    }
+
+    /// Counts rows that were read; says when to stop.
+    #[inline]
+    pub(super) fn count(&self, rows: u64) -> Result<(), ScanError> {
+        let scanned = self.scanned.get() + rows;
+        self.scanned.set(scanned);
+        if scanned > self.scanned_max {
+            return Err(self.stop(ScanError::Scanned(self.scanned_max)));
+        }
+        if self.token.is_cancelled() {
+            return Err(self.stop(ScanError::Cancelled));
+        }
+        Ok(())
+    }
+
+    pub(super) fn stop(&self, error: ScanError) -> ScanError {
+        if let Some(earlier) = self.stopped.get() {
+            return earlier;
+        }
+        self.stopped.set(Some(error));
+        error
+    }
+
+    /// Where the last search in a run and an order ended.
+    pub(super) fn near(&self, run: usize, order: usize) -> Option<&Cell<usize>> {
+        self.near.get(run)?.get(order)
+    }
+
+    /// The document of a named graph of this evaluation.
+    pub(super) fn document(&self, graph: TermId) -> Option<DocumentId> {
+        self.view
+            .document_of_graph(graph)
+            .filter(|document| self.named.contains(document.0))
+    }
+
+    /// The name of a document's graph.
+    pub(super) fn graph_of(&self, document: u32) -> Option<TermId> {
+        self.view
+            .snapshot()
+            .document(DocumentId(document))
+            .map(|document| document.graph)
+    }
+}
+
+/// The dataset of an execution, as the evaluator wants it.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopedDataset<'e>(pub &'e Execution<'e>);
+
+impl<'e> QueryableDataset<'e> for ScopedDataset<'e> {
+    type InternalTerm = TermId;
+    type Error = ScanError;
+
+    fn internal_quads_for_pattern(
+        &self,
+        subject: Option<&TermId>,
+        predicate: Option<&TermId>,
+        object: Option<&TermId>,
+        graph_name: Option<Option<&TermId>>,
+    ) -> impl Iterator<Item = Result<InternalQuad<TermId>, ScanError>> + use<'e> {
+        Scan::new(
+            self.0,
+            ScanPlan {
+                subject: subject.copied(),
+                predicate: predicate.copied(),
+                object: object.copied(),
+                graph: graph_name.map(|graph| graph.copied()),
+            },
+        )
+    }
+
+    fn internal_named_graphs(&self) -> impl Iterator<Item = Result<TermId, ScanError>> + use<'e> {
+        let execution = self.0;
+        execution
+            .named
+            .iter()
+            .filter(move |document| execution.view.shows_any_of(*document))
+            .filter_map(move |document| execution.graph_of(document))
+            .map(Ok)
+    }
+
+    fn contains_internal_graph_name(&self, graph_name: &TermId) -> Result<bool, ScanError> {
+        let document = self.0.document(*graph_name);
+        Ok(document.is_some_and(|document| self.0.view.shows_any_of(document.0)))
+    }
+
+    fn internalize_term(&self, term: Term) -> Result<TermId, ScanError> {
+        Ok(self.0.terms.number(term)?)
+    }
+
+    fn externalize_term(&self, term: TermId) -> Result<Term, ScanError> {
+        Ok(self.0.terms.term(term)?)
+    }
+
+    fn externalize_expression_term(&self, term: TermId) -> Result<ExpressionTerm, ScanError> {
+        Ok(self.0.terms.value(term)?)
+    }
+
+    fn internalize_expression_term(&self, term: ExpressionTerm) -> Result<TermId, ScanError> {
+        Ok(self.0.terms.number_of_value(term)?)
+    }
+}

@@ -1,0 +1,50 @@
+//! The bounds of query answering, in one place.
+
+use serde::Deserialize;
+
+/// Bounds of the SPARQL endpoints.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct QueryLimits {
+    /// Longest query text in bytes.
+    pub query_bytes_max: usize,
+    /// Deepest nesting of brackets in a query text.
+    pub nesting_max: usize,
+    /// Deepest nesting of operators in the parsed query.
+    pub depth_max: usize,
+    /// Longest evaluation in milliseconds, from the start of the evaluation to the last byte of the answer.
+    pub time_ms_max: u64,
+    /// Longest wait for a free evaluator in milliseconds; beyond it the answer is 503.
+    pub queue_ms_max: u64,
+    /// Queries that are evaluated at the same time.
+    pub concurrent_max: usize,
+    /// Queries that wait for an evaluator; more are refused at once with 503.
+    pub waiting_max: usize,
+    /// Most rows or triples of an answer.
+    pub rows_max: u64,
+    /// Most index rows that one evaluation may read. Sorting, grouping and hash joins hold at most about this many rows
+    /// of some tens of bytes in memory.
+    pub scanned_max: u64,
+    /// Bytes that are sent at a time. A failure before the first such piece is a problem document.
+    pub chunk_bytes: usize,
+    /// Pieces that wait for a slow reader before the evaluation pauses.
+    pub chunks_waiting_max: usize,
+}
+
+impl Default for QueryLimits {
+    fn default() -> Self {
+        Self {
+            query_bytes_max: 1024 * 1024,
+            nesting_max: 64,
+            depth_max: 512,
+            time_ms_max: 30_000,
+            queue_ms_max: 5_000,
+            concurrent_max: 4,
+            waiting_max: 64,
+            rows_max: 1_000_000,
+            scanned_max: 50_000_000,
+            chunk_bytes: 32 * 1024,
+            chunks_waiting_max: 8,
+        }
+    }
+}
