@@ -15,7 +15,7 @@ pub mod index;
 pub mod ldp;
 pub mod log;
 pub mod name;
-pub mod routes;
 pub mod query;
+pub mod routes;
 pub mod store;
 pub mod ui;

@@ -30,8 +30,8 @@ pub use dictionary::{Dictionary, DictionaryFull, Sort};
 pub use document::{Document, DocumentId, DocumentSet};
 pub use names::{AclGroup, Names};
 pub use run::{Bounds, Order, Quad, Row, Run};
-pub use snapshot::IndexSnapshot;
 pub use server_kit::summary::Summary;
+pub use snapshot::IndexSnapshot;
 pub use term::TermId;
 pub use writer::{Change, Writer};
 

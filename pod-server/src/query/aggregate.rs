@@ -34,7 +34,9 @@ const DISTINCT_SUBJECTS: &str = "https://w3id.org/meent/ns#distinctDataSubjects"
 
 /// Why a query is not of the form that the duty allows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{clause}` is not allowed under this agreement, which permits aggregates over at least {subjects_min} data subjects only: {why}")]
+#[error(
+    "`{clause}` is not allowed under this agreement, which permits aggregates over at least {subjects_min} data subjects only: {why}"
+)]
 pub struct AggregateRejection {
     /// The clause as it is written.
     pub clause: String,
@@ -122,7 +124,9 @@ fn above(pattern: GraphPattern, subjects_min: u32) -> Result<GraphPattern, Fault
                 expression,
             }
         }
-        other if has_group(&other) => return Err(fault(name_of(&other), "groups cannot be combined with anything else")),
+        other if has_group(&other) => {
+            return Err(fault(name_of(&other), "groups cannot be combined with anything else"));
+        }
         _ => {
             return Err(fault(
                 "SELECT without aggregates",
@@ -286,7 +290,12 @@ impl Below {
                 self.values.push(variable.as_str().to_owned());
                 GraphPattern::Values { variables, bindings }
             }
-            other => return Err(fault(name_of(&other), "only triple patterns, FILTER, BIND and VALUES can be counted")),
+            other => {
+                return Err(fault(
+                    name_of(&other),
+                    "only triple patterns, FILTER, BIND and VALUES can be counted",
+                ));
+            }
         })
     }
 

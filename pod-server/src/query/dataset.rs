@@ -11,9 +11,11 @@ use roaring::RoaringBitmap;
 use spareval::{CancellationToken, ExpressionTerm, InternalQuad, QueryableDataset};
 use spargebra::algebra::QueryDataset;
 
+use super::limits::QueryLimits;
 use super::scan::{Scan, ScanPlan};
 use super::terms::{QueryTerms, UnknownTerm};
 use super::view::View;
+use super::work::BoundTerm;
 use crate::index::{DocumentId, DocumentSet, TermId};
 
 /// Why an evaluation stopped early.
@@ -25,6 +27,9 @@ pub enum ScanError {
     /// More rows were read than allowed.
     #[error("the evaluation read more than {0} rows")]
     Scanned(u64),
+    /// An expression made a longer text than allowed.
+    #[error("an expression made a text of more than {0} bytes")]
+    Literal(usize),
     /// A term has no number.
     #[error(transparent)]
     Term(#[from] UnknownTerm),
@@ -43,6 +48,7 @@ pub struct Execution<'v> {
     token: CancellationToken,
     scanned: Cell<u64>,
     scanned_max: u64,
+    literal_bytes_max: usize,
     stopped: Cell<Option<ScanError>>,
     near: Vec<[Cell<usize>; 4]>,
 }
@@ -59,7 +65,7 @@ impl std::fmt::Debug for Execution<'_> {
 impl<'v> Execution<'v> {
     /// An evaluation over a view; `dataset` is the query's `FROM` and `FROM NAMED`.
     #[must_use]
-    pub fn new(view: &'v View, dataset: Option<&QueryDataset>, token: CancellationToken, scanned_max: u64) -> Self {
+    pub fn new(view: &'v View, dataset: Option<&QueryDataset>, token: CancellationToken, limits: &QueryLimits) -> Self {
         let terms = QueryTerms::new(view.snapshot().dictionary());
         let documents = |graphs: &[oxrdf::NamedNode]| {
             let numbers = graphs.iter().filter_map(|graph| {
@@ -84,7 +90,8 @@ impl<'v> Execution<'v> {
             attributed: false,
             token,
             scanned: Cell::new(0),
-            scanned_max,
+            scanned_max: limits.scanned_max,
+            literal_bytes_max: limits.literal_bytes_max,
             stopped: Cell::new(None),
             near: near.collect(),
         }
@@ -157,55 +164,65 @@ impl<'v> Execution<'v> {
 pub struct ScopedDataset<'e>(pub &'e Execution<'e>);
 
 impl<'e> QueryableDataset<'e> for ScopedDataset<'e> {
-    type InternalTerm = TermId;
+    type InternalTerm = BoundTerm;
     type Error = ScanError;
 
     fn internal_quads_for_pattern(
         &self,
-        subject: Option<&TermId>,
-        predicate: Option<&TermId>,
-        object: Option<&TermId>,
-        graph_name: Option<Option<&TermId>>,
-    ) -> impl Iterator<Item = Result<InternalQuad<TermId>, ScanError>> + use<'e> {
+        subject: Option<&BoundTerm>,
+        predicate: Option<&BoundTerm>,
+        object: Option<&BoundTerm>,
+        graph_name: Option<Option<&BoundTerm>>,
+    ) -> impl Iterator<Item = Result<InternalQuad<BoundTerm>, ScanError>> + use<'e> {
+        let number = |term: &BoundTerm| term.0;
         Scan::new(
             self.0,
             ScanPlan {
-                subject: subject.copied(),
-                predicate: predicate.copied(),
-                object: object.copied(),
-                graph: graph_name.map(|graph| graph.copied()),
+                subject: subject.map(number),
+                predicate: predicate.map(number),
+                object: object.map(number),
+                graph: graph_name.map(|graph| graph.map(number)),
             },
         )
     }
 
-    fn internal_named_graphs(&self) -> impl Iterator<Item = Result<TermId, ScanError>> + use<'e> {
+    fn internal_named_graphs(&self) -> impl Iterator<Item = Result<BoundTerm, ScanError>> + use<'e> {
         let execution = self.0;
         execution
             .named
             .iter()
             .filter(move |document| execution.view.shows_any_of(*document))
             .filter_map(move |document| execution.graph_of(document))
-            .map(Ok)
+            .map(|graph| Ok(BoundTerm(graph)))
     }
 
-    fn contains_internal_graph_name(&self, graph_name: &TermId) -> Result<bool, ScanError> {
-        let document = self.0.document(*graph_name);
+    fn contains_internal_graph_name(&self, graph_name: &BoundTerm) -> Result<bool, ScanError> {
+        let document = self.0.document(graph_name.0);
         Ok(document.is_some_and(|document| self.0.view.shows_any_of(document.0)))
     }
 
-    fn internalize_term(&self, term: Term) -> Result<TermId, ScanError> {
-        Ok(self.0.terms.number(term)?)
+    fn internalize_term(&self, term: Term) -> Result<BoundTerm, ScanError> {
+        Ok(BoundTerm(self.0.terms.number(term)?))
     }
 
-    fn externalize_term(&self, term: TermId) -> Result<Term, ScanError> {
-        Ok(self.0.terms.term(term)?)
+    fn externalize_term(&self, term: BoundTerm) -> Result<Term, ScanError> {
+        Ok(self.0.terms.term(term.0)?)
     }
 
-    fn externalize_expression_term(&self, term: TermId) -> Result<ExpressionTerm, ScanError> {
-        Ok(self.0.terms.value(term)?)
+    fn externalize_expression_term(&self, term: BoundTerm) -> Result<ExpressionTerm, ScanError> {
+        Ok(self.0.terms.value(term.0)?)
     }
 
-    fn internalize_expression_term(&self, term: ExpressionTerm) -> Result<TermId, ScanError> {
-        Ok(self.0.terms.number_of_value(term)?)
+    fn internalize_expression_term(&self, term: ExpressionTerm) -> Result<BoundTerm, ScanError> {
+        let length = match &term {
+            ExpressionTerm::StringLiteral(value)
+            | ExpressionTerm::LangStringLiteral { value, .. }
+            | ExpressionTerm::OtherTypedLiteral { value, .. } => value.len(),
+            _ => 0,
+        };
+        if length > self.0.literal_bytes_max {
+            return Err(self.0.stop(ScanError::Literal(self.0.literal_bytes_max)));
+        }
+        Ok(BoundTerm(self.0.terms.number_of_value(term)?))
     }
 }

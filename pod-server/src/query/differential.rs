@@ -165,7 +165,10 @@ const PREDICATES: [&str; 5] = [
 ];
 
 fn choose(bits: u8) -> Vec<&'static str> {
-    let chosen = PREDICATES.iter().enumerate().filter(|(place, _)| bits >> place & 1 == 1);
+    let chosen = PREDICATES
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| bits >> place & 1 == 1);
     chosen.map(|(_, iri)| *iri).collect()
 }
 
@@ -196,7 +199,12 @@ fn merged(view: &Dataset, graphs: &[&str]) -> Dataset {
         };
         out.insert(quad);
         if graphs.contains(&name.as_str()) {
-            out.insert(QuadRef::new(quad.subject, quad.predicate, quad.object, GraphNameRef::DefaultGraph));
+            out.insert(QuadRef::new(
+                quad.subject,
+                quad.predicate,
+                quad.object,
+                GraphNameRef::DefaultGraph,
+            ));
         }
     }
     out
@@ -239,12 +247,24 @@ fn by_quads(view: &Dataset, query: &str) -> Vec<String> {
 fn by_store(view: &Dataset, query: &str) -> Vec<String> {
     let store = Store::new().unwrap();
     store.extend(view.iter().map(QuadRef::into_owned)).unwrap();
-    text(SparqlEvaluator::new().parse_query(query).unwrap().on_store(&store).execute().unwrap(), query)
+    text(
+        SparqlEvaluator::new()
+            .parse_query(query)
+            .unwrap()
+            .on_store(&store)
+            .execute()
+            .unwrap(),
+        query,
+    )
 }
 
 /// A query without its `FROM` clauses, and the graphs of those.
 fn without_from(query: &str) -> (String, Vec<&str>) {
-    let graphs = query.split("FROM <").skip(1).filter_map(|rest| rest.split('>').next()).collect();
+    let graphs = query
+        .split("FROM <")
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next())
+        .collect();
     let kept = query.split("FROM <").enumerate().map(|(number, part)| match number {
         0 => part,
         _ => part.split_once('>').map_or("", |(_, rest)| rest),
@@ -258,9 +278,15 @@ fn compare(sources: &[Source], steps: usize, visible: u8, hidden: u8, permitted:
     let hidden = choose(hidden);
     let permitted = permitted.map(choose);
     let shows = |predicate: &str| {
-        permitted.as_ref().is_none_or(|permitted| permitted.contains(&predicate)) && !hidden.contains(&predicate)
+        permitted
+            .as_ref()
+            .is_none_or(|permitted| permitted.contains(&predicate))
+            && !hidden.contains(&predicate)
     };
-    let documents = numbers.iter().enumerate().filter(|(place, _)| visible >> place & 1 == 1);
+    let documents = numbers
+        .iter()
+        .enumerate()
+        .filter(|(place, _)| visible >> place & 1 == 1);
     let predicates = Predicates::from_iris(&index.snapshot(), permitted.clone(), hidden.iter().copied());
     let view = view_of(&index, documents.map(|(_, number)| *number), predicates);
     let quads = materialised(sources, &numbers, visible, &shows);
@@ -269,8 +295,16 @@ fn compare(sources: &[Source], steps: usize, visible: u8, hidden: u8, permitted:
         let answer = lines(&view, &query, None);
         let (plain, graphs) = without_from(&query);
         // FROM NAMED alone leaves the default graph empty; the standard's dataset then has no other named graph.
-        let quads = if graphs.is_empty() { quads.clone() } else { merged(&quads, &graphs) };
-        let plain = if graphs.is_empty() || !query.contains("FROM NAMED") { plain } else { query.clone() };
+        let quads = if graphs.is_empty() {
+            quads.clone()
+        } else {
+            merged(&quads, &graphs)
+        };
+        let plain = if graphs.is_empty() || !query.contains("FROM NAMED") {
+            plain
+        } else {
+            query.clone()
+        };
         if query.contains("FROM NAMED") && !graphs.is_empty() {
             // One FROM graph only: side by side and merged are the same.
             assert_eq!(answer, by_quads(&quads, &query), "{query}");

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use spareval::CancellationToken;
 use sparesults::QueryResultsFormat;
+use spareval::CancellationToken;
 
 use super::evaluate::{EvaluationFailure, QueryPlan, evaluate};
 use super::format::AnswerFormat;
@@ -48,7 +48,10 @@ fn enf_11_small_groups_do_not_appear() {
         (
             "SELECT ?street (AVG(?v) AS ?a) { ?m ex:by ?s ; ex:speed ?v . ?s ex:street ?street } GROUP BY ?street",
             5,
-            vec!["?street\t?a", "<http://example.org/kerkstraat>\t\"35\"^^<http://www.w3.org/2001/XMLSchema#decimal>"],
+            vec![
+                "?street\t?a",
+                "<http://example.org/kerkstraat>\t\"35\"^^<http://www.w3.org/2001/XMLSchema#decimal>",
+            ],
         ),
         (
             "SELECT ?street (COUNT(?v) AS ?n) { ?m ex:by ?s ; ex:speed ?v . ?s ex:street ?street } GROUP BY ?street",
@@ -70,14 +73,29 @@ fn enf_11_small_groups_do_not_appear() {
         ("SELECT (SUM(?v) AS ?a) { ?m ex:speed ?v }", 8, vec!["?a"]),
         // Nobody at all is a small group as well.
         ("SELECT (COUNT(*) AS ?n) { ?m ex:none ?v }", 5, vec!["?n"]),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(?v > 1000) }", 1, vec!["?n"]),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(?v > 1000) }",
+            1,
+            vec!["?n"],
+        ),
         // The filter comes before the count of persons, HAVING, ORDER BY and LIMIT after it.
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(?v > 40) }", 4, vec!["?n", "4"]),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(?v > 40) }", 5, vec!["?n"]),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(?v > 40) }",
+            4,
+            vec!["?n", "4"],
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(?v > 40) }",
+            5,
+            vec!["?n"],
+        ),
         (
             "SELECT ?street (AVG(?v) AS ?a) { ?m ex:by ?s ; ex:speed ?v . ?s ex:street ?street } GROUP BY ?street ORDER BY DESC(?a) LIMIT 1",
             5,
-            vec!["?street\t?a", "<http://example.org/kerkstraat>\t\"35\"^^<http://www.w3.org/2001/XMLSchema#decimal>"],
+            vec![
+                "?street\t?a",
+                "<http://example.org/kerkstraat>\t\"35\"^^<http://www.w3.org/2001/XMLSchema#decimal>",
+            ],
         ),
         (
             "SELECT ?street { ?m ex:by ?s ; ex:speed ?v . ?s ex:street ?street } GROUP BY ?street HAVING(AVG(?v) > 60)",
@@ -85,31 +103,81 @@ fn enf_11_small_groups_do_not_appear() {
             vec!["?street"],
         ),
         // A key that names persons has groups of one.
-        ("SELECT ?s (AVG(?v) AS ?a) { ?m ex:by ?s ; ex:speed ?v } GROUP BY ?s", 2, vec!["?s\t?a"]),
+        (
+            "SELECT ?s (AVG(?v) AS ?a) { ?m ex:by ?s ; ex:speed ?v } GROUP BY ?s",
+            2,
+            vec!["?s\t?a"],
+        ),
         // One person's triple beside everybody's: each pattern counts for itself.
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v . ex:sensor1 ex:street ?t . ?s ex:street ?t . ?m ex:by ?s }", 2, vec!["?n"]),
-        ("SELECT (SUM(?v) AS ?a) { ?m ex:speed ?v . ?m ex:by ex:sensor1 }", 2, vec!["?a"]),
-        ("SELECT (SUM(?v) AS ?a) { VALUES ?s { ex:sensor1 } ?m ex:speed ?v . ?m ex:by ?s }", 2, vec!["?a"]),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v . ex:sensor1 ex:street ?t . ?s ex:street ?t . ?m ex:by ?s }",
+            2,
+            vec!["?n"],
+        ),
+        (
+            "SELECT (SUM(?v) AS ?a) { ?m ex:speed ?v . ?m ex:by ex:sensor1 }",
+            2,
+            vec!["?a"],
+        ),
+        (
+            "SELECT (SUM(?v) AS ?a) { VALUES ?s { ex:sensor1 } ?m ex:speed ?v . ?m ex:by ?s }",
+            2,
+            vec!["?a"],
+        ),
         // The city's document has one data subject: joined with it, everything counts as one.
-        ("SELECT (SUM(?v) AS ?a) { ?m ex:speed ?v ; ex:by ?s . ?s ex:street ?t . ?t ex:district ?d }", 2, vec!["?a"]),
+        (
+            "SELECT (SUM(?v) AS ?a) { ?m ex:speed ?v ; ex:by ?s . ?s ex:street ?t . ?t ex:district ?d }",
+            2,
+            vec!["?a"],
+        ),
         // Keys that are computed, blank nodes, sequence paths.
-        ("SELECT ?h (COUNT(*) AS ?n) { ?m ex:at ?t ; ex:speed ?v } GROUP BY (HOURS(?t) AS ?h)", 5, vec!["?h\t?n", "8\t8"]),
-        ("SELECT (COUNT(*) AS ?n) { [] ex:by [ ex:street ?t ] }", 7, vec!["?n", "8"]),
-        ("SELECT ?t (COUNT(*) AS ?n) { ?m ex:by/ex:street ?t } GROUP BY ?t", 5, vec!["?t\t?n", "<http://example.org/kerkstraat>\t6"]),
+        (
+            "SELECT ?h (COUNT(*) AS ?n) { ?m ex:at ?t ; ex:speed ?v } GROUP BY (HOURS(?t) AS ?h)",
+            5,
+            vec!["?h\t?n", "8\t8"],
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { [] ex:by [ ex:street ?t ] }",
+            7,
+            vec!["?n", "8"],
+        ),
+        (
+            "SELECT ?t (COUNT(*) AS ?n) { ?m ex:by/ex:street ?t } GROUP BY ?t",
+            5,
+            vec!["?t\t?n", "<http://example.org/kerkstraat>\t6"],
+        ),
     ] {
-        assert_eq!(lines(&view, &format!("{PREFIX}{query}"), Some(least)), expected, "{query} k = {least}");
+        assert_eq!(
+            lines(&view, &format!("{PREFIX}{query}"), Some(least)),
+            expected,
+            "{query} k = {least}"
+        );
     }
 }
 
 #[test]
 fn enf_11_a_triple_of_several_storages_counts_for_each() {
     let sources: Vec<_> = (1..=6)
-        .map(|n| Source::new(&format!("/c{n}/d"), if n == 6 { 1 } else { n }, "ex:street ex:name 'x' ; ex:noise 3 ."))
+        .map(|n| {
+            Source::new(
+                &format!("/c{n}/d"),
+                if n == 6 { 1 } else { n },
+                "ex:street ex:name 'x' ; ex:noise 3 .",
+            )
+        })
         .collect();
     let view = all(&index_of(&sources, 4));
     let query = format!("{PREFIX}SELECT (SUM(?v) AS ?a) (COUNT(*) AS ?n) {{ ?s ex:noise ?v ; ex:name ?x }}");
-    assert_eq!(lines(&view, &query, Some(5)), ["?a\t?n", "3\t1"], "merged: one row, five persons");
-    assert_eq!(lines(&view, &query, Some(6)), ["?a\t?n"], "two documents of one storage are one person");
+    assert_eq!(
+        lines(&view, &query, Some(5)),
+        ["?a\t?n", "3\t1"],
+        "merged: one row, five persons"
+    );
+    assert_eq!(
+        lines(&view, &query, Some(6)),
+        ["?a\t?n"],
+        "two documents of one storage are one person"
+    );
 }
 
 #[test]
@@ -125,23 +193,68 @@ fn enf_10_other_forms_are_refused_by_name() {
         ("SELECT (MAX(?v) AS ?x) { ?m ex:speed ?v }", "MAX"),
         ("SELECT (SAMPLE(?v) AS ?x) { ?m ex:speed ?v }", "SAMPLE"),
         ("SELECT (GROUP_CONCAT(?v) AS ?x) { ?m ex:speed ?v }", "GROUP_CONCAT"),
-        ("SELECT (SUM(IF(?m = ex:m1, ?v, 0)) AS ?x) { ?m ex:speed ?v }", "SUM(IF("),
-        ("SELECT (SUM(?w) AS ?x) { ?m ex:speed ?v BIND(?v * 2 AS ?w) }", "SUM(?w)"),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v OPTIONAL { ?m ex:by ?s } }", "OPTIONAL"),
-        ("SELECT (COUNT(*) AS ?n) { { ?m ex:speed ?v } UNION { ex:m1 ex:speed ?v } }", "UNION"),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v MINUS { ?m ex:by ex:sensor1 } }", "MINUS"),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER EXISTS { ex:m1 ex:speed 10 } }", "EXISTS"),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v } HAVING(EXISTS { ex:m1 ex:speed 10 })", "EXISTS"),
-        ("SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?m ex:speed ?v } } GROUP BY ?g", "GRAPH"),
+        (
+            "SELECT (SUM(IF(?m = ex:m1, ?v, 0)) AS ?x) { ?m ex:speed ?v }",
+            "SUM(IF(",
+        ),
+        (
+            "SELECT (SUM(?w) AS ?x) { ?m ex:speed ?v BIND(?v * 2 AS ?w) }",
+            "SUM(?w)",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v OPTIONAL { ?m ex:by ?s } }",
+            "OPTIONAL",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { { ?m ex:speed ?v } UNION { ex:m1 ex:speed ?v } }",
+            "UNION",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v MINUS { ?m ex:by ex:sensor1 } }",
+            "MINUS",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER EXISTS { ex:m1 ex:speed 10 } }",
+            "EXISTS",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v } HAVING(EXISTS { ex:m1 ex:speed 10 })",
+            "EXISTS",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?m ex:speed ?v } } GROUP BY ?g",
+            "GRAPH",
+        ),
         ("SELECT (COUNT(*) AS ?n) FROM <http://a/> { ?m ex:speed ?v }", "FROM"),
         ("SELECT (COUNT(*) AS ?n) { ?m (ex:by|ex:speed)* ?v }", "a property path"),
-        ("SELECT (COUNT(*) AS ?n) { { SELECT ?v { ?m ex:speed ?v } } }", "a sub-select"),
-        ("SELECT ?v { { SELECT ?v (COUNT(*) AS ?n) { ?m ex:speed ?v } GROUP BY ?v } ?m ex:speed ?v }", "a join"),
-        ("SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v . ?s ex:street ?t }", "a product of unconnected patterns"),
-        ("SELECT (COUNT(*) AS ?n) { VALUES ?m { ex:m1 ex:m1 ex:m2 } ?m ex:speed ?v }", "VALUES"),
-        ("SELECT (SUM(?w) AS ?n) { VALUES (?m ?w) { (ex:m1 1) (ex:m2 100) } ?m ex:speed ?v }", "VALUES"),
-        ("SELECT (COUNT(*) AS ?n) { VALUES ?i { 1 2 } ?m ex:speed ?v FILTER(?i = 1 || ?m = ex:m1) }", "VALUES ?i"),
-        ("SELECT (COUNT(*) AS ?n) { VALUES ?m { ex:m1 } }", "a pattern without triples"),
+        (
+            "SELECT (COUNT(*) AS ?n) { { SELECT ?v { ?m ex:speed ?v } } }",
+            "a sub-select",
+        ),
+        (
+            "SELECT ?v { { SELECT ?v (COUNT(*) AS ?n) { ?m ex:speed ?v } GROUP BY ?v } ?m ex:speed ?v }",
+            "a join",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v . ?s ex:street ?t }",
+            "a product of unconnected patterns",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { VALUES ?m { ex:m1 ex:m1 ex:m2 } ?m ex:speed ?v }",
+            "VALUES",
+        ),
+        (
+            "SELECT (SUM(?w) AS ?n) { VALUES (?m ?w) { (ex:m1 1) (ex:m2 100) } ?m ex:speed ?v }",
+            "VALUES",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { VALUES ?i { 1 2 } ?m ex:speed ?v FILTER(?i = 1 || ?m = ex:m1) }",
+            "VALUES ?i",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { VALUES ?m { ex:m1 } }",
+            "a pattern without triples",
+        ),
     ] {
         let parsed = parse(&format!("{PREFIX}{query}"), BASE, &QueryLimits::default()).unwrap();
         let rejection = QueryPlan::new(parsed, &view, Some(5)).unwrap_err().to_string();
@@ -150,7 +263,9 @@ fn enf_10_other_forms_are_refused_by_name() {
 }
 
 fn product() -> std::sync::Arc<View> {
-    let turtle: String = (0..3_000).map(|n| format!("ex:s{n} ex:p {n} ; ex:q ex:s{} . ", n / 2)).collect();
+    let turtle: String = (0..3_000)
+        .map(|n| format!("ex:s{n} ex:p {n} ; ex:q ex:s{} . ", n / 2))
+        .collect();
     all(&index_of(&[Source::new("/a/d", 1, &turtle)], 1))
 }
 
@@ -164,17 +279,59 @@ fn t73_t74_budgets_end_an_evaluation_with_a_reason() {
     };
     let fail = |query: &str| answer(&view, &format!("{PREFIX}{query}"), None, &limits).unwrap_err();
     assert!(matches!(fail("SELECT * { ?s ?p ?o }"), EvaluationFailure::Rows(1_000)));
-    assert!(matches!(fail("CONSTRUCT WHERE { ?s ?p ?o }"), EvaluationFailure::Rows(1_000)));
+    assert!(matches!(
+        fail("CONSTRUCT WHERE { ?s ?p ?o }"),
+        EvaluationFailure::Rows(1_000)
+    ));
     for query in [
         "SELECT (COUNT(*) AS ?n) { ?a ex:p ?b . ?c ex:p ?d }",
         "SELECT (COUNT(*) AS ?n) { ?a ex:p ?b . ?c ex:p ?d FILTER(?b > ?d) }",
         "ASK { ?a ex:p ?b . ?c ex:p ?d . FILTER(?b + ?d < 0) }",
-        "SELECT (COUNT(*) AS ?n) { ?a (ex:q|ex:p)* ?b . ?c (ex:q|^ex:q)* ?d }",
         "SELECT ?a { ?a ex:p ?b FILTER NOT EXISTS { ?c ex:p ?d FILTER(?d > ?b + 100000) } }",
     ] {
         let failure = fail(query);
-        assert!(matches!(failure, EvaluationFailure::Scanned(100_000)), "{query}: {failure}");
+        assert!(
+            matches!(failure, EvaluationFailure::Scanned(100_000)),
+            "{query}: {failure}"
+        );
     }
+}
+
+#[test]
+fn t73_work_on_what_was_read_is_counted() {
+    let view = product();
+    let limits = QueryLimits {
+        copies_max: 2_000_000,
+        literal_bytes_max: 100_000,
+        ..QueryLimits::default()
+    };
+    let fail = |query: &str| answer(&view, &format!("{PREFIX}{query}"), None, &limits).unwrap_err();
+    let many: String = (0..3_000).map(|n| format!("{n} ")).collect();
+    for query in [
+        "SELECT (COUNT(*) AS ?n) { ?a (ex:q|ex:p)* ?b . ?c (ex:q|^ex:q)* ?d }".to_owned(),
+        "SELECT (COUNT(*) AS ?n) { { SELECT * { ?a ex:p ?b } ORDER BY ?b } { SELECT * { ?c ex:p ?d } ORDER BY ?d } }"
+            .to_owned(),
+        format!(
+            "SELECT (COUNT(*) AS ?n) {{ {{ VALUES ?a {{ {many} }} }} {{ {{ VALUES ?b {{ {many} }} }} OPTIONAL {{ VALUES ?c {{ {many} }} }} }} }}"
+        ),
+    ] {
+        let started = Instant::now();
+        let failure = fail(&query);
+        assert!(
+            matches!(failure, EvaluationFailure::Work(2_000_000)),
+            "{query}: {failure}"
+        );
+        assert!(
+            started.elapsed() < Duration::from_secs(3),
+            "{query}: {:?}",
+            started.elapsed()
+        );
+    }
+    let doubling: String = (0..60)
+        .map(|n| format!("BIND(CONCAT(?x{n}, ?x{n}) AS ?x{}) ", n + 1))
+        .collect();
+    let failure = fail(&format!("SELECT * {{ BIND('abc' AS ?x0) {doubling} }}"));
+    assert!(matches!(failure, EvaluationFailure::Literal(100_000)), "{failure}");
 }
 
 #[test]
@@ -187,6 +344,7 @@ fn t73_a_stopped_evaluation_ends_soon() {
         "SELECT (GROUP_CONCAT(?b) AS ?x) { ?a ex:p ?b . ?c ex:p ?d . ?e ex:p ?f }",
         "SELECT * { { SELECT * { ?a ex:p ?b } } { SELECT * { ?c ex:p ?d } } { SELECT * { ?e ex:p ?f } } }",
         "SELECT (COUNT(*) AS ?n) { ?a (ex:q|^ex:q)* ?b . ?c (ex:q|^ex:q)* ?d }",
+        "SELECT (COUNT(*) AS ?n) { { SELECT * { ?a ex:p ?b } ORDER BY ?b } { SELECT * { ?c ex:p ?d } ORDER BY ?d } { SELECT * { ?e ex:p ?f } ORDER BY ?f } }",
     ] {
         let token = CancellationToken::new();
         let stopper = token.clone();
@@ -199,10 +357,19 @@ fn t73_a_stopped_evaluation_ends_soon() {
         let started = Instant::now();
         let format = AnswerFormat::Table(QueryResultsFormat::Csv);
         let mut sink = Gathered::default();
-        let many_rows = QueryLimits { rows_max: u64::MAX, scanned_max: u64::MAX, ..limits.clone() };
+        let many_rows = QueryLimits {
+            rows_max: u64::MAX,
+            scanned_max: u64::MAX,
+            copies_max: u64::MAX,
+            ..limits.clone()
+        };
         let failure = evaluate(&plan, &view, format, &many_rows, &token, &mut sink).unwrap_err();
         assert!(matches!(failure, EvaluationFailure::Stopped), "{query}: {failure}");
-        assert!(started.elapsed() < Duration::from_secs(3), "{query}: {:?}", started.elapsed());
+        assert!(
+            started.elapsed() < Duration::from_secs(3),
+            "{query}: {:?}",
+            started.elapsed()
+        );
         timer.join().unwrap();
     }
 }

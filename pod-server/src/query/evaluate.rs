@@ -19,6 +19,7 @@ use super::limits::QueryLimits;
 use super::order::order;
 use super::parse::ParsedQuery;
 use super::view::View;
+use super::work::{CutOff, metered};
 
 /// A query that is ready to be evaluated over a view.
 #[derive(Clone, Debug)]
@@ -73,6 +74,12 @@ pub enum EvaluationFailure {
     /// More index rows were read than allowed.
     #[error("the query would read more than {0} rows of the index")]
     Scanned(u64),
+    /// Operators copied more bound terms than allowed.
+    #[error("the query's joins, groups and sorts need more than {0} steps")]
+    Work(u64),
+    /// An expression made a longer text than allowed.
+    #[error("an expression of the query makes a text of more than {0} bytes")]
+    Literal(usize),
     /// The answer has more rows than allowed.
     #[error("the answer has more than {0} rows")]
     Rows(u64),
@@ -102,7 +109,7 @@ pub(crate) fn evaluate(
     token: &CancellationToken,
     sink: &mut dyn Sink,
 ) -> Result<Tally, EvaluationFailure> {
-    let mut execution = Execution::new(view, plan.dataset.as_ref(), token.clone(), limits.scanned_max);
+    let mut execution = Execution::new(view, plan.dataset.as_ref(), token.clone(), limits);
     if plan.subjects_min.is_some() {
         execution = execution.attributed();
     }
@@ -114,12 +121,16 @@ pub(crate) fn evaluate(
     let evaluator = QueryEvaluator::new()
         .with_cancellation_token(token.clone())
         .with_custom_aggregate_function(DistinctSubjects::name(), || Box::new(DistinctSubjects::default()));
-    let written = evaluator
-        .prepare(&plan.query)
-        .execute(ScopedDataset(&execution))
-        .map_err(Fault::Evaluation)
-        .and_then(|results| write(results, format, limits.rows_max, token, &mut pieces));
-    let rows = written.map_err(|fault| fault.explain(&execution))?;
+    let written = metered(token, limits.copies_max, || {
+        evaluator
+            .prepare(&plan.query)
+            .execute(ScopedDataset(&execution))
+            .map_err(Fault::Evaluation)
+            .and_then(|results| write(results, format, limits.rows_max, token, &mut pieces))
+    });
+    let rows = written
+        .unwrap_or_else(|cut_off| Err(Fault::CutOff(cut_off)))
+        .map_err(|fault| fault.explain(&execution))?;
     // A scan that stopped early inside an expression makes an error there, which SPARQL drops: look here as well.
     if let Some(stopped) = execution.stopped() {
         return Err(stopped.into());
@@ -138,6 +149,7 @@ impl From<ScanError> for EvaluationFailure {
         match error {
             ScanError::Cancelled => Self::Stopped,
             ScanError::Scanned(max) => Self::Scanned(max),
+            ScanError::Literal(max) => Self::Literal(max),
             ScanError::Term(error) => Self::Evaluation(error.to_string()),
         }
     }
@@ -148,6 +160,7 @@ enum Fault {
     Write(io::Error),
     Rows(u64),
     Stopped,
+    CutOff(CutOff),
 }
 
 impl Fault {
@@ -161,6 +174,8 @@ impl Fault {
             Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => EvaluationFailure::HungUp,
             Self::Write(error) => EvaluationFailure::Evaluation(error.to_string()),
             Self::Rows(max) => EvaluationFailure::Rows(max),
+            Self::CutOff(CutOff::Cancelled) => EvaluationFailure::Stopped,
+            Self::CutOff(CutOff::Budget(max)) => EvaluationFailure::Work(max),
         }
     }
 }

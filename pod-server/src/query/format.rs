@@ -80,7 +80,10 @@ const TABLES: &[(&str, AnswerFormat)] = &[
         AnswerFormat::Table(QueryResultsFormat::Xml),
     ),
     ("text/csv", AnswerFormat::Table(QueryResultsFormat::Csv)),
-    ("text/tab-separated-values", AnswerFormat::Table(QueryResultsFormat::Tsv)),
+    (
+        "text/tab-separated-values",
+        AnswerFormat::Table(QueryResultsFormat::Tsv),
+    ),
     ("application/json", AnswerFormat::Table(QueryResultsFormat::Json)),
     ("application/xml", AnswerFormat::Table(QueryResultsFormat::Xml)),
     ("text/xml", AnswerFormat::Table(QueryResultsFormat::Xml)),
@@ -104,7 +107,9 @@ pub fn negotiate(accept: Option<&str>, form: Form) -> Option<(&'static str, Answ
     let mut best: Option<(u16, (&'static str, AnswerFormat))> = None;
     for offer in offers {
         // The most specific range that fits counts, whatever its weight.
-        let fitting = ranges.iter().filter_map(|(range, weight)| Some((fits(range, offer.0)?, *weight)));
+        let fitting = ranges
+            .iter()
+            .filter_map(|(range, weight)| Some((fits(range, offer.0)?, *weight)));
         let Some((_, weight)) = fitting.max_by_key(|(specific, _)| *specific) else {
             continue;
         };
@@ -160,17 +165,41 @@ mod tests {
         for (accept, form, expected) in [
             (None, Form::Solutions, Some("application/sparql-results+json")),
             (Some("*/*"), Form::Graph, Some("text/turtle")),
-            (Some("text/*;q=0.9, application/sparql-results+xml"), Form::Solutions, Some("application/sparql-results+xml")),
+            (
+                Some("text/*;q=0.9, application/sparql-results+xml"),
+                Form::Solutions,
+                Some("application/sparql-results+xml"),
+            ),
             (Some("text/*"), Form::Solutions, Some("text/csv")),
-            (Some("text/csv;q=0.1, */*;q=0.2"), Form::Boolean, Some("application/sparql-results+json")),
-            (Some("application/sparql-results+json;q=0, */*"), Form::Solutions, Some("application/sparql-results+xml")),
-            (Some("TEXT/TAB-SEPARATED-VALUES"), Form::Solutions, Some("text/tab-separated-values")),
+            (
+                Some("text/csv;q=0.1, */*;q=0.2"),
+                Form::Boolean,
+                Some("application/sparql-results+json"),
+            ),
+            (
+                Some("application/sparql-results+json;q=0, */*"),
+                Form::Solutions,
+                Some("application/sparql-results+xml"),
+            ),
+            (
+                Some("TEXT/TAB-SEPARATED-VALUES"),
+                Form::Solutions,
+                Some("text/tab-separated-values"),
+            ),
             (Some("application/json"), Form::Graph, Some("application/json")),
             (Some("image/png"), Form::Graph, None),
             (Some("text/turtle"), Form::Solutions, None),
-            (Some("text/turtle;q=x, application/n-triples;q=0.1"), Form::Graph, Some("application/n-triples")),
+            (
+                Some("text/turtle;q=x, application/n-triples;q=0.1"),
+                Form::Graph,
+                Some("application/n-triples"),
+            ),
         ] {
-            assert_eq!(negotiate(accept, form).map(|offer| offer.0), expected, "{accept:?} {form:?}");
+            assert_eq!(
+                negotiate(accept, form).map(|offer| offer.0),
+                expected,
+                "{accept:?} {form:?}"
+            );
         }
     }
 }

@@ -75,7 +75,9 @@ pub fn check(text: &str, bytes_max: usize, nesting_max: usize) -> Result<(), Gua
                 position + 1
             }
             // Each of these makes some parsers descend without any bracket.
-            b'!' | b'^' if at(position + 1) == at(position) => position + run_of(bytes, position, nesting_max, &mut too_deep),
+            b'!' | b'^' if at(position + 1) == at(position) => {
+                position + run_of(bytes, position, nesting_max, &mut too_deep)
+            }
             _ => position + 1,
         };
         if too_deep || depth > nesting_max {
@@ -178,7 +180,10 @@ mod tests {
         ] {
             for times in [100, 10_000, 200_000] {
                 let result = check(&deep(open, close, times), usize::MAX, 64);
-                assert!(matches!(result, Err(GuardRejection::TooDeep { .. })), "{open} {times}: {result:?}");
+                assert!(
+                    matches!(result, Err(GuardRejection::TooDeep { .. })),
+                    "{open} {times}: {result:?}"
+                );
             }
         }
     }
@@ -196,7 +201,11 @@ mod tests {
             assert_eq!(check(query, 10_000, 64), Ok(()), "{query}");
         }
         let many = format!("SELECT * {{ {} }}", "<http://example.org/(> ?p [] . ".repeat(500));
-        assert_eq!(check(&many, 100_000, 64), Ok(()), "unbalanced brackets in IRIs do not add up");
+        assert_eq!(
+            check(&many, 100_000, 64),
+            Ok(()),
+            "unbalanced brackets in IRIs do not add up"
+        );
         let wide = format!("SELECT * {{ {} }}", "{ ?s ?p (1 2) } ".repeat(5_000));
         assert_eq!(check(&wide, 1_000_000, 64), Ok(()));
     }

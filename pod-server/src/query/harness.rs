@@ -28,7 +28,8 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(path: &str, storage: i64, turtle: &str) -> Self {
-        let prefixed = format!("@prefix ex: <http://example.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> . {turtle}");
+        let prefixed =
+            format!("@prefix ex: <http://example.org/> . @prefix xsd: <http://www.w3.org/2001/XMLSchema#> . {turtle}");
         let triples = oxttl::TurtleParser::new()
             .with_base_iri(format!("{BASE}{path}"))
             .unwrap()
@@ -65,11 +66,20 @@ pub(super) fn index_of(sources: &[Source], steps: usize) -> Index {
     let mut sequence = 0;
     for (number, source) in sources.iter().enumerate() {
         let mut stale = source.clone();
-        stale.triples = sources.iter().flat_map(|source| source.triples.iter().take(2).cloned()).collect();
+        stale.triples = sources
+            .iter()
+            .flat_map(|source| source.triples.iter().take(2).cloned())
+            .collect();
         sequence += 1;
-        index.apply(vec![stale.change(number, sequence)], Sequence(sequence)).unwrap();
+        index
+            .apply(vec![stale.change(number, sequence)], Sequence(sequence))
+            .unwrap();
     }
-    let changes: Vec<_> = sources.iter().enumerate().map(|(number, source)| source.change(number, 1_000)).collect();
+    let changes: Vec<_> = sources
+        .iter()
+        .enumerate()
+        .map(|(number, source)| source.change(number, 1_000))
+        .collect();
     for step in changes.chunks(sources.len().div_ceil(steps).max(1)) {
         sequence += 1;
         index.apply(step.to_vec(), Sequence(sequence)).unwrap();
@@ -82,7 +92,13 @@ pub(super) fn numbers(index: &Index, sources: &[Source]) -> Vec<u32> {
     let named = index.named();
     sources
         .iter()
-        .map(|source| named.names.document(&ResourceName::parse(&source.path).unwrap()).unwrap().0)
+        .map(|source| {
+            named
+                .names
+                .document(&ResourceName::parse(&source.path).unwrap())
+                .unwrap()
+                .0
+        })
         .collect()
 }
 

@@ -22,9 +22,13 @@ pub struct QueryLimits {
     pub waiting_max: usize,
     /// Most rows or triples of an answer.
     pub rows_max: u64,
-    /// Most index rows that one evaluation may read. Sorting, grouping and hash joins hold at most about this many rows
-    /// of some tens of bytes in memory.
+    /// Most index rows that one evaluation may read.
     pub scanned_max: u64,
+    /// Most copies of bound terms inside one evaluation: the measure of products, joins, sorts and groups over what has
+    /// been read already. A row that an operator holds is some copies and at most about a hundred bytes.
+    pub copies_max: u64,
+    /// Longest text that an expression may make, in bytes.
+    pub literal_bytes_max: usize,
     /// Bytes that are sent at a time. A failure before the first such piece is a problem document.
     pub chunk_bytes: usize,
     /// Pieces that wait for a slow reader before the evaluation pauses.
@@ -43,6 +47,8 @@ impl Default for QueryLimits {
             waiting_max: 64,
             rows_max: 1_000_000,
             scanned_max: 50_000_000,
+            copies_max: 400_000_000,
+            literal_bytes_max: 1024 * 1024,
             chunk_bytes: 32 * 1024,
             chunks_waiting_max: 8,
         }

@@ -17,6 +17,7 @@ pub mod request;
 mod scan;
 pub mod terms;
 pub mod view;
+pub mod work;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

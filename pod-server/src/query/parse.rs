@@ -5,8 +5,8 @@
 
 use oxrdf::NamedNode;
 use spargebra::algebra::{
-    AggregateExpression, AggregateFunction, Expression, Function, GraphPattern, OrderExpression, PropertyPathExpression,
-    QueryDataset,
+    AggregateExpression, AggregateFunction, Expression, Function, GraphPattern, OrderExpression,
+    PropertyPathExpression, QueryDataset,
 };
 use spargebra::{GraphUpdateOperation, Query, SparqlParser};
 
@@ -166,10 +166,16 @@ fn check_pattern(pattern: &GraphPattern, depth: usize) -> Result<(), Fault> {
             check_pattern(right, depth)
         }
         GraphPattern::Lateral { .. } => Err(clause("LATERAL", "it is not part of SPARQL 1.1")),
-        GraphPattern::LeftJoin { left, right, expression } => {
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } => {
             check_pattern(left, depth)?;
             check_pattern(right, depth)?;
-            expression.iter().try_for_each(|expression| check_expression(expression, depth))
+            expression
+                .iter()
+                .try_for_each(|expression| check_expression(expression, depth))
         }
         GraphPattern::Filter { expr, inner } => {
             check_expression(expr, depth)?;
@@ -299,7 +305,10 @@ mod tests {
             ("INSERT DATA { <a> <b> <c> }", "`INSERT DATA` changes data"),
             ("DELETE WHERE { ?s ?p ?o }", "`DELETE/INSERT` changes data"),
             ("CLEAR ALL", "`CLEAR` changes data"),
-            ("SELECT * { SERVICE <http://evil.example/> { ?s ?p ?o } }", "SERVICE <http://evil.example/>"),
+            (
+                "SELECT * { SERVICE <http://evil.example/> { ?s ?p ?o } }",
+                "SERVICE <http://evil.example/>",
+            ),
             ("SELECT * { OPTIONAL { SERVICE SILENT ?x { ?s ?p ?o } } }", "SERVICE ?x"),
             ("SELECT * { FILTER EXISTS { SERVICE <http://a/> {} } }", "SERVICE"),
             ("SELECT (<http://a.example/f>(1) AS ?x) {}", "no function of this name"),
@@ -314,7 +323,14 @@ mod tests {
     fn syntax_errors_tell_where() {
         let parsed = parse("SELECT *\n{ ?s ?p }", "https://pod.example/", &QueryLimits::default());
         assert!(
-            matches!(parsed, Err(QueryRejection::Syntax { line: 2, column: 9.., .. })),
+            matches!(
+                parsed,
+                Err(QueryRejection::Syntax {
+                    line: 2,
+                    column: 9..,
+                    ..
+                })
+            ),
             "{parsed:?}"
         );
     }
@@ -335,7 +351,11 @@ mod tests {
             ] {
                 let text = format!("{start}{}{end}", middle.repeat(20_000));
                 let parsed = parse(&text, "https://pod.example/", &QueryLimits::default());
-                assert!(matches!(parsed, Err(QueryRejection::Depth(_))), "{middle}: {:?}", parsed.err());
+                assert!(
+                    matches!(parsed, Err(QueryRejection::Depth(_))),
+                    "{middle}: {:?}",
+                    parsed.err()
+                );
             }
         };
         worker.spawn(check).unwrap().join().unwrap();

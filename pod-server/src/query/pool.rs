@@ -4,8 +4,8 @@
 //! one evaluation ends that evaluation only.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use parking_lot::Mutex;
 
@@ -58,7 +58,10 @@ impl Pool {
     ///
     /// # Errors
     /// [`PoolFull`].
-    pub async fn value<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<Option<T>, PoolFull> {
+    pub async fn value<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<Option<T>, PoolFull> {
         let (sender, receiver) = tokio::sync::oneshot::channel();
         self.run(move || {
             // The receiver may have gone away with its request.

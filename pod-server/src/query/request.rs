@@ -115,7 +115,8 @@ mod tests {
         let get = SparqlRequest::read(&Method::GET, Some(form), None, b"").unwrap();
         let urlencoded = Some("application/x-www-form-urlencoded; charset=utf-8");
         let post = SparqlRequest::read(&Method::POST, None, urlencoded, form.as_bytes()).unwrap();
-        let direct = SparqlRequest::read(&Method::POST, Some(rest), Some("application/sparql-query"), b"ASK {}").unwrap();
+        let direct =
+            SparqlRequest::read(&Method::POST, Some(rest), Some("application/sparql-query"), b"ASK {}").unwrap();
         assert_eq!(get, post);
         assert_eq!(get, direct);
         assert_eq!(get.query, "ASK {}");
@@ -128,18 +129,30 @@ mod tests {
             SparqlRequest::read(method, query, content_type, body).unwrap_err()
         };
         let form = Some("application/x-www-form-urlencoded");
-        assert_eq!(read(&Method::POST, None, None, b"ASK {}"), RequestRejection::ContentTypeMissing);
-        assert!(matches!(read(&Method::POST, None, Some("text/plain"), b""), RequestRejection::ContentType(_)));
+        assert_eq!(
+            read(&Method::POST, None, None, b"ASK {}"),
+            RequestRejection::ContentTypeMissing
+        );
+        assert!(matches!(
+            read(&Method::POST, None, Some("text/plain"), b""),
+            RequestRejection::ContentType(_)
+        ));
         assert_eq!(read(&Method::GET, None, None, b""), RequestRejection::QueryMissing);
         assert_eq!(
             read(&Method::GET, Some("query=a&query=b"), None, b""),
             RequestRejection::Repeated("query")
         );
-        assert_eq!(read(&Method::POST, None, form, b"update=CLEAR+ALL"), RequestRejection::Update);
+        assert_eq!(
+            read(&Method::POST, None, form, b"update=CLEAR+ALL"),
+            RequestRejection::Update
+        );
         assert_eq!(
             read(&Method::POST, None, Some("application/sparql-query"), b"\xff"),
             RequestRejection::Encoding
         );
-        assert!(matches!(read(&Method::PUT, None, None, b""), RequestRejection::Method(_)));
+        assert!(matches!(
+            read(&Method::PUT, None, None, b""),
+            RequestRejection::Method(_)
+        ));
     }
 }

@@ -3,6 +3,8 @@
 use spareval::InternalQuad;
 
 use super::dataset::{Execution, ScanError};
+use super::terms::UnknownTerm;
+use super::work::BoundTerm;
 use crate::index::{Bounds, DocumentId, DocumentSet, Order, Row, TermId};
 use crate::store::StorageId;
 
@@ -248,7 +250,7 @@ impl<'e> Scan<'e> {
         }
     }
 
-    fn step(&mut self) -> Result<Option<InternalQuad<TermId>>, ScanError> {
+    fn step(&mut self) -> Result<Option<InternalQuad<BoundTerm>>, ScanError> {
         loop {
             let Some(row) = self.visible_row()? else {
                 return Ok(None);
@@ -275,12 +277,15 @@ impl<'e> Scan<'e> {
                 Target::Graphs => self.execution.graph_of(quad.document),
                 Target::Graph(graph) => Some(graph),
             };
-            let term = |number| TermId::from_number(number).ok_or(ScanError::Term(super::terms::UnknownTerm));
+            let term = |number| {
+                let id = TermId::from_number(number).ok_or(ScanError::Term(UnknownTerm))?;
+                Ok::<_, ScanError>(BoundTerm(id))
+            };
             return Ok(Some(InternalQuad {
                 subject: term(quad.subject)?,
                 predicate: term(quad.predicate)?,
                 object: term(quad.object)?,
-                graph_name,
+                graph_name: graph_name.map(BoundTerm),
             }));
         }
     }
@@ -308,7 +313,7 @@ impl<'e> Scan<'e> {
 }
 
 impl Iterator for Scan<'_> {
-    type Item = Result<InternalQuad<TermId>, ScanError>;
+    type Item = Result<InternalQuad<BoundTerm>, ScanError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
@@ -323,12 +328,7 @@ impl Iterator for Scan<'_> {
 }
 
 /// The rows of one document for a pattern, as narrow as the document's order allows.
-fn document_bounds(
-    document: DocumentId,
-    subject: Option<u32>,
-    predicate: Option<u32>,
-    object: Option<u32>,
-) -> Bounds {
+fn document_bounds(document: DocumentId, subject: Option<u32>, predicate: Option<u32>, object: Option<u32>) -> Bounds {
     match (subject, predicate, object) {
         (Some(s), Some(p), Some(o)) => Bounds::prefix(Order::Dspo, &[document.0, s, p, o]),
         (Some(s), Some(p), None) => Bounds::prefix(Order::Dspo, &[document.0, s, p]),
