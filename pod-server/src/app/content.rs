@@ -66,7 +66,7 @@ impl App {
                 self.ldp.describe_storage(request.method(), request.headers(), storage)
             }
             Route::Catalog(_) | Route::Dataspace(..) | Route::Consent(..) | Route::StorageLog(_) | Route::Log(_) => {
-                self.call(route, request, credentials).await
+                self.call(request, credentials).await
             }
             Route::Sparql(_) => Err(Error::NotFound),
             Route::Resource => {

@@ -20,21 +20,17 @@ use server_kit::random::{Random, SystemRandom};
 use crate::audit::{AuditWriter, UseRecorder};
 use crate::authz::{Pep, Pip};
 use crate::config::{Config, ConfigFault};
-use crate::consent::Consents;
 use crate::dataspace::catalog::NoSummaries;
-use crate::dataspace::{Dataspace, Node};
+use crate::dataspace::{DataspaceError, DataspaceService, Node};
 use crate::identity::profiles::{ProfileWatch, StoredProfiles};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::ldp::LdpService;
-use crate::log::OwnLog;
 use crate::store::{SqliteStore, Store, StoreError};
 
 pub use running::{Running, start};
 
 /// Name of the issuer's key file in the store's directory.
 const ISSUER_KEY_FILE: &str = "issuer.key";
-/// Name of the log's key file in the store's directory, unless the configuration names another file.
-const LOG_KEY_FILE: &str = "log.key";
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +56,9 @@ pub enum StartError {
     /// Identity cannot be set up.
     #[error("accounts cannot be set up: {0}")]
     Identity(#[from] IdentityError),
-    /// The audit log does not continue what was signed, or its key cannot be used.
-    #[error("the audit log cannot be continued: {0}")]
-    Log(#[from] crate::log::checkpoint::OpenError),
+    /// Consents, agreements or the audit log cannot be used.
+    #[error(transparent)]
+    Dataspace(#[from] DataspaceError),
     /// Something of the operating system failed.
     #[error("{what}: {source}")]
     System {
@@ -97,12 +93,8 @@ pub struct App {
     pub ldp: Arc<LdpService>,
     /// Accounts and the built-in issuer.
     pub identity: Arc<Identity>,
-    /// Datasets, negotiations and agreements.
-    pub dataspace: Arc<Dataspace>,
-    /// Consents of data subjects.
-    pub consents: Arc<Consents>,
-    /// The audit log and each storage's part of it.
-    pub log: Arc<OwnLog>,
+    /// Datasets, negotiations, agreements, consents, and the audit log for its readers.
+    pub dataspace: Arc<DataspaceService>,
     /// Base URL of pod content, with a closing slash.
     pub base_url: Arc<str>,
     challenge: HeaderValue,
@@ -181,7 +173,13 @@ impl App {
             audit: Arc::clone(&audit),
             base_url: base_url.to_string(),
         };
-        let (dataspace, consents, log) = calls::services(&config, &node, &issuer)?;
+        let dataspace = Arc::new(DataspaceService::build(
+            node,
+            config.dataspace.clone(),
+            Arc::clone(&issuer),
+            Arc::new(NoSummaries),
+            &config.store.directory,
+        )?);
         Ok(Self {
             challenge: authenticator.challenge(),
             hosts: host::Hosts::new(&config.server.base_url, &config.server.hosts_additional),
@@ -198,8 +196,6 @@ impl App {
             ldp,
             identity,
             dataspace,
-            consents,
-            log,
             base_url,
         })
     }

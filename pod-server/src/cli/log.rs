@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use server_kit::audit_log::VerifierKey;
+use server_kit::audit_log::{LogKey, VerifierKey};
+use server_kit::random::SystemRandom;
 
 use super::{ConfigFile, Failure, say};
+use crate::config::Config;
 use crate::log::own::LogExport;
 use crate::log::verify;
 
@@ -23,7 +25,7 @@ pub(super) enum LogCommand {
         /// A storage's own log, downloaded from `/{storage}/.log`, instead of the store of the configuration
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
-        /// Public key of the log
+        /// Public key of the log; that of the configured server unless given
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
         /// File with an earlier checkpoint
@@ -51,7 +53,10 @@ impl LogCommand {
             }
             None => {
                 let config = file.load()?;
-                let key = key.ok_or_else(|| Failure::Said("give the log's public key with `--key`".to_owned()))?;
+                let key = match key {
+                    Some(key) => key,
+                    None => own_key(&config)?,
+                };
                 verify::store(&config.store.directory, &key, earlier.as_deref())
             }
         };
@@ -62,6 +67,19 @@ impl LogCommand {
         ));
         Ok(())
     }
+}
+
+/// The public half of the key with which the server of this configuration signs.
+fn own_key(config: &Config) -> Result<VerifierKey, Failure> {
+    let file = config.dataspace.log_key_path(&config.store.directory);
+    let unusable = |reason: String| Failure::Said(format!("`{}`: {reason}; give the key with `--key`", file.display()));
+    if !file.exists() {
+        return Err(unusable("the server has made no key yet".to_owned()));
+    }
+    let origin = config.dataspace.log_origin_of(config.server.base_url.as_str());
+    LogKey::load_or_generate(&file, &origin, &SystemRandom)
+        .map(|key| key.verifier().clone())
+        .map_err(|error| unusable(error.to_string()))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
