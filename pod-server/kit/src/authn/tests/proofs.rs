@@ -104,7 +104,7 @@ async fn t29_signatures_and_header_fields_are_checked() {
         (format!("{signed}.{signature}="), "not a signed JWT"),
         (format!("{signed}.{signature}.x"), "not a signed JWT"),
         (format!("{header}.{payload}"), "not a signed JWT"),
-        (format!("{header}.{}.{signature}", &payload[..payload.len() - 4]), "missing or of the wrong type"),
+        (format!("{header}.{}.{signature}", &payload[..payload.len() - 4]), "proof is not a signed JWT"),
         (by_stranger, "signature is wrong"),
         (compact(&hmac_header, &own_claims, &secret).unwrap(), "algorithm is not accepted"),
         ("x".repeat(9_000), "too long"),
@@ -113,7 +113,7 @@ async fn t29_signatures_and_header_fields_are_checked() {
     ];
     for (proof, expected) in broken {
         let said = said(fixture.present(&token, &proof).await);
-        assert!(said.contains(expected), "{said}");
+        assert!(said.contains(expected), "{expected}: {said}");
     }
     let field = |value: &str| (client::DPOP, value.to_owned());
     let authorization = |value: String| (AUTHORIZATION, value);
@@ -186,9 +186,7 @@ async fn t28_of_a_hundred_parallel_uses_one_passes() {
 #[tokio::test]
 async fn t28_proofs_from_before_the_start_are_refused() {
     let fixture = Fixture::new();
-    let proof_from_before = fixture.now() - 10;
-    let (token, proof) = (fixture.token(), fixture.key.proof(&fixture.token(), proof_from_before));
-    drop(proof);
+    let (token, proof_from_before) = (fixture.token(), fixture.now() - 10);
     let config = AuthnConfig { audience: BASE.to_owned(), ..AuthnConfig::default() };
     let clock = Arc::<FixedClock>::clone(&fixture.clock);
     let restarted = Authenticator::new(config, no_network(), clock, Arc::clone(&fixture.issuer)).unwrap();
