@@ -71,7 +71,11 @@ pub fn load<T: DeserializeOwned>(path: Option<&Path>, env_prefix: &str) -> Resul
         figment = figment.merge(Toml::file_exact(path));
     }
     // A variable without `__` names no key of a section: it belongs to scripts around the server.
-    figment = figment.merge(Env::prefixed(env_prefix).filter(|name| name.as_str().contains("__")).split("__"));
+    figment = figment.merge(
+        Env::prefixed(env_prefix)
+            .filter(|name| name.as_str().contains("__"))
+            .split("__"),
+    );
     figment.extract().map_err(|error| describe(error, path))
 }
 
@@ -180,9 +184,15 @@ mod tests {
         assert!(run("MEENT_CONFIG_TEST_SERVER__WORKERS", "7").contains("workers are 7"));
         assert!(run("MEENT_CONFIG_TEST_SCRIPT", "7").contains("workers are 2"));
         let refused = run("MEENT_CONFIG_TEST_SERVER__WORKERS", "many");
-        assert!(refused.contains("`server.workers`") && refused.contains("environment variable"), "{refused}");
+        assert!(
+            refused.contains("`server.workers`") && refused.contains("environment variable"),
+            "{refused}"
+        );
         let refused = run("MEENT_CONFIG_TEST_SERVER__WORKES", "7");
-        assert!(refused.contains("`server.workes`") && refused.contains("unknown key"), "{refused}");
+        assert!(
+            refused.contains("`server.workes`") && refused.contains("unknown key"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Real servers on real sockets for this crate's tests: an own certification authority, TLS, and counters.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use futures_util::FutureExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use parking_lot::Mutex;
 use time::OffsetDateTime;
 
 use crate::body::{self, Body};
@@ -27,7 +29,8 @@ pub(crate) struct TestNetwork {
 /// A running server.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
-    pub(crate) requests: Arc<AtomicUsize>,
+    requests: Arc<AtomicUsize>,
+    peers: Arc<Mutex<HashSet<SocketAddr>>>,
     shutdown: Shutdown,
 }
 
@@ -48,6 +51,11 @@ impl TestServer {
 
     pub(crate) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Connections that carried at least one request.
+    pub(crate) fn connections(&self) -> usize {
+        self.peers.lock().len()
     }
 }
 
@@ -90,9 +98,11 @@ impl TestNetwork {
 
     pub(crate) async fn server(&self, respond: Answer) -> TestServer {
         let requests = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&requests);
-        let handler: Handler = Arc::new(move |request: Request<Incoming>, _peer: Peer| {
+        let peers: Arc<Mutex<HashSet<SocketAddr>>> = Arc::default();
+        let (counter, seen) = (Arc::clone(&requests), Arc::clone(&peers));
+        let handler: Handler = Arc::new(move |request: Request<Incoming>, peer: Peer| {
             counter.fetch_add(1, Ordering::SeqCst);
+            seen.lock().insert(peer.address);
             let respond = Arc::clone(&respond);
             async move {
                 let (parts, body) = request.into_parts();
@@ -101,8 +111,15 @@ impl TestNetwork {
             }
             .boxed()
         });
-        let (address, shutdown) = self.start(handler, Some(self.certificate("server")), ServeLimits::default()).await;
-        TestServer { address, requests, shutdown }
+        let (address, shutdown) = self
+            .start(handler, Some(self.certificate("server")), ServeLimits::default())
+            .await;
+        TestServer {
+            address,
+            requests,
+            peers,
+            shutdown,
+        }
     }
 
     pub(crate) async fn start(
@@ -111,7 +128,11 @@ impl TestNetwork {
         tls: Option<TlsConfig>,
         limits: ServeLimits,
     ) -> (SocketAddr, Shutdown) {
-        let config = ListenConfig { listen: "127.0.0.1:0".parse().unwrap(), tls, plain_http: false };
+        let config = ListenConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            tls,
+            plain_http: false,
+        };
         let listener = Listener::bind(&config).await.unwrap();
         let address = listener.local_address().unwrap();
         let shutdown = Shutdown::new();
@@ -123,7 +144,10 @@ impl TestNetwork {
     pub(crate) fn egress_config(&self, allow: &[String]) -> EgressConfig {
         EgressConfig {
             allow: allow.to_vec(),
-            roots: RootsConfig { system_ca_file: None, extra_ca_file: Some(self.path("ca.pem")) },
+            roots: RootsConfig {
+                system_ca_file: None,
+                extra_ca_file: Some(self.path("ca.pem")),
+            },
             ..EgressConfig::default()
         }
     }

@@ -55,16 +55,28 @@ fn roots_and_proofs_follow_rfc9162() {
         assert_eq!(root(&database, size).unwrap(), expected, "root of {size}");
         for index in (0..size).filter(|index| size < 30 || index % 37 == 0 || *index + 2 > size) {
             let proof = inclusion(&database, index, size).unwrap();
-            assert!(verify_inclusion(&leaf(index), index, size, &proof, &expected), "{index} in {size}");
-            assert!(!verify_inclusion(&leaf(index + 1), index, size, &proof, &expected), "{index} in {size}, other leaf");
+            assert!(
+                verify_inclusion(&leaf(index), index, size, &proof, &expected),
+                "{index} in {size}"
+            );
+            assert!(
+                !verify_inclusion(&leaf(index + 1), index, size, &proof, &expected),
+                "{index} in {size}, other leaf"
+            );
         }
         for &earlier in sizes.iter().filter(|earlier| **earlier <= size && **earlier > 0) {
             let proof = consistency(&database, earlier, size).unwrap();
             let old = direct_root(&all[..usize::try_from(earlier).unwrap()]);
-            assert!(verify_consistency(earlier, &old, size, &expected, &proof), "{earlier} to {size}");
+            assert!(
+                verify_consistency(earlier, &old, size, &expected, &proof),
+                "{earlier} to {size}"
+            );
         }
     }
-    assert!(matches!(root(&database, 701), Err(AuditLogError::OutOfRange { size: 700, asked: 701 })));
+    assert!(matches!(
+        root(&database, 701),
+        Err(AuditLogError::OutOfRange { size: 700, asked: 701 })
+    ));
     assert!(inclusion(&database, 5, 5).is_err() && consistency(&database, 6, 5).is_err());
 }
 
@@ -75,11 +87,21 @@ fn three_levels_of_tiles() {
     let all: Vec<Hash> = (0..count).map(leaf).collect();
     assert_eq!(root(&database, count).unwrap(), direct_root(&all));
     let top = tile(&database, 2, 0, 1).unwrap();
-    assert_eq!(top, direct_root(&all[..65_536]).to_vec(), "a tile two levels up is the root of 65536 leaves");
+    assert_eq!(
+        top,
+        direct_root(&all[..65_536]).to_vec(),
+        "a tile two levels up is the root of 65536 leaves"
+    );
     assert_eq!(tile(&database, 0, 256, 256).unwrap(), all[65_536..65_792].concat());
     assert!(tile(&database, 0, 257, 45).is_err(), "wider than the log");
     let proof = inclusion(&database, 65_700, count).unwrap();
-    assert!(verify_inclusion(&leaf(65_700), 65_700, count, &proof, &root(&database, count).unwrap()));
+    assert!(verify_inclusion(
+        &leaf(65_700),
+        65_700,
+        count,
+        &proof,
+        &root(&database, count).unwrap()
+    ));
 }
 
 #[test]
@@ -103,8 +125,19 @@ fn tile_paths_have_one_spelling() {
         assert_eq!((tile_path(tile).as_str(), parse_tile_path(path)), (path, Some(tile)));
     }
     for bad in [
-        "tile/0/0", "tile/0/0000", "tile/00/000", "tile/0/x000/001", "tile/0/001/002", "tile/0/000.p/0", "tile/0/000.p/256",
-        "tile/0/000.p/08", "tile/0/+01", "tile/8/000", "tile/0/000/", "tile/0/../000", "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
+        "tile/0/0",
+        "tile/0/0000",
+        "tile/00/000",
+        "tile/0/x000/001",
+        "tile/0/001/002",
+        "tile/0/000.p/0",
+        "tile/0/000.p/256",
+        "tile/0/000.p/08",
+        "tile/0/+01",
+        "tile/8/000",
+        "tile/0/000/",
+        "tile/0/../000",
+        "tile/0/x999/x999/x999/x999/x999/x999/x999/999",
     ] {
         assert_eq!(parse_tile_path(bad), None, "{bad}");
     }
@@ -127,7 +160,10 @@ fn checkpoints_are_signed_notes() {
     let key = key(directory.path());
     let mut database = log_of(5);
     let note = sign(&mut database, &key).unwrap();
-    assert!(note.starts_with("pod.example/log\n5\n") && note.contains("\n\n\u{2014} pod.example/log "), "{note}");
+    assert!(
+        note.starts_with("pod.example/log\n5\n") && note.contains("\n\n\u{2014} pod.example/log "),
+        "{note}"
+    );
     let public = VerifierKey::parse(&key.verifier().to_string()).unwrap();
     let checkpoint = public.verify(&note).unwrap();
     assert_eq!((checkpoint.size, checkpoint.root), (5, root(&database, 5).unwrap()));
@@ -135,10 +171,22 @@ fn checkpoints_are_signed_notes() {
     assert_eq!(again.verifier(), key.verifier(), "the key is kept");
     assert!(LogKey::load_or_generate(&directory.path().join("log.key"), "other.example/log", &SystemRandom).is_err());
 
-    let other = LogKey::load_or_generate(&directory.path().join("other.key"), "pod.example/log", &SystemRandom).unwrap();
-    assert!(matches!(other.verifier().verify(&note), Err(CheckpointError::Unsigned(_))));
-    for (from, to) in [("\n5\n", "\n6\n"), ("\n5\n", "\n05\n"), ("pod.example/log\n5", "bad.example/log\n5"), ("\n\n", "\n")] {
-        assert!(public.verify(&note.replacen(from, to, 1)).is_err(), "`{from}` to `{to}`");
+    let other =
+        LogKey::load_or_generate(&directory.path().join("other.key"), "pod.example/log", &SystemRandom).unwrap();
+    assert!(matches!(
+        other.verifier().verify(&note),
+        Err(CheckpointError::Unsigned(_))
+    ));
+    for (from, to) in [
+        ("\n5\n", "\n6\n"),
+        ("\n5\n", "\n05\n"),
+        ("pod.example/log\n5", "bad.example/log\n5"),
+        ("\n\n", "\n"),
+    ] {
+        assert!(
+            public.verify(&note.replacen(from, to, 1)).is_err(),
+            "`{from}` to `{to}`"
+        );
     }
     let witnessed = format!("{note}\u{2014} witness.example AAAAAAAAAAAA\n");
     assert!(public.verify(&witnessed).is_ok(), "signatures of others do not disturb");
@@ -159,9 +207,26 @@ fn a_damaged_or_rewritten_log_is_not_signed() {
         format!("UPDATE audit_log_hash SET hash = zeroblob(32) WHERE level = {level} AND position = {position}")
     };
     assert!(tamper("", 1_100).is_ok());
-    assert!(matches!(tamper(&flip(0, 700), 1_100), Err(AuditLogError::Damaged { level: 1, position: 2, .. })));
-    assert!(matches!(tamper(&flip(1, 3), 1_100), Err(AuditLogError::Damaged { level: 1, position: 3, .. })));
-    assert!(matches!(tamper(&flip(0, 599), 601), Err(AuditLogError::Forked { size: 600 })));
+    assert!(matches!(
+        tamper(&flip(0, 700), 1_100),
+        Err(AuditLogError::Damaged {
+            level: 1,
+            position: 2,
+            ..
+        })
+    ));
+    assert!(matches!(
+        tamper(&flip(1, 3), 1_100),
+        Err(AuditLogError::Damaged {
+            level: 1,
+            position: 3,
+            ..
+        })
+    ));
+    assert!(matches!(
+        tamper(&flip(0, 599), 601),
+        Err(AuditLogError::Forked { size: 600 })
+    ));
     let cut = "DELETE FROM audit_log_hash WHERE level = 0 AND position >= 590";
     assert!(matches!(tamper(cut, 600), Err(AuditLogError::Forked { size: 600 })));
     let hole = "DELETE FROM audit_log_hash WHERE level = 0 AND position = 650";
@@ -214,21 +279,76 @@ fn aud3_flip_drop_reorder_and_truncate_are_each_named() {
     check(false, |_| {}, "700 leaves");
     check(true, lines(|lines| lines[300] = "00".repeat(32)), "flipped: leaf 300");
     check(true, lines(|lines| drop(lines.remove(300))), "dropped: leaf 300");
-    check(true, lines(|lines| lines.swap(300, 400)), "reordered: leaf 300 stands where leaf 400");
+    check(
+        true,
+        lines(|lines| lines.swap(300, 400)),
+        "reordered: leaf 300 stands where leaf 400",
+    );
     check(true, lines(|lines| lines.truncate(650)), "truncated: 650 leaves of 700");
-    check(true, lines(|lines| lines.insert(300, "00".repeat(32))), "inserted: leaf 300");
-    check(true, lines(|lines| lines[3] = "xyz".to_owned()), "file `leaves`: line 4");
+    check(
+        true,
+        lines(|lines| lines.insert(300, "00".repeat(32))),
+        "inserted: leaf 300",
+    );
+    check(
+        true,
+        lines(|lines| lines[3] = "xyz".to_owned()),
+        "file `leaves`: line 4",
+    );
 
-    check(true, |out| edit(out, "tile/0/001", |bytes| bytes[0] ^= 1), "flipped: leaf 256");
-    check(true, |out| edit(out, "tile/0/001", |bytes| swap_hashes(bytes, 3, 4)), "reordered: leaf 259");
-    check(false, |out| edit(out, "tile/0/001", |bytes| bytes[0] ^= 1), "altered: tile 1 at level 0");
-    check(false, |out| edit(out, "tile/0/002.p/188", |bytes| bytes[0] ^= 1), "altered: tile 2 at level 0");
-    check(false, |out| edit(out, "tile/0/002.p/188", |bytes| bytes.truncate(320)), "truncated: 522 leaves of 700");
-    check(true, |out| std::fs::remove_file(out.join("tile/0/002.p/188")).unwrap(), "truncated: 512 leaves of 700");
-    check(true, |out| std::fs::remove_file(out.join("tile/0/001")).unwrap(), "missing: tile 1 at level 0");
-    check(true, |out| edit(out, "tile/1/000.p/2", |bytes| bytes[40] ^= 1), "altered: tile 0 at level 1");
-    check(true, |out| edit(out, "tile/0/001", |bytes| bytes.truncate(100)), "file `tile/0/001`");
-    let size = |out: &Path| edit(out, "checkpoint", |bytes| *bytes = String::from_utf8(bytes.clone()).unwrap().replace("\n700\n", "\n600\n").into());
+    check(
+        true,
+        |out| edit(out, "tile/0/001", |bytes| bytes[0] ^= 1),
+        "flipped: leaf 256",
+    );
+    check(
+        true,
+        |out| edit(out, "tile/0/001", |bytes| swap_hashes(bytes, 3, 4)),
+        "reordered: leaf 259",
+    );
+    check(
+        false,
+        |out| edit(out, "tile/0/001", |bytes| bytes[0] ^= 1),
+        "altered: tile 1 at level 0",
+    );
+    check(
+        false,
+        |out| edit(out, "tile/0/002.p/188", |bytes| bytes[0] ^= 1),
+        "altered: tile 2 at level 0",
+    );
+    check(
+        false,
+        |out| edit(out, "tile/0/002.p/188", |bytes| bytes.truncate(320)),
+        "truncated: 522 leaves of 700",
+    );
+    check(
+        true,
+        |out| std::fs::remove_file(out.join("tile/0/002.p/188")).unwrap(),
+        "truncated: 512 leaves of 700",
+    );
+    check(
+        true,
+        |out| std::fs::remove_file(out.join("tile/0/001")).unwrap(),
+        "missing: tile 1 at level 0",
+    );
+    check(
+        true,
+        |out| edit(out, "tile/1/000.p/2", |bytes| bytes[40] ^= 1),
+        "altered: tile 0 at level 1",
+    );
+    check(
+        true,
+        |out| edit(out, "tile/0/001", |bytes| bytes.truncate(100)),
+        "file `tile/0/001`",
+    );
+    let size = |out: &Path| {
+        edit(out, "checkpoint", |bytes| {
+            *bytes = String::from_utf8(bytes.clone())
+                .unwrap()
+                .replace("\n700\n", "\n600\n")
+                .into()
+        })
+    };
     check(true, size, "the signature of `pod.example/log`");
 }
 
@@ -246,10 +366,19 @@ fn a_log_that_lost_its_past_is_named() {
     let mut leaves = log.leaves.clone();
     assert!(verify_leaves(&log, &leaves).is_ok());
     leaves.swap(1, 2);
-    assert!(matches!(verify_leaves(&log, &leaves), Err(LogFault::Reordered { first: 1, second: 2 })));
-    let other = Checkpoint { root: [7; 32], ..earlier };
+    assert!(matches!(
+        verify_leaves(&log, &leaves),
+        Err(LogFault::Reordered { first: 1, second: 2 })
+    ));
+    let other = Checkpoint {
+        root: [7; 32],
+        ..earlier
+    };
     assert!(matches!(
         verify_directory(&out, key.verifier(), Some(&other)),
-        Err(LogFault::Rewritten { size: 150, earlier: 100 })
+        Err(LogFault::Rewritten {
+            size: 150,
+            earlier: 100
+        })
     ));
 }

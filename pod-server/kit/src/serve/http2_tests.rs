@@ -45,11 +45,11 @@ async fn server() -> SocketAddr {
         }
         .boxed()
     });
-    let limits = ServeLimits { idle_seconds_max: 3, ..ServeLimits::default() };
-    let (address, shutdown) = TestNetwork::new().start(handler, None, limits).await;
-    // The listener lives as long as the test's runtime.
-    std::mem::forget(shutdown);
-    address
+    let limits = ServeLimits {
+        idle_seconds_max: 3,
+        ..ServeLimits::default()
+    };
+    TestNetwork::new().start(handler, None, limits).await.0
 }
 
 /// Sends a flood of frames until the server refuses; how many were taken, and the error code of its GOAWAY.
@@ -81,7 +81,9 @@ fn goaway(mut bytes: &[u8]) -> Option<u32> {
         let length = usize::from(*head.first()?) << 16 | usize::from(*head.get(1)?) << 8 | usize::from(*head.get(2)?);
         let (payload, after) = rest.split_at_checked(length)?;
         if head.get(3) == Some(&GOAWAY) {
-            return payload.get(4..8).map(|code| u32::from_be_bytes(code.try_into().unwrap_or_default()));
+            return payload
+                .get(4..8)
+                .map(|code| u32::from_be_bytes(code.try_into().unwrap_or_default()));
         }
         bytes = after;
     }
@@ -91,7 +93,10 @@ fn goaway(mut bytes: &[u8]) -> Option<u32> {
 async fn still_serves(address: SocketAddr) {
     let started = Instant::now();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    stream
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");

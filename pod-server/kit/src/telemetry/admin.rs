@@ -81,7 +81,14 @@ mod tests {
         let asked = Arc::clone(&ready);
         let readiness: Readiness = Arc::new(move || {
             let ready = asked.load(Ordering::SeqCst);
-            async move { if ready { Ok(()) } else { Err("the index is catching up".to_owned()) } }.boxed()
+            async move {
+                if ready {
+                    Ok(())
+                } else {
+                    Err("the index is catching up".to_owned())
+                }
+            }
+            .boxed()
         });
         let handler = admin_handler(metrics, readiness);
         let (address, _shutdown) = TestNetwork::new().start(handler, None, ServeLimits::default()).await;
@@ -95,7 +102,10 @@ mod tests {
         };
         assert!(ask("GET /health/live").await.starts_with("HTTP/1.1 200"));
         let waiting = ask("GET /health/ready").await;
-        assert!(waiting.starts_with("HTTP/1.1 503") && waiting.contains("catching up"), "{waiting}");
+        assert!(
+            waiting.starts_with("HTTP/1.1 503") && waiting.contains("catching up"),
+            "{waiting}"
+        );
         ready.store(true, Ordering::SeqCst);
         assert!(ask("GET /health/ready").await.starts_with("HTTP/1.1 200"));
         let metrics = ask("GET /metrics").await;

@@ -41,7 +41,11 @@ struct Key {
 impl Key {
     fn new() -> Self {
         let private = generate().unwrap();
-        Self { signer: signer(&private).unwrap(), public: public_half(&private), private }
+        Self {
+            signer: signer(&private).unwrap(),
+            public: public_half(&private),
+            private,
+        }
     }
 
     fn jkt(&self) -> String {
@@ -89,8 +93,17 @@ struct Fixture {
 }
 
 fn no_network() -> Arc<Egress> {
-    let roots = RootsConfig { system_ca_file: None, extra_ca_file: None };
-    Arc::new(Egress::new(EgressConfig { roots, ..EgressConfig::default() }).unwrap())
+    let roots = RootsConfig {
+        system_ca_file: None,
+        extra_ca_file: None,
+    };
+    Arc::new(
+        Egress::new(EgressConfig {
+            roots,
+            ..EgressConfig::default()
+        })
+        .unwrap(),
+    )
 }
 
 impl Fixture {
@@ -102,13 +115,23 @@ impl Fixture {
         let directory = tempfile::tempdir().unwrap();
         let issuer = Arc::new(LocalIssuer::load_or_generate(ISSUER, &directory.path().join("issuer.key")).unwrap());
         let clock = Arc::new(FixedClock::at_unix(NOW));
-        let config = AuthnConfig { audience: BASE.to_owned(), as_uri: ISSUER.to_owned(), ..config };
+        let config = AuthnConfig {
+            audience: BASE.to_owned(),
+            as_uri: ISSUER.to_owned(),
+            ..config
+        };
         let authenticator =
             Authenticator::new(config, egress, Arc::<FixedClock>::clone(&clock), Arc::clone(&issuer)).unwrap();
         let authenticator = authenticator.with_local_profiles(Arc::new(Profiles));
         // The process has been running for a while.
         clock.advance(120);
-        Self { authenticator, issuer, clock, key: Key::new(), _directory: directory }
+        Self {
+            authenticator,
+            issuer,
+            clock,
+            key: Key::new(),
+            _directory: directory,
+        }
     }
 
     fn now(&self) -> i64 {
@@ -136,7 +159,11 @@ impl Fixture {
     }
 
     async fn present(&self, token: &str, proof: &str) -> Result<Credentials, AuthnRejection> {
-        self.ask(&[(AUTHORIZATION, format!("DPoP {token}")), (client::DPOP, proof.to_owned())]).await
+        self.ask(&[
+            (AUTHORIZATION, format!("DPoP {token}")),
+            (client::DPOP, proof.to_owned()),
+        ])
+        .await
     }
 
     /// A token with a good proof.
@@ -151,7 +178,11 @@ fn said(outcome: Result<Credentials, AuthnRejection>) -> String {
         Ok(credentials) => panic!("accepted: {credentials:?}"),
         Err(rejection) => {
             let response = rejection.to_problem().into_response();
-            let challenge = response.headers().get("www-authenticate").and_then(|value| value.to_str().ok()).unwrap_or("");
+            let challenge = response
+                .headers()
+                .get("www-authenticate")
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or("");
             format!("{} {} {challenge}", response.status().as_u16(), rejection.description)
         }
     }
@@ -174,8 +205,18 @@ async fn a_good_token_with_a_good_proof_gives_credentials() {
 #[tokio::test]
 async fn solid93_a_refusal_carries_a_challenge() {
     let fixture = Fixture::new();
-    let said = said(fixture.present("nonsense", &fixture.key.proof("nonsense", fixture.now())).await);
-    for part in ["401", "DPoP error=\"invalid_token\"", "error_description=\"", "algs=\"ES256 ES384", "as_uri=\"https://pod.example:8443/\""] {
+    let said = said(
+        fixture
+            .present("nonsense", &fixture.key.proof("nonsense", fixture.now()))
+            .await,
+    );
+    for part in [
+        "401",
+        "DPoP error=\"invalid_token\"",
+        "error_description=\"",
+        "algs=\"ES256 ES384",
+        "as_uri=\"https://pod.example:8443/\"",
+    ] {
         assert!(said.contains(part), "`{part}` in {said}");
     }
     let challenge = fixture.authenticator.challenge();
@@ -190,7 +231,14 @@ async fn a_rotated_key_keeps_old_tokens_alive_until_they_expire() {
     let new = fixture.token();
     assert!(fixture.present_token(&old).await.is_ok() && fixture.present_token(&new).await.is_ok());
     assert_eq!(fixture.issuer.jwks()["keys"].as_array().unwrap().len(), 2);
-    assert!(fixture.issuer.jwks()["keys"].as_array().unwrap().iter().all(|key| key.get("d").is_none()), "no private part");
+    assert!(
+        fixture.issuer.jwks()["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|key| key.get("d").is_none()),
+        "no private part"
+    );
     let path: &Path = fixture._directory.path();
     let again = LocalIssuer::load_or_generate(ISSUER, &path.join("issuer.key")).unwrap();
     assert_eq!(again.jwks(), fixture.issuer.jwks(), "the keys are kept");
@@ -203,10 +251,22 @@ async fn a_rotated_key_keeps_old_tokens_alive_until_they_expire() {
 fn t31_a_configuration_that_turns_checks_off_is_refused() {
     let clock: Arc<dyn Clock> = Arc::new(FixedClock::at_unix(NOW));
     for config in [
-        AuthnConfig { clock_skew_seconds: 61, ..AuthnConfig::default() },
-        AuthnConfig { algorithms: Vec::new(), ..AuthnConfig::default() },
-        AuthnConfig { proof_age_seconds_max: 0, ..AuthnConfig::default() },
-        AuthnConfig { delegation_seconds_max: 3_600, ..AuthnConfig::default() },
+        AuthnConfig {
+            clock_skew_seconds: 61,
+            ..AuthnConfig::default()
+        },
+        AuthnConfig {
+            algorithms: Vec::new(),
+            ..AuthnConfig::default()
+        },
+        AuthnConfig {
+            proof_age_seconds_max: 0,
+            ..AuthnConfig::default()
+        },
+        AuthnConfig {
+            delegation_seconds_max: 3_600,
+            ..AuthnConfig::default()
+        },
     ] {
         let refused = Authenticator::new(config, no_network(), Arc::clone(&clock), None).err();
         assert!(refused.is_some_and(|error| error.to_string().contains("authn.")));

@@ -40,9 +40,19 @@ impl Remote {
         let server = network.server(Self::respond(Arc::clone(&provider))).await;
         *provider.issuer.lock() = server.url("/");
         let fixture = Fixture::with(AuthnConfig::default(), network.egress(&[server.host()]));
-        let remote = Self { fixture, server, provider, issuer_key: Key::new(), _network: network };
+        let remote = Self {
+            fixture,
+            server,
+            provider,
+            issuer_key: Key::new(),
+            _network: network,
+        };
         remote.publish(&[("one", &remote.issuer_key)]);
-        remote.profile(200, &[("content-type", "text/turtle")], &remote.names(&remote.server.url("/")));
+        remote.profile(
+            200,
+            &[("content-type", "text/turtle")],
+            &remote.names(&remote.server.url("/")),
+        );
         remote
     }
 
@@ -54,8 +64,15 @@ impl Remote {
             let issuer = provider.issuer.lock().clone();
             match request.uri().path() {
                 "/.well-known/openid-configuration" => {
-                    let base = format!("https://{}", request.uri().authority().map_or("", |authority| authority.as_str()));
-                    answer(200, &[], json!({ "issuer": issuer, "jwks_uri": format!("{base}/jwks") }).to_string())
+                    let base = format!(
+                        "https://{}",
+                        request.uri().authority().map_or("", |authority| authority.as_str())
+                    );
+                    answer(
+                        200,
+                        &[],
+                        json!({ "issuer": issuer, "jwks_uri": format!("{base}/jwks") }).to_string(),
+                    )
                 }
                 "/jwks" => {
                     provider.key_fetches.fetch_add(1, Ordering::SeqCst);
@@ -67,7 +84,11 @@ impl Remote {
                     let headers: Vec<(&str, &str)> = headers.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
                     answer(status, &headers, body)
                 }
-                "/moved" => answer(200, &[("content-type", "text/turtle")], provider.profile.lock().2.clone()),
+                "/moved" => answer(
+                    200,
+                    &[("content-type", "text/turtle")],
+                    provider.profile.lock().2.clone(),
+                ),
                 _ => answer(404, &[], ""),
             }
         })
@@ -86,7 +107,10 @@ impl Remote {
     }
 
     fn profile(&self, status: u16, headers: &[(&str, &str)], body: &str) {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         *self.provider.profile.lock() = (status, headers, body.to_owned());
     }
 
@@ -95,13 +119,21 @@ impl Remote {
     }
 
     fn names(&self, issuer: &str) -> String {
-        format!("<{}> <http://www.w3.org/ns/solid/terms#oidcIssuer> <{issuer}> .", self.webid())
+        format!(
+            "<{}> <http://www.w3.org/ns/solid/terms#oidcIssuer> <{issuer}> .",
+            self.webid()
+        )
     }
 
     fn token_by(&self, kid: &str, key: &Key) -> String {
         let mut claims = self.fixture.claims();
         (claims["iss"], claims["webid"]) = (self.server.url("/").into(), self.webid().into());
-        compact(&json!({ "alg": "ES256", "typ": "at+jwt", "kid": kid }), &claims, &*key.signer).unwrap()
+        compact(
+            &json!({ "alg": "ES256", "typ": "at+jwt", "kid": kid }),
+            &claims,
+            &*key.signer,
+        )
+        .unwrap()
     }
 
     fn token(&self) -> String {
@@ -113,7 +145,10 @@ impl Remote {
 async fn solid94_solid95_a_token_of_any_issuer_that_the_profile_names() {
     let remote = Remote::new().await;
     let credentials = remote.fixture.present_token(&remote.token()).await.unwrap();
-    assert_eq!(credentials.agent, Agent::Authenticated(WebId::parse(remote.webid()).unwrap()));
+    assert_eq!(
+        credentials.agent,
+        Agent::Authenticated(WebId::parse(remote.webid()).unwrap())
+    );
     assert_eq!(credentials.issuer, Some(remote.server.url("/")));
 }
 
@@ -130,7 +165,10 @@ async fn t35_a_burst_costs_the_issuer_one_fetch_and_rotation_is_followed() {
         assert!(request.await.unwrap());
     }
     let fetches = || remote.provider.key_fetches.load(Ordering::SeqCst);
-    assert_eq!((fetches(), remote.provider.profile_fetches.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!(
+        (fetches(), remote.provider.profile_fetches.load(Ordering::SeqCst)),
+        (1, 1)
+    );
 
     // A key id that is not published is looked for, but not for every request that names it.
     let new = Key::new();
@@ -141,8 +179,15 @@ async fn t35_a_burst_costs_the_issuer_one_fetch_and_rotation_is_followed() {
     assert!(fetches() <= 2, "{} fetches", fetches());
     remote.publish(&[("two", &new)]);
     remote.fixture.clock.advance(20);
-    remote.fixture.present_token(&remote.token_by("two", &new)).await.unwrap();
-    assert!(said(remote.fixture.present_token(&remote.token()).await).contains("no key"), "the old key is gone");
+    remote
+        .fixture
+        .present_token(&remote.token_by("two", &new))
+        .await
+        .unwrap();
+    assert!(
+        said(remote.fixture.present_token(&remote.token()).await).contains("no key"),
+        "the old key is gone"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,20 +210,29 @@ async fn t35_keys_outlive_a_short_failure_but_not_a_long_one() {
 async fn t35_an_issuer_that_lies_or_floods_is_refused() {
     type Change = fn(&Remote);
     let changes: [(&str, Change); 5] = [
-        ("speaks for another", |remote| *remote.provider.issuer.lock() = "https://other.example/".to_owned()),
+        ("speaks for another", |remote| {
+            *remote.provider.issuer.lock() = "https://other.example/".to_owned()
+        }),
         ("key flood", |remote| {
             let many: Vec<Value> = (0..101).map(|_| remote.issuer_key.public.clone().into()).collect();
             *remote.provider.keys.lock() = json!({ "keys": many });
         }),
-        ("endless keys", |remote| *remote.provider.keys.lock() = json!({ "keys": [], "filler": "x".repeat(300_000) })),
+        ("endless keys", |remote| {
+            *remote.provider.keys.lock() = json!({ "keys": [], "filler": "x".repeat(300_000) })
+        }),
         ("not keys", |remote| *remote.provider.keys.lock() = json!("keys")),
-        ("key for encryption", |remote| remote.provider.keys.lock()["keys"][0]["use"] = "enc".into()),
+        ("key for encryption", |remote| {
+            remote.provider.keys.lock()["keys"][0]["use"] = "enc".into()
+        }),
     ];
     for (name, change) in changes {
         let remote = Remote::new().await;
         change(&remote);
         let said = said(remote.fixture.present_token(&remote.token()).await);
-        assert!(said.starts_with("401") && said.contains("no key of the token's issuer fits"), "{name}: {said}");
+        assert!(
+            said.starts_with("401") && said.contains("no key of the token's issuer fits"),
+            "{name}: {said}"
+        );
     }
 }
 
@@ -187,17 +241,39 @@ async fn t33_a_profile_must_say_so_itself() {
     let turtle = [("content-type", "text/turtle")];
     type Change = fn(&Remote, &[(&str, &str)]);
     let refused: [(&str, Change); 9] = [
-        ("another issuer", |remote, turtle| remote.profile(200, turtle, &remote.names("https://other.example/"))),
+        ("another issuer", |remote, turtle| {
+            remote.profile(200, turtle, &remote.names("https://other.example/"))
+        }),
         ("nothing", |remote, turtle| remote.profile(200, turtle, "")),
         ("about another", |remote, turtle| {
-            remote.profile(200, turtle, &remote.names(&remote.server.url("/")).replace("#me", "#you"));
+            remote.profile(
+                200,
+                turtle,
+                &remote.names(&remote.server.url("/")).replace("#me", "#you"),
+            );
         }),
-        ("not RDF", |remote, _| remote.profile(200, &[("content-type", "text/html")], &remote.names(&remote.server.url("/")))),
-        ("no type", |remote, _| remote.profile(200, &[], &remote.names(&remote.server.url("/")))),
-        ("broken", |remote, turtle| remote.profile(200, turtle, &format!("{} <", remote.names(&remote.server.url("/"))))),
-        ("absent", |remote, turtle| remote.profile(404, turtle, &remote.names(&remote.server.url("/")))),
+        ("not RDF", |remote, _| {
+            remote.profile(
+                200,
+                &[("content-type", "text/html")],
+                &remote.names(&remote.server.url("/")),
+            )
+        }),
+        ("no type", |remote, _| {
+            remote.profile(200, &[], &remote.names(&remote.server.url("/")))
+        }),
+        ("broken", |remote, turtle| {
+            remote.profile(200, turtle, &format!("{} <", remote.names(&remote.server.url("/"))))
+        }),
+        ("absent", |remote, turtle| {
+            remote.profile(404, turtle, &remote.names(&remote.server.url("/")))
+        }),
         ("endless", |remote, turtle| {
-            remote.profile(200, turtle, &format!("{}\n#{}", remote.names(&remote.server.url("/")), "x".repeat(300_000)));
+            remote.profile(
+                200,
+                turtle,
+                &format!("{}\n#{}", remote.names(&remote.server.url("/")), "x".repeat(300_000)),
+            );
         }),
         ("moved to another origin", |remote, _| {
             let target = format!("https://127.0.0.1:{}/moved", remote.server.address.port());
@@ -246,12 +322,18 @@ async fn a_token_for_client_credentials_is_asked_with_a_proof() {
     let network = TestNetwork::new();
     let server = network
         .server(Arc::new(|request| {
-            let basic = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+            let basic = request
+                .headers()
+                .get(AUTHORIZATION)
+                .and_then(|value| value.to_str().ok())
+                .unwrap_or("");
             let proof = request.headers().contains_key("dpop");
             match (request.uri().path(), basic, proof) {
-                ("/token", "Basic aWQlM0EyOnNlY3JldA==", true) => {
-                    answer(200, &[], r#"{"access_token":"a.b.c","token_type":"DPoP","expires_in":300}"#)
-                }
+                ("/token", "Basic aWQlM0EyOnNlY3JldA==", true) => answer(
+                    200,
+                    &[],
+                    r#"{"access_token":"a.b.c","token_type":"DPoP","expires_in":300}"#,
+                ),
                 ("/bearer", _, true) => answer(200, &[], r#"{"access_token":"a.b.c","token_type":"Bearer"}"#),
                 _ => answer(400, &[], r#"{"error":"invalid_client"}"#),
             }
@@ -265,7 +347,17 @@ async fn a_token_for_client_credentials_is_asked_with_a_proof() {
         async move { client::client_credentials(egress, &url, (id, "secret"), key, clock, &SystemRandom).await }
     };
     assert_eq!(ask("/token", "id:2").await.unwrap().access_token, "a.b.c");
-    let refused = ask("/token", "other").await.err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(refused.contains("400") && refused.contains("invalid_client"), "{refused}");
-    assert!(ask("/bearer", "id:2").await.is_err(), "a token that is bound to nothing");
+    let refused = ask("/token", "other")
+        .await
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    assert!(
+        refused.contains("400") && refused.contains("invalid_client"),
+        "{refused}"
+    );
+    assert!(
+        ask("/bearer", "id:2").await.is_err(),
+        "a token that is bound to nothing"
+    );
 }

@@ -23,22 +23,56 @@ async fn t30_t31_t32_claims_of_the_wrong_type_value_or_time_are_refused() {
         (("aud", Some(json!([]))), "another audience"),
         (("aud", Some(json!(vec!["x"; 40]))), "another audience"),
         (("iss", Some("https://pod.example:8443".into())), "misspelt"),
-        (("iss", Some("https://elsewhere.example/".into())), "no key of the token's issuer fits"),
+        (
+            ("iss", Some("https://elsewhere.example/".into())),
+            "no key of the token's issuer fits",
+        ),
         (("iss", Some("".into())), "no key of the token's issuer fits"),
-        (("iss", Some("https://127.0.0.1/".into())), "no key of the token's issuer fits"),
+        (
+            ("iss", Some("https://127.0.0.1/".into())),
+            "no key of the token's issuer fits",
+        ),
         (("webid", Some("mailto:jan@example.org".into())), "not an HTTP IRI"),
         (("webid", Some("".into())), "not an HTTP IRI"),
-        (("webid", Some("https://pod.example/piet/profile/card#me".into())), "does not name the token's issuer"),
-        (("webid", Some("https://pod.example/jan/profile/card#you".into())), "does not name the token's issuer"),
-        (("webid", Some("https://POD.example/jan/profile/card#me".into())), "does not name the token's issuer"),
-        (("cnf", Some(json!({ "jkt": "other" }))), "not by the key that the token is bound to"),
-        (("cnf", Some(json!({ "jkt": "" }))), "not by the key that the token is bound to"),
-        (("agreement", Some("https://pod.example/a".into())), "not issued by this server for this server"),
+        (
+            ("webid", Some("https://pod.example/piet/profile/card#me".into())),
+            "does not name the token's issuer",
+        ),
+        (
+            ("webid", Some("https://pod.example/jan/profile/card#you".into())),
+            "does not name the token's issuer",
+        ),
+        (
+            ("webid", Some("https://POD.example/jan/profile/card#me".into())),
+            "does not name the token's issuer",
+        ),
+        (
+            ("cnf", Some(json!({ "jkt": "other" }))),
+            "not by the key that the token is bound to",
+        ),
+        (
+            ("cnf", Some(json!({ "jkt": "" }))),
+            "not by the key that the token is bound to",
+        ),
+        (
+            ("agreement", Some("https://pod.example/a".into())),
+            "not issued by this server for this server",
+        ),
     ];
     for date in ["exp", "iat", "nbf"] {
-        for bad in [json!("never"), json!("9999999999"), json!(1.5), json!(-1), json!(true), json!([now]), Value::Null, json!({}),
-            json!(9_223_372_036_854_775_808_u64), json!(1e300), json!(253_402_300_800_u64)]
-        {
+        for bad in [
+            json!("never"),
+            json!("9999999999"),
+            json!(1.5),
+            json!(-1),
+            json!(true),
+            json!([now]),
+            Value::Null,
+            json!({}),
+            json!(9_223_372_036_854_775_808_u64),
+            json!(1e300),
+            json!(253_402_300_800_u64),
+        ] {
             cases.push(((date, Some(bad)), wrong_type));
         }
     }
@@ -47,10 +81,23 @@ async fn t30_t31_t32_claims_of_the_wrong_type_value_or_time_are_refused() {
             cases.push(((text, Some(bad)), wrong_type));
         }
     }
-    for bad in [json!(1), json!([1]), json!([["solid"]]), json!({ "solid": true }), Value::Null] {
+    for bad in [
+        json!(1),
+        json!([1]),
+        json!([["solid"]]),
+        json!({ "solid": true }),
+        Value::Null,
+    ] {
         cases.push((("aud", Some(bad)), wrong_type));
     }
-    for bad in [json!("jkt"), json!({}), json!({ "jkt": 1 }), json!({ "jwk": {} }), json!([]), Value::Null] {
+    for bad in [
+        json!("jkt"),
+        json!({}),
+        json!({ "jkt": 1 }),
+        json!({ "jwk": {} }),
+        json!([]),
+        Value::Null,
+    ] {
         cases.push((("cnf", Some(bad)), wrong_type));
     }
     for required in ["iss", "aud", "exp", "iat", "webid", "cnf"] {
@@ -65,7 +112,10 @@ async fn t30_t31_t32_claims_of_the_wrong_type_value_or_time_are_refused() {
         }
         let token = fixture.issuer.sign(&claims).unwrap();
         let said = said(fixture.present_token(&token).await);
-        assert!(said.starts_with("401") && said.contains(expected), "{name} = {value:?}: {said}");
+        assert!(
+            said.starts_with("401") && said.contains(expected),
+            "{name} = {value:?}: {said}"
+        );
     }
 }
 
@@ -76,7 +126,10 @@ async fn several_audiences_are_accepted_when_solid_is_one() {
     claims["aud"] = json!(["https://app.example/id", "solid"]);
     claims.as_object_mut().unwrap().remove("client_id");
     claims["azp"] = "https://app.example/id".into();
-    let credentials = fixture.present_token(&fixture.issuer.sign(&claims).unwrap()).await.unwrap();
+    let credentials = fixture
+        .present_token(&fixture.issuer.sign(&claims).unwrap())
+        .await
+        .unwrap();
     assert_eq!(credentials.client.as_deref(), Some("https://app.example/id"));
 }
 
@@ -111,7 +164,13 @@ async fn t27_headers_do_not_choose_the_key() {
     let unsigned = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), part(1));
     let changed = URL_SAFE_NO_PAD.encode(claims.to_string().replace("/jan/", "/piet/"));
     let forged = format!("{}.{changed}.{}", part(0), part(2));
-    for token in [unsigned, forged, format!("{}.{}", part(0), part(1)), format!("{genuine}A"), "..".to_owned()] {
+    for token in [
+        unsigned,
+        forged,
+        format!("{}.{}", part(0), part(1)),
+        format!("{genuine}A"),
+        "..".to_owned(),
+    ] {
         assert!(said(fixture.present_token(&token).await).starts_with("401"), "{token}");
     }
     assert!(fixture.present_token(&genuine).await.is_ok());
@@ -122,10 +181,16 @@ async fn other_signed_statements_are_not_access_tokens() {
     let fixture = Fixture::new();
     for typ in ["dpop+jwt", "delegation+jwt", "logout+jwt", "secevent+jwt", ""] {
         let token = fixture.issuer.sign_typed(typ, &fixture.claims()).unwrap();
-        assert!(said(fixture.present_token(&token).await).contains("not an access token"), "{typ}");
+        assert!(
+            said(fixture.present_token(&token).await).contains("not an access token"),
+            "{typ}"
+        );
     }
     let proof = fixture.key.proof("x", fixture.now());
-    assert!(said(fixture.present_token(&proof).await).starts_with("401"), "a proof as token");
+    assert!(
+        said(fixture.present_token(&proof).await).starts_with("401"),
+        "a proof as token"
+    );
 }
 
 #[tokio::test]
