@@ -43,7 +43,12 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
     assert!(!alert.is_empty());
     browser.picture(&format!("login-failed-{screen}")).await?;
     log_in(driver, PASSWORD).await?;
-    assert_eq!(driver.current_url().await?.path(), "/account");
+    assert_eq!(
+        driver.current_url().await?.path(),
+        "/account",
+        "{}",
+        driver.source().await?
+    );
     assert!(
         driver
             .find(By::Tag("main"))
@@ -60,11 +65,7 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
         .await?
         .send_keys("Dagelijkse tellingen")
         .await?;
-    driver
-        .find(By::Css("form[action='/account/credentials'] button"))
-        .await?
-        .click()
-        .await?;
+    press(driver, "form[action='/account/credentials'] button").await?;
     assert!(driver.find(By::Id("client-secret")).await?.text().await?.len() >= 40);
     browser.picture(&format!("credential-{screen}")).await?;
     for language in ["nl", "fr", "en"] {
@@ -80,17 +81,13 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
         .await?;
     browser.picture(&format!("application-{screen}")).await?;
     overflow(driver).await?;
-    driver.find(By::Css("button[value=deny]")).await?.click().await?;
+    press(driver, "button[value=deny]").await?;
     // The application's host does not exist here; what counts is where the browser was sent.
     let sent = driver.current_url().await?;
     assert!(sent.as_str().starts_with("https://app.example/callback"), "{sent}");
 
     driver.goto(console.at("account")).await?;
-    driver
-        .find(By::Css("form[action='/logout'] button"))
-        .await?
-        .click()
-        .await?;
+    press(driver, "form[action='/logout'] button").await?;
     driver.goto(console.at("account")).await?;
     assert_eq!(
         driver.current_url().await?.path(),
@@ -107,11 +104,14 @@ async fn log_in(driver: &WebDriver, password: &str) -> WebDriverResult<()> {
     name.clear().await?;
     name.send_keys("gent").await?;
     driver.find(By::Id("password")).await?.send_keys(password).await?;
-    driver
-        .find(By::Css("form[action='/login'] button"))
-        .await?
-        .click()
-        .await
+    press(driver, "form[action='/login'] button").await
+}
+
+/// Presses a button and waits until another page has taken this one's place.
+async fn press(driver: &WebDriver, button: &str) -> WebDriverResult<()> {
+    let page = driver.find(By::Tag("html")).await?;
+    driver.find(By::Css(button)).await?.click().await?;
+    page.wait_until().error("no page came after the button").stale().await
 }
 
 /// Nothing is wider than the window (WCAG 1.4.10, reflow).

@@ -11,6 +11,7 @@ use pod_server::identity::{
 };
 use pod_server::name::ResourceName;
 use pod_server::store::{Body, ReadPermit, RecordKind};
+use server_kit::clock::Clock;
 
 const PASSWORD: &str = "fietsen langs de leie";
 const PERMIT: ReadPermit = ReadPermit::without_proof("the test looks at what was stored");
@@ -483,4 +484,37 @@ async fn many_accounts_are_quick() {
         account::list(console.store.as_ref(), Some("burger-00009"), 2).unwrap()[0].name,
         "burger-00010"
     );
+}
+
+/// What has expired is removed, and what counts stays.
+#[tokio::test]
+async fn expired_sessions_and_codes_are_swept() {
+    let console = Console::start(quick()).await.unwrap();
+    console.account("gent", PASSWORD).await.unwrap();
+    let mut visitor = Visitor::new(&console);
+    visitor.log_in("gent", PASSWORD).await.unwrap();
+    let application = Application::register(&console, "none").await.unwrap();
+    let (_, challenge) = pkce();
+    application.code(&mut visitor, &challenge).await.unwrap();
+    let count = |kind| {
+        console
+            .store
+            .snapshot(PERMIT)
+            .unwrap()
+            .records(kind, "", None, 100)
+            .unwrap()
+            .len()
+    };
+    // The code, the registration and the approval.
+    assert_eq!((count(RecordKind::Session), count(RecordKind::Issuer)), (1, 3));
+    let mut sweeper = pod_server::identity::Sweeper::default();
+    let now = console.clock.unix();
+    assert_eq!(sweeper.sweep(console.store.as_ref(), now).await.unwrap(), 0);
+    assert_eq!(sweeper.sweep(console.store.as_ref(), now + 2 * 3_600).await.unwrap(), 1);
+    assert_eq!((count(RecordKind::Session), count(RecordKind::Issuer)), (1, 2));
+    assert_eq!(
+        sweeper.sweep(console.store.as_ref(), now + 40 * 86_400).await.unwrap(),
+        2
+    );
+    assert_eq!((count(RecordKind::Session), count(RecordKind::Issuer)), (0, 1));
 }

@@ -12,7 +12,7 @@ use pod_server::identity::credential;
 use serde_json::json;
 use server_kit::authn::client::DpopKey;
 use server_kit::authn::{Agent, WebId};
-use server_kit::clock::{Clock, SystemClock};
+use server_kit::clock::Clock;
 use server_kit::random::SystemRandom;
 use server_kit::serve::{Handler, ListenConfig, Listener, ServeLimits, serve};
 use server_kit::shutdown::Shutdown;
@@ -506,7 +506,7 @@ async fn client_credentials_carry_the_webid_without_any_scope() {
             made.id, made.secret
         ))))
         .unwrap();
-    let answer = send(console.address, None, request).await.unwrap();
+    let answer = send(&console.wire, None, request).await.unwrap();
     assert_eq!(
         answer.json().unwrap()["error"],
         "invalid_dpop_proof",
@@ -604,5 +604,4 @@ async fn a_client_identifier_document_names_the_client() {
         );
     }
     shutdown.trigger();
-    assert!(SystemClock.unix() > 0);
 }

@@ -17,6 +17,3 @@ pub mod shutdown;
 pub mod summary;
 pub mod telemetry;
 pub mod tls;
-
-#[cfg(test)]
-mod test_network;

@@ -5,6 +5,7 @@ login-for-application = An application asks who you are. Log in to continue.
 log-in = Log in
 name-label = Name
 password-label = Password
+login-register = No account yet? Open one.
 login-failed = The name or the password is wrong. Check both and try again.
 login-wait = Too many failed attempts from this network. Try again in { $seconds } seconds. Your account is not locked.
 

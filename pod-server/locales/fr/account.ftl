@@ -5,6 +5,7 @@ login-for-application = Une application demande qui vous êtes. Connectez-vous p
 log-in = Se connecter
 name-label = Nom
 password-label = Mot de passe
+login-register = Pas encore de compte ? Ouvrez-en un.
 login-failed = Le nom ou le mot de passe est incorrect. Vérifiez les deux et réessayez.
 login-wait = Trop d'essais manqués depuis ce réseau. Réessayez dans { $seconds } secondes. Votre compte n'est pas bloqué.
 

@@ -5,6 +5,7 @@ login-for-application = Een toepassing vraagt wie u bent. Meld u aan om verder t
 log-in = Aanmelden
 name-label = Naam
 password-label = Wachtwoord
+login-register = Nog geen account? Open er een.
 login-failed = Naam of wachtwoord klopt niet. Controleer beide en probeer opnieuw.
 login-wait = Te veel mislukte pogingen vanaf dit netwerk. Probeer opnieuw over { $seconds } seconden. Uw account is niet geblokkeerd.
 

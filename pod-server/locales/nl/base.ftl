@@ -7,4 +7,3 @@ nav-log = Wie keek
 log-out = Afmelden
 language-label = Taal
 footer = Uw gegevens blijven bij u. U beslist wie ze ziet, en u ziet elk gebruik.
-nav-datasets = Wat ik aanbied

@@ -59,17 +59,12 @@ impl App {
         }
         let credentials = self.credentials(&request).await?;
         let path = request.uri().path().to_owned();
-        let route = Route::of(&path);
-        match route {
+        match Route::of(&path) {
             Route::Server => self.ldp.describe_server(request.method(), request.headers()),
             Route::StorageDescription(storage) => {
                 self.ldp.describe_storage(request.method(), request.headers(), storage)
             }
-            Route::Catalog(_) | Route::Dataspace(..) | Route::Consent(..) | Route::StorageLog(_) | Route::Log(_) => {
-                self.call(request, credentials).await
-            }
-            Route::Sparql(_) => Err(Error::NotFound),
-            Route::Resource => {
+            _ => {
                 let caller = caller(credentials, origin)?;
                 self.ldp.handle(request, &caller).await
             }

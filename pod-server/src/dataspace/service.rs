@@ -15,6 +15,9 @@ use crate::log::checkpoint::OpenError;
 use crate::log::{Checkpoints, OwnLog};
 use crate::store::{Store, StoreError};
 
+/// Name of the log's key file in the store's directory.
+pub const LOG_KEY_FILE: &str = "log-key";
+
 /// Why the dataspace side cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DataspaceError {
@@ -62,8 +65,11 @@ impl DataspaceService {
             .check()
             .map_err(|(key, reason)| DataspaceError::Config { key, reason })?;
         let ledger = Self::ledger(&*node.store)?;
-        let origin = config.log_origin_of(&node.base_url);
-        let key_file = config.log_key_path(store_directory);
+        let origin = config.log_origin.clone().unwrap_or_else(|| origin_of(&node.base_url));
+        let key_file = config
+            .log_key_file
+            .clone()
+            .unwrap_or_else(|| store_directory.join(LOG_KEY_FILE));
         let checkpoints = Arc::new(Checkpoints::open(node.clone(), &key_file, &origin)?);
         let config = Arc::new(config);
         Ok(Self {
@@ -109,4 +115,10 @@ impl DataspaceService {
         store.listen(Arc::clone(&ledger) as _);
         Ok(ledger)
     }
+}
+
+/// Name of a log: the server's authority without the scheme (C2SP tlog-checkpoint, origin).
+fn origin_of(base_url: &str) -> String {
+    let bare = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+    bare.trim_end_matches('/').to_owned()
 }

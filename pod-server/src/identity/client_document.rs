@@ -22,6 +22,9 @@ const CONTEXT: &str = "https://www.w3.org/ns/solid/oidc-context.jsonld";
 /// Longest time for fetching one document.
 const FETCH_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// How long it counts that a document cannot be used, in seconds.
+const FAILURE_SECONDS: i64 = 10;
+
 /// Why a client identifier document does not describe a client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentFault {
@@ -47,7 +50,7 @@ pub struct ClientDocuments {
     egress: Arc<Egress>,
     bytes_max: u64,
     seconds: i64,
-    kept: Cache<String, (i64, Arc<Client>)>,
+    kept: Cache<String, (i64, Result<Arc<Client>, DocumentFault>)>,
 }
 
 impl ClientDocuments {
@@ -67,15 +70,16 @@ impl ClientDocuments {
     /// # Errors
     /// [`DocumentFault`].
     pub async fn client(&self, id: &str, now: i64) -> Result<Arc<Client>, DocumentFault> {
-        if let Some((until, client)) = self.kept.get(id)
+        if let Some((until, known)) = self.kept.get(id)
             && until > now
         {
-            return Ok(client);
+            return known;
         }
-        let client = Arc::new(self.fetch(id).await?);
-        self.kept
-            .insert(id.to_owned(), (now + self.seconds, Arc::clone(&client)));
-        Ok(client)
+        let found = self.fetch(id).await.map(Arc::new);
+        // A failure is kept too, for a moment, so that nobody can make this server knock at a door again and again.
+        let seconds = if found.is_ok() { self.seconds } else { FAILURE_SECONDS };
+        self.kept.insert(id.to_owned(), (now + seconds, found.clone()));
+        found
     }
 
     async fn fetch(&self, id: &str) -> Result<Client, DocumentFault> {

@@ -42,6 +42,7 @@ pub(super) async fn authorize(
         let resume = resumed(form, &["prompt", "max_age"]);
         let target = redirect_uri::form_target(&request.redirect_uri);
         return Ok(pages::login_page(
+            identity,
             &visit,
             StatusCode::OK,
             &resume,

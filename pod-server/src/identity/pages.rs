@@ -33,6 +33,7 @@ pub(super) async fn show(
             let form_target = flow::form_target(identity, return_to).await?;
             let notice = done(visit, query);
             Ok(login_page(
+                identity,
                 visit,
                 StatusCode::OK,
                 return_to,
@@ -66,6 +67,7 @@ pub(super) async fn submit(
         page::REGISTER if identity.config().registration_open => register(identity, visit, form, network).await,
         page::SETUP => set_up(identity, visit, form).await,
         page::LOGOUT => log_out(identity, visit, parts, form).await,
+        _ if !settings::ACTIONS.contains(&target) => Ok(problem_page(visit, StatusCode::NOT_FOUND, "page-unknown", "")),
         _ => {
             let Some(session) = visit.session.clone() else {
                 return Ok(see_other(visit, page::LOGIN));
@@ -127,13 +129,20 @@ fn problem(text: String) -> Option<Notice> {
 
 /// The login page; `form_target` is the application's origin when its request is what the person comes back to.
 pub(super) fn login_page(
+    identity: &Identity,
     visit: &Visit,
     status: StatusCode,
     return_to: &str,
     form_target: Option<&str>,
     notice: Option<Notice>,
 ) -> Response<Body> {
-    let content = entrance::login(visit, return_to, form_target.is_some(), notice.as_ref());
+    let content = entrance::login(
+        visit,
+        return_to,
+        form_target.is_some(),
+        identity.config().registration_open,
+        notice.as_ref(),
+    );
     let page = Page {
         form_target,
         ..Page::new(visit.text("login-title"), content)
@@ -159,6 +168,7 @@ async fn log_in(
     if let Err(seconds) = identity.throttle().admit(&name, network, now) {
         return Ok(too_many(visit, seconds, |visit, notice| {
             login_page(
+                identity,
                 visit,
                 StatusCode::TOO_MANY_REQUESTS,
                 &return_to,
@@ -177,6 +187,7 @@ async fn log_in(
         identity.throttle().failed(&name, network, identity.clock().unix());
         let notice = problem(visit.text("login-failed"));
         return Ok(login_page(
+            identity,
             visit,
             StatusCode::FORBIDDEN,
             &return_to,

@@ -1,7 +1,12 @@
 //! Removes what has expired: sessions, codes, refresh tokens, registrations. A little at a time, so that nobody waits.
 
+use std::sync::Arc;
+
+use server_kit::shutdown::Shutdown;
+
 use crate::store::{RecordKind, Store, Transaction};
 
+use super::Identity;
 use super::error::IdentityError;
 use super::session::run;
 use super::{client, grant, session};
@@ -11,6 +16,27 @@ const RECORDS_PER_SWEEP: usize = 500;
 
 /// How long a record is kept after its end, in seconds: reuse of a code or token must still be recognised (T37).
 const KEPT_SECONDS: i64 = 3_600;
+
+/// Time between two sweeps.
+const PAUSE: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl Identity {
+    /// Removes what has expired, a little at a time, until the server shuts down. Run it as a task of its own.
+    pub async fn keep_house(self: Arc<Self>, shutdown: Shutdown) {
+        let mut sweeper = Sweeper::default();
+        loop {
+            tokio::select! {
+                () = shutdown.wait() => return,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+            match sweeper.sweep(self.store(), self.clock().unix()).await {
+                Ok(0) => {}
+                Ok(removed) => tracing::debug!(removed, "removed expired sessions and tokens"),
+                Err(error) => tracing::warn!(%error, "expired sessions and tokens could not be removed"),
+            }
+        }
+    }
+}
 
 /// Where the last sweep stopped, for each kind.
 #[derive(Clone, Debug, Default)]

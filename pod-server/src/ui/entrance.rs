@@ -8,9 +8,16 @@ use super::{Form, Notice, Visit};
 /// Longest password that a field takes, in characters.
 const PASSWORD_CHARACTERS_MAX: u16 = 256;
 
-/// The login form. `return_to` is the path that follows; `for_application` says that an application waits there.
+/// The login form. `return_to` is the path that follows; `for_application` says that an application waits there;
+/// `registration_open` that strangers may open an account.
 #[must_use]
-pub fn login(visit: &Visit, return_to: &str, for_application: bool, notice: Option<&Notice>) -> Markup {
+pub fn login(
+    visit: &Visit,
+    return_to: &str,
+    for_application: bool,
+    registration_open: bool,
+    notice: Option<&Notice>,
+) -> Markup {
     html! {
         div.narrow {
             @if let Some(notice) = notice { (notice) }
@@ -27,6 +34,9 @@ pub fn login(visit: &Visit, return_to: &str, for_application: bool, notice: Opti
                     autocomplete: "current-password", characters_max: PASSWORD_CHARACTERS_MAX, ..Field::default()
                 })
                 button type="submit" { (visit.text("log-in")) }
+            }
+            @if registration_open && !for_application {
+                p { a href=(path::REGISTER) { (visit.text("login-register")) } }
             }
         }
     }

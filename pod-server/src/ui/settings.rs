@@ -18,6 +18,15 @@ pub const APPLICATIONS_WITHDRAW: &str = "/account/applications/withdraw";
 /// Where a further storage is made.
 pub const STORAGES: &str = "/account/storages";
 
+/// Everything that the account page's forms do; each needs a session.
+pub const ACTIONS: [&str; 5] = [
+    PASSWORD,
+    CREDENTIALS,
+    CREDENTIALS_DELETE,
+    APPLICATIONS_WITHDRAW,
+    STORAGES,
+];
+
 /// What the account page shows.
 #[derive(Debug)]
 pub struct Shown<'a> {

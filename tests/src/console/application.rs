@@ -87,7 +87,7 @@ impl Application {
             .header("host", "localhost")
             .header("content-type", "application/json")
             .body(Full::new(Bytes::from(metadata.to_string())))?;
-        let answer = send(console.address, None, request).await?;
+        let answer = send(&console.wire, None, request).await?;
         if answer.status != http::StatusCode::CREATED {
             return Err(format!("registration: {} {}", answer.status, answer.body).into());
         }
@@ -176,7 +176,7 @@ impl Application {
             let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{secret}", self.id));
             request = request.header("authorization", format!("Basic {pair}"));
         }
-        send(console.address, None, request.body(Full::new(Bytes::from(body)))?).await
+        send(&console.wire, None, request.body(Full::new(Bytes::from(body)))?).await
     }
 
     /// Redeems a code.

@@ -4,7 +4,6 @@ mod application;
 mod visitor;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use pod_server::identity::{
@@ -18,10 +17,10 @@ use server_kit::egress::{Egress, EgressConfig};
 use server_kit::random::SystemRandom;
 use server_kit::serve::{Handler, ListenConfig, Listener, ServeLimits, serve};
 use server_kit::shutdown::Shutdown;
-use server_kit::tls::{LocalAuthority, TlsConfig};
+use server_kit::tls::{LocalAuthority, RootsConfig, TlsConfig, client_config};
 
 pub use application::{Application, REDIRECT_URI, Tokens, parameter, pkce};
-pub use visitor::{Answer, Visitor, send};
+pub use visitor::{Answer, Visitor, Wire, send};
 
 /// What tests stop on; they have nobody to tell.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,8 +29,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub struct Console {
     /// Origin, with a closing slash; also the issuer.
     pub url: String,
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// How it is reached.
+    pub wire: Wire,
     /// What answers.
     pub identity: Arc<Identity>,
     /// The store behind it.
@@ -80,10 +79,11 @@ impl Console {
     async fn start_with(config: IdentityConfig, encrypted: bool) -> Result<Self, Failure> {
         let directory = tempfile::tempdir()?;
         let clock = Arc::new(FixedClock::at_unix(SystemClock.unix()));
-        let tls = if encrypted {
-            Some(certificate(&directory)?)
+        let (tls, trust) = if encrypted {
+            let (tls, trust) = certificate(&directory)?;
+            (Some(tls), Some(trust))
         } else {
-            None
+            (None, None)
         };
         let listen = ListenConfig {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -142,7 +142,7 @@ impl Console {
         tokio::spawn(serve(listener, handler, shutdown.clone(), ServeLimits::default()));
         Ok(Self {
             url,
-            address,
+            wire: Wire { address, tls: trust },
             identity,
             store,
             clock,
@@ -173,14 +173,19 @@ impl Console {
     }
 }
 
-fn certificate(directory: &tempfile::TempDir) -> Result<TlsConfig, Failure> {
+fn certificate(directory: &tempfile::TempDir) -> Result<(TlsConfig, Arc<rustls::ClientConfig>), Failure> {
     let now = SystemClock.now();
     let authority = LocalAuthority::generate("Meent test authority", now)?;
-    let (certificate, key): (PathBuf, PathBuf) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
+    let file = |name: &str| directory.path().join(name);
+    let (certificate, key, trusted) = (file("tls.pem"), file("tls.key"), file("authority.pem"));
     authority
         .certificate(&["localhost".to_owned()], now)?
         .write(&certificate, &key)?;
-    Ok(serde_json::from_value(
-        serde_json::json!({ "certificate_file": certificate, "key_file": key }),
-    )?)
+    std::fs::write(&trusted, authority.certificate_pem())?;
+    let trust = client_config(&RootsConfig {
+        system_ca_file: None,
+        extra_ca_file: Some(trusted),
+    })?;
+    let tls = serde_json::from_value(serde_json::json!({ "certificate_file": certificate, "key_file": key }))?;
+    Ok((tls, Arc::new(trust)))
 }

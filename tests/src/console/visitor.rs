@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpSocket;
+use tokio_rustls::TlsConnector;
 
 use super::{Console, Failure};
 
@@ -64,16 +68,42 @@ impl Answer {
     }
 }
 
+/// How a console is reached.
+#[derive(Clone)]
+pub struct Wire {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it is trusted by, when it speaks TLS.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
+}
+
 /// Sends one request over a connection of its own, from an address of this machine.
 ///
 /// # Errors
 /// When the connection or the exchange fails.
-pub async fn send(to: SocketAddr, from: Option<IpAddr>, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
+pub async fn send(wire: &Wire, from: Option<IpAddr>, request: Request<Full<Bytes>>) -> Result<Answer, Failure> {
     let socket = TcpSocket::new_v4()?;
     if let Some(from) = from {
         socket.bind(SocketAddr::new(from, 0))?;
     }
-    let stream = socket.connect(to).await?;
+    let stream = socket.connect(wire.address).await?;
+    match &wire.tls {
+        Some(config) => {
+            let name = ServerName::try_from("localhost")?;
+            exchange(
+                TlsConnector::from(Arc::clone(config)).connect(name, stream).await?,
+                request,
+            )
+            .await
+        }
+        None => exchange(stream, request).await,
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Answer, Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     let driver = tokio::spawn(connection);
     let response = sender.send_request(request).await?;
@@ -88,9 +118,9 @@ pub async fn send(to: SocketAddr, from: Option<IpAddr>, request: Request<Full<By
 }
 
 /// Somebody with a cookie jar.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Visitor {
-    to: SocketAddr,
+    to: Wire,
     from: Option<IpAddr>,
     host: String,
     /// Cookies by name.
@@ -106,9 +136,9 @@ impl Visitor {
     #[must_use]
     pub fn new(console: &Console) -> Self {
         Self {
-            to: console.address,
+            to: console.wire.clone(),
             from: None,
-            host: format!("localhost:{}", console.address.port()),
+            host: format!("localhost:{}", console.wire.address.port()),
             cookies: BTreeMap::new(),
             form_token: String::new(),
             headers: Vec::new(),
@@ -172,7 +202,7 @@ impl Visitor {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let answer = send(self.to, self.from, request.body(Full::new(Bytes::from(body)))?).await?;
+        let answer = send(&self.to, self.from, request.body(Full::new(Bytes::from(body)))?).await?;
         for cookie in answer.headers.get_all("set-cookie") {
             let text = cookie.to_str()?;
             let (pair, attributes) = text.split_once(';').unwrap_or((text, ""));

@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod export;
+mod merkle;
 mod tiles;
 mod verify;
 
@@ -15,7 +16,8 @@ pub use checkpoint::{Checkpoint, CheckpointError, LogKey, VerifierKey};
 pub use export::export;
 pub use verify::{LogFault, VerifiedLog, verify_directory, verify_leaves};
 
-pub use policies::audit::Hash;
+/// Hash of a leaf or node.
+pub type Hash = [u8; 32];
 
 /// Hashes in a full tile.
 pub const TILE_WIDTH: u64 = 256;

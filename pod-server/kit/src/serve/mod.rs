@@ -175,8 +175,3 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
         }
     }
 }
-
-#[cfg(test)]
-mod http2_tests;
-#[cfg(test)]
-mod tests;
