@@ -31,7 +31,8 @@ pub struct AuthnConfig {
     pub algorithms: Vec<Algorithm>,
     /// Oldest proof that is accepted, seconds.
     pub proof_age_seconds_max: u32,
-    /// How far a proof may lie in the future, seconds.
+    /// How far a proof may lie in the future, seconds. Proofs from before the start are refused; one that was dated ahead and used
+    /// just before a restart that takes less than this could pass once more, so keep it as small as clients' clocks allow.
     pub proof_future_seconds_max: u32,
     /// How far the clocks of issuers may be off, seconds; 0 to 60.
     pub clock_skew_seconds: u32,
