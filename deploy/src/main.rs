@@ -1,2 +1,73 @@
-//! x
-fn main() {}
+//! `cargo xtask`: measures Meent, and tells its story on one machine.
+
+mod bench;
+mod load;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Build, run, measure and check Meent.
+#[derive(Debug, Parser)]
+#[command(name = "xtask", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure, always beside a baseline of the same run; prints a table, writes JSON
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    /// Send prepared requests to a server on loopback (a part of `bench`)
+    #[command(hide = true)]
+    Load(load::LoadCommand),
+    /// Serve one answer on loopback, as fast as hyper can (a part of `bench`)
+    #[command(hide = true)]
+    Bare(load::BareCommand),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Bench(command) => command.run(),
+        Command::Load(command) => command.run(),
+        Command::Bare(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a command failed, in words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Failure(String);
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl From<meent_tests::bench::BenchError> for Failure {
+    fn from(error: meent_tests::bench::BenchError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Says something on standard output: results only, so that they can be piped.
+#[allow(clippy::print_stdout)]
+fn say(text: &str) {
+    println!("{text}");
+}

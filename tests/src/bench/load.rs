@@ -200,6 +200,10 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result
         .nth(1)
         .and_then(|status| status.parse().ok())
         .unwrap_or(0);
+    if matches!(status, 100..200 | 204 | 304) {
+        // These end with their head, whatever length it tells (RFC 9112 §6.3).
+        return Ok((status, head));
+    }
     if text.contains("\r\ntransfer-encoding: chunked") {
         return Ok((status, chunked(stream, buffer, head).await?));
     }

@@ -11,10 +11,12 @@ pub struct Row {
     pub figure: String,
     /// The baseline of the same run, with its unit.
     pub baseline: String,
-    /// Figure by baseline; above 1 is better for rates, below 1 for times (the table says which).
-    pub ratio: f64,
+    /// Figure by baseline; above 1 is better for rates, below 1 for times (the table says which). None when the case is void.
+    pub ratio: Option<f64>,
     /// Whatever else is worth knowing.
     pub note: String,
+    /// Every run behind the row.
+    pub runs: serde_json::Value,
 }
 
 /// A table with its title and a line on how it was measured.
@@ -36,7 +38,7 @@ impl Table {
     pub fn text(&self) -> String {
         let mut lines = vec![["case", "figure", "baseline", self.ratio_of.as_str(), "note"].map(str::to_owned)];
         for row in &self.rows {
-            let ratio = format!("{:.2}", row.ratio);
+            let ratio = row.ratio.map_or("void".to_owned(), |ratio| format!("{ratio:.2}"));
             lines.push([
                 row.case.clone(),
                 row.figure.clone(),
@@ -55,7 +57,7 @@ impl Table {
                     .unwrap_or(0)
             })
             .collect();
-        let mut text = format!("{}\n{}\n\n", self.title, self.method);
+        let mut text = format!("### {}\n\n{}\n\n", self.title, self.method);
         for (number, line) in lines.iter().enumerate() {
             let cells: Vec<String> = line
                 .iter()
@@ -77,4 +79,32 @@ impl Table {
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// A rate for people: whole numbers with thousands apart, one decimal below ten.
+#[must_use]
+pub fn per_second(rate: f64) -> String {
+    if rate < 10.0 {
+        return format!("{rate:.1}/s");
+    }
+    let digits = format!("{rate:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text}/s")
+}
+
+/// Microseconds for people.
+#[must_use]
+#[allow(clippy::cast_precision_loss)]
+pub fn time(micros: u64) -> String {
+    match micros {
+        0..1_000 => format!("{micros} µs"),
+        1_000..1_000_000 => format!("{:.1} ms", micros as f64 / 1e3),
+        _ => format!("{:.2} s", micros as f64 / 1e6),
+    }
 }

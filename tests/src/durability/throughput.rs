@@ -80,7 +80,10 @@ fn rate(count: u64, since: Instant) -> f64 {
 }
 
 /// Overwrites and syncs a preallocated file, as the write-ahead log is once it has been used.
-fn disk_syncs(directory: &Path, duration: Duration) -> Result<f64, StoreError> {
+///
+/// # Errors
+/// When the disk fails.
+pub fn disk_syncs(directory: &Path, duration: Duration) -> Result<f64, StoreError> {
     use std::os::unix::fs::FileExt;
     let path = directory.join("sync-rate");
     let mut file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;

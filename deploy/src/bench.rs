@@ -1,0 +1,156 @@
+//! `xtask bench`: the three measurements, with the machine they ran on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
+use meent_tests::bench::machine::Machine;
+use meent_tests::bench::pod::Programs;
+use meent_tests::bench::report::Table;
+use meent_tests::bench::{Effort, durability, federation, pod};
+use serde_json::json;
+
+use crate::{Failure, say};
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// A pod server over HTTP beside a bare hyper server
+    Pod {
+        #[command(flatten)]
+        output: Output,
+        /// Length of a run
+        #[arg(long, default_value_t = 8.0)]
+        seconds: f64,
+        /// Runs of each case; the one in the middle counts
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+        /// Only cases whose name contains this
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// Federated queries over 3, 10 and 50 members beside one store with all the data
+    Federation {
+        #[command(flatten)]
+        output: Output,
+        /// Numbers of members
+        #[arg(long, value_delimiter = ',', default_values_t = [3, 10, 50])]
+        members: Vec<usize>,
+        /// Days of observations of each member
+        #[arg(long, default_value_t = 7)]
+        days: usize,
+        /// Runs of each query; the median counts
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
+    },
+    /// Crashes under write load, every acknowledged write verified; durable writes beside the disk's own rate
+    Durability {
+        #[command(flatten)]
+        output: Output,
+        /// Crashes
+        #[arg(long, default_value_t = 1_000)]
+        cycles: u64,
+        /// Decides what is written and when it is killed
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Length of each measurement of writes
+        #[arg(long, default_value_t = 4.0)]
+        seconds: f64,
+    },
+}
+
+/// Where results go besides standard output.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// File for the result as JSON; `target/bench-….json` unless given
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl BenchCommand {
+    /// Measures and prints.
+    ///
+    /// # Errors
+    /// When a part cannot run, or a measurement that also checks found a fault.
+    pub fn run(self) -> Result<(), Failure> {
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let mut progress = |text: &str| bar.set_message(text.to_owned());
+        let machine = Machine::measure(&std::env::temp_dir())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let (table, output, name, sound) = match self {
+            Self::Pod {
+                output,
+                seconds,
+                rounds,
+                only,
+            } => {
+                let effort = Effort {
+                    run: length(seconds)?,
+                    rounds: rounds.max(1),
+                };
+                let programs = programs()?;
+                let measured = pod::measure(&programs, effort, only.as_deref(), &mut progress);
+                (runtime.block_on(measured)?, output, "pod", true)
+            }
+            Self::Federation {
+                output,
+                members,
+                days,
+                rounds,
+            } => {
+                let measured = federation::measure(&members, days, rounds.max(1), &mut progress);
+                (runtime.block_on(measured)?, output, "federation", true)
+            }
+            Self::Durability {
+                output,
+                cycles,
+                seed,
+                seconds,
+            } => {
+                let (table, sound) = durability::measure(cycles, seed, length(seconds)?, &mut progress)?;
+                (table, output, "durability", sound)
+            }
+        };
+        bar.finish_and_clear();
+        publish(&machine, &table, output.json, name)?;
+        let void = table.rows.iter().filter(|row| row.ratio.is_none()).count();
+        if !sound || void > 0 {
+            return Err(Failure(format!("{void} cases are void: see their notes")));
+        }
+        Ok(())
+    }
+}
+
+fn publish(machine: &Machine, table: &Table, file: Option<PathBuf>, name: &str) -> Result<(), Failure> {
+    say(&format!("{}\nMachine: {}.", table.text(), machine.text()));
+    let file = file.unwrap_or_else(|| PathBuf::from("target").join(format!("bench-{name}.json")));
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder)?;
+    }
+    let result = json!({ "machine": machine, "table": table });
+    std::fs::write(&file, serde_json::to_vec_pretty(&result)?)?;
+    say(&format!("JSON: {}", file.display()));
+    Ok(())
+}
+
+/// The programs lie beside this one.
+fn programs() -> Result<Programs, Failure> {
+    let own = std::env::current_exe()?;
+    let pod_server = own.parent().unwrap_or(Path::new(".")).join("pod-server");
+    if !pod_server.is_file() {
+        return Err(Failure(format!(
+            "`{}` is not there: build it with `cargo build --release --workspace --bins`",
+            pod_server.display()
+        )));
+    }
+    Ok(Programs { pod_server, own })
+}
+
+fn length(seconds: f64) -> Result<Duration, Failure> {
+    if !(0.1..=100.0).contains(&seconds) {
+        return Err(Failure(format!("`--seconds {seconds}` must lie between 0.1 and 100")));
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
