@@ -2,14 +2,17 @@
 //! job on real Flemish data.
 
 pub mod citizens;
+pub mod company;
 pub mod datasets;
 pub mod expected;
 pub mod input;
 pub mod network;
 pub mod party;
 pub mod queries;
+pub mod proofs;
 pub mod raw;
 pub mod setting_up;
+pub mod story;
 
 /// Why the scenario cannot go on, in words for the person who runs it.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,207 @@
+//! The company: asks owners for access, keeps the agreements' tokens, and queries through the broker or directly.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::Method;
+use serde_json::{Value, json};
+use server_kit::authn::client::DelegationTerms;
+use server_kit::clock::{Clock, SystemClock};
+use server_kit::random::SystemRandom;
+
+use super::ScenarioError;
+use super::expected::Rows;
+use super::network::Network;
+use super::party::{Party, Reply};
+
+/// An agreement with its token.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// IRI of the agreement.
+    pub agreement: String,
+    /// IRI of the dataset.
+    pub dataset: String,
+    /// Token bound to the agreement and to the company's key.
+    pub token: String,
+}
+
+/// A company with its agreements.
+pub struct Company {
+    /// Who it is.
+    pub party: Party,
+    /// Agreements by dataset name.
+    pub access: BTreeMap<String, Access>,
+    broker_url: String,
+    broker_jkt: String,
+}
+
+/// An answer of the broker.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Rows in the order of the answer's variables, as plain texts.
+    pub rows: Rows,
+    /// Whether the broker says that nothing is missing.
+    pub complete: bool,
+    /// The whole reply.
+    pub reply: Reply,
+}
+
+impl Company {
+    /// A company that knows the broker.
+    ///
+    /// # Errors
+    /// When the broker does not say which key it signs with.
+    pub async fn new(network: &Network, party: Party) -> Result<Self, ScenarioError> {
+        let url = format!("{}.well-known/meent-broker", network.broker_url);
+        let description: Value = serde_json::from_str(&super::network::read_public(&network.egress, &url).await?)?;
+        let broker_jkt = description.get("jkt").and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Self { party, access: BTreeMap::new(), broker_url: network.broker_url.clone(), broker_jkt })
+    }
+
+    /// Asks for a dataset, fetches the agreement's token and leaves it with the broker.
+    ///
+    /// # Errors
+    /// What the owner or the broker answered instead.
+    pub async fn ask(&mut self, base_url: &str, member: &str, name: &str, purpose: &str) -> Result<(), ScenarioError> {
+        let dataset = format!("{base_url}{member}/.dataspace/datasets/{name}");
+        let body = json!({ "dataset": dataset, "purpose": purpose, "message": "Onderzoek naar veilige fietsroutes" });
+        let url = format!("{base_url}{member}/.dataspace/negotiations");
+        let negotiation = self.party.post_json(&url, &body).await?.success(&format!("asking for {name}"))?.json();
+        let agreement = negotiation
+            .get("agreement")
+            .and_then(Value::as_str)
+            .ok_or_else(|| ScenarioError(format!("no agreement came about: {negotiation}")))?
+            .to_owned();
+        let token = self.token(&agreement).await?;
+        let access = Access { agreement, dataset, token };
+        self.deposit(base_url, member, &access).await?;
+        self.access.insert(name.to_owned(), access);
+        Ok(())
+    }
+
+    /// A fresh token for an agreement.
+    ///
+    /// # Errors
+    /// What the owner answered instead.
+    pub async fn token(&self, agreement: &str) -> Result<String, ScenarioError> {
+        let reply = self.party.send(Method::POST, &format!("{agreement}/token"), &[], Vec::new()).await?;
+        let answer = reply.success("fetching an agreement's token")?.json();
+        let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
+        Ok(token.to_owned())
+    }
+
+    async fn deposit(&self, base_url: &str, member: &str, access: &Access) -> Result<(), ScenarioError> {
+        let body = json!({
+            "agreement": access.agreement,
+            "dataset": access.dataset,
+            "member": base_url,
+            "storage": member,
+            "token": access.token,
+        });
+        self.party.post_json(&format!("{}agreements", self.broker_url), &body).await?.success("leaving a token")?;
+        Ok(())
+    }
+
+    /// Sends a query to the broker, with a fresh delegation of five minutes.
+    ///
+    /// # Errors
+    /// When no answer comes. A refusal is an answer.
+    pub async fn send(&self, query: &str, purpose: &str) -> Result<Reply, ScenarioError> {
+        let agreements: Vec<String> = self.access.values().map(|access| access.agreement.clone()).collect();
+        let terms = DelegationTerms {
+            consumer: &self.party.web_id,
+            broker: &self.broker_url,
+            broker_jkt: &self.broker_jkt,
+            agreements: &agreements,
+            purpose,
+            seconds: 300,
+        };
+        let delegation = self
+            .party
+            .key
+            .delegation(&terms, SystemClock.unix(), &SystemRandom)
+            .map_err(|error| ScenarioError(error.to_string()))?;
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", query)
+            .append_pair("purpose", purpose)
+            .finish();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("accept", "application/sparql-results+json"),
+            ("delegation", delegation.as_str()),
+        ];
+        self.party.send(Method::POST, &format!("{}sparql", self.broker_url), &headers, body).await
+    }
+
+    /// Sends a query to the broker and reads the rows.
+    ///
+    /// # Errors
+    /// When the answer is a refusal or is no result.
+    pub async fn query(&self, query: &str, purpose: &str) -> Result<Answer, ScenarioError> {
+        let reply = self.send(query, purpose).await?.success("asking the broker")?;
+        let complete = reply.header("meent-complete") == "true";
+        Ok(Answer { rows: rows(&reply.json())?, complete, reply })
+    }
+
+    /// Sends a query straight to a member under one agreement, with the company's own key.
+    ///
+    /// # Errors
+    /// When no answer comes. A refusal is an answer.
+    pub async fn query_directly(
+        &self,
+        base_url: &str,
+        access: &Access,
+        query: &str,
+        purpose: &str,
+    ) -> Result<Reply, ScenarioError> {
+        let body = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("query", query)
+            .append_pair("purpose", purpose)
+            .append_pair("agreement", &access.agreement)
+            .finish();
+        let headers = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("accept", "application/sparql-results+json"),
+        ];
+        self.party.send_with(Method::POST, &format!("{base_url}sparql"), &access.token, &headers, body).await
+    }
+
+    /// Waits until the broker has seen a number of datasets in its members' catalogues.
+    ///
+    /// # Errors
+    /// When it has not after half a minute.
+    pub async fn wait_for_catalog(&self, network: &Network, datasets: usize) -> Result<(), ScenarioError> {
+        let url = format!("{}catalog", self.broker_url);
+        let mut last = String::new();
+        for _ in 0..150 {
+            let request = server_kit::egress::EgressRequest::get(&url).header(
+                http::header::ACCEPT,
+                http::HeaderValue::from_static("text/turtle"),
+            );
+            if let Ok(response) = network.egress.fetch(request).await {
+                last = String::from_utf8_lossy(&response.body).into_owned();
+                if last.matches("dcat#Dataset>").count() + last.matches("dcat:Dataset").count() >= datasets {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let shown: String = last.chars().take(300).collect();
+        Err(ScenarioError(format!("the broker's catalogue does not hold {datasets} datasets: {shown}")))
+    }
+}
+
+/// Rows of SPARQL results in JSON, as plain texts; an unbound variable is empty.
+///
+/// # Errors
+/// When it is no such result.
+pub fn rows(results: &Value) -> Result<Rows, ScenarioError> {
+    let wrong = || ScenarioError(format!("no results: {results}"));
+    let variables: Vec<&str> =
+        results.pointer("/head/vars").and_then(Value::as_array).ok_or_else(wrong)?.iter().filter_map(Value::as_str).collect();
+    let bindings = results.pointer("/results/bindings").and_then(Value::as_array).ok_or_else(wrong)?;
+    let text = |binding: &Value, variable: &str| {
+        binding.pointer(&format!("/{variable}/value")).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    Ok(bindings.iter().map(|binding| variables.iter().map(|variable| text(binding, variable)).collect()).collect())
+}
