@@ -23,14 +23,22 @@ impl Teller for Aloud {
 fn binaries() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().and_then(std::path::Path::parent).unwrap().to_path_buf();
-    assert!(folder.join("broker").exists(), "build the servers first: cargo build --release --workspace --bins");
+    assert!(
+        folder.join("broker").exists(),
+        "build the servers first: cargo build --release --workspace --bins"
+    );
     folder
 }
 
 async fn tell(data: Option<PathBuf>, citizens: usize, first_port: u16) {
     let folder = tempfile::tempdir().unwrap();
-    let options =
-        Options { data, citizens, folder: folder.path().to_path_buf(), binaries: binaries(), first_port };
+    let options = Options {
+        data,
+        citizens,
+        folder: folder.path().to_path_buf(),
+        binaries: binaries(),
+        first_port,
+    };
     if let Err(error) = story::run(&options, &mut Aloud).await {
         panic!("{error}");
     }

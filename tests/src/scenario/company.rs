@@ -54,8 +54,17 @@ impl Company {
     pub async fn new(network: &Network, party: Party) -> Result<Self, ScenarioError> {
         let url = format!("{}.well-known/meent-broker", network.broker_url);
         let description: Value = serde_json::from_str(&super::network::read_public(&network.egress, &url).await?)?;
-        let broker_jkt = description.get("jkt").and_then(Value::as_str).unwrap_or_default().to_owned();
-        Ok(Self { party, access: BTreeMap::new(), broker_url: network.broker_url.clone(), broker_jkt })
+        let broker_jkt = description
+            .get("jkt")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        Ok(Self {
+            party,
+            access: BTreeMap::new(),
+            broker_url: network.broker_url.clone(),
+            broker_jkt,
+        })
     }
 
     /// Asks for a dataset, fetches the agreement's token and leaves it with the broker.
@@ -66,14 +75,23 @@ impl Company {
         let dataset = format!("{base_url}{member}/.dataspace/datasets/{name}");
         let body = json!({ "dataset": dataset, "purpose": purpose, "message": "Onderzoek naar veilige fietsroutes" });
         let url = format!("{base_url}{member}/.dataspace/negotiations");
-        let negotiation = self.party.post_json(&url, &body).await?.success(&format!("asking for {name}"))?.json();
+        let negotiation = self
+            .party
+            .post_json(&url, &body)
+            .await?
+            .success(&format!("asking for {name}"))?
+            .json();
         let agreement = negotiation
             .get("agreement")
             .and_then(Value::as_str)
             .ok_or_else(|| ScenarioError(format!("no agreement came about: {negotiation}")))?
             .to_owned();
         let token = self.token(&agreement).await?;
-        let access = Access { agreement, dataset, token };
+        let access = Access {
+            agreement,
+            dataset,
+            token,
+        };
         self.deposit(base_url, member, &access).await?;
         self.access.insert(name.to_owned(), access);
         Ok(())
@@ -84,7 +102,10 @@ impl Company {
     /// # Errors
     /// What the owner answered instead.
     pub async fn token(&self, agreement: &str) -> Result<String, ScenarioError> {
-        let reply = self.party.send(Method::POST, &format!("{agreement}/token"), &[], Vec::new()).await?;
+        let reply = self
+            .party
+            .send(Method::POST, &format!("{agreement}/token"), &[], Vec::new())
+            .await?;
         let answer = reply.success("fetching an agreement's token")?.json();
         let token = answer.get("access_token").and_then(Value::as_str).unwrap_or_default();
         Ok(token.to_owned())
@@ -98,7 +119,10 @@ impl Company {
             "storage": member,
             "token": access.token,
         });
-        self.party.post_json(&format!("{}agreements", self.broker_url), &body).await?.success("leaving a token")?;
+        self.party
+            .post_json(&format!("{}agreements", self.broker_url), &body)
+            .await?
+            .success("leaving a token")?;
         Ok(())
     }
 
@@ -130,7 +154,9 @@ impl Company {
             ("accept", "application/sparql-results+json"),
             ("delegation", delegation.as_str()),
         ];
-        self.party.send(Method::POST, &format!("{}sparql", self.broker_url), &headers, body).await
+        self.party
+            .send(Method::POST, &format!("{}sparql", self.broker_url), &headers, body)
+            .await
     }
 
     /// Sends a query to the broker and reads the rows.
@@ -140,7 +166,11 @@ impl Company {
     pub async fn query(&self, query: &str, purpose: &str) -> Result<Answer, ScenarioError> {
         let reply = self.send(query, purpose).await?.success("asking the broker")?;
         let complete = reply.header("meent-complete") == "true";
-        Ok(Answer { rows: rows(&reply.json())?, complete, reply })
+        Ok(Answer {
+            rows: rows(&reply.json())?,
+            complete,
+            reply,
+        })
     }
 
     /// Sends a query straight to a member under one agreement, with the company's own key.
@@ -163,7 +193,15 @@ impl Company {
             ("content-type", "application/x-www-form-urlencoded"),
             ("accept", "application/sparql-results+json"),
         ];
-        self.party.send_with(Method::POST, &format!("{base_url}sparql"), &access.token, &headers, body).await
+        self.party
+            .send_with(
+                Method::POST,
+                &format!("{base_url}sparql"),
+                &access.token,
+                &headers,
+                body,
+            )
+            .await
     }
 
     /// Waits until the broker has seen a number of datasets in its members' catalogues.
@@ -174,10 +212,8 @@ impl Company {
         let url = format!("{}catalog", self.broker_url);
         let mut last = String::new();
         for _ in 0..150 {
-            let request = server_kit::egress::EgressRequest::get(&url).header(
-                http::header::ACCEPT,
-                http::HeaderValue::from_static("text/turtle"),
-            );
+            let request = server_kit::egress::EgressRequest::get(&url)
+                .header(http::header::ACCEPT, http::HeaderValue::from_static("text/turtle"));
             if let Ok(response) = network.egress.fetch(request).await {
                 last = String::from_utf8_lossy(&response.body).into_owned();
                 if last.matches("dcat#Dataset>").count() + last.matches("dcat:Dataset").count() >= datasets {
@@ -187,7 +223,9 @@ impl Company {
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let shown: String = last.chars().take(300).collect();
-        Err(ScenarioError(format!("the broker's catalogue does not hold {datasets} datasets: {shown}")))
+        Err(ScenarioError(format!(
+            "the broker's catalogue does not hold {datasets} datasets: {shown}"
+        )))
     }
 }
 
@@ -197,11 +235,26 @@ impl Company {
 /// When it is no such result.
 pub fn rows(results: &Value) -> Result<Rows, ScenarioError> {
     let wrong = || ScenarioError(format!("no results: {results}"));
-    let variables: Vec<&str> =
-        results.pointer("/head/vars").and_then(Value::as_array).ok_or_else(wrong)?.iter().filter_map(Value::as_str).collect();
-    let bindings = results.pointer("/results/bindings").and_then(Value::as_array).ok_or_else(wrong)?;
+    let variables: Vec<&str> = results
+        .pointer("/head/vars")
+        .and_then(Value::as_array)
+        .ok_or_else(wrong)?
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let bindings = results
+        .pointer("/results/bindings")
+        .and_then(Value::as_array)
+        .ok_or_else(wrong)?;
     let text = |binding: &Value, variable: &str| {
-        binding.pointer(&format!("/{variable}/value")).and_then(Value::as_str).unwrap_or_default().to_owned()
+        binding
+            .pointer(&format!("/{variable}/value"))
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
     };
-    Ok(bindings.iter().map(|binding| variables.iter().map(|variable| text(binding, variable)).collect()).collect())
+    Ok(bindings
+        .iter()
+        .map(|binding| variables.iter().map(|variable| text(binding, variable)).collect())
+        .collect())
 }

@@ -42,7 +42,7 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
             "{PREFIXES}<> a dcat:Dataset ; dcterms:title {title} ;
   meent:container <{base}{container}> ;
   meent:publishSummary true ; meent:automaticAgreement true ;
-  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:assigner <{base}{member}/profile/card#me> ;
     odrl:permission [ odrl:action odrl:use ; odrl:target {target} ; {purpose} ; odrl:duty [ odrl:action meent:log ] ] ] .",
             base = base_url(member),
         ),
@@ -66,11 +66,12 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
                 "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Telraamtellingen van burgers\"@nl , \"Comptages des citoyens\"@fr , \"Citizens' traffic counts\"@en ;
   meent:memberContainer \"telraam/\" ;
   meent:publishSummary true ; meent:automaticAgreement true ;
-  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:assigner <{kortrijk}kortrijk/profile/card#me> ;
     odrl:permission [ odrl:action odrl:use ; odrl:target <> ; {purpose} ;
       odrl:constraint [ odrl:leftOperand meent:dataSubjectConsent ; odrl:operator odrl:eq ; odrl:rightOperand dpv:ConsentGiven ] ;
       odrl:duty [ odrl:action meent:aggregateOnly ; odrl:constraint [ odrl:leftOperand meent:distinctDataSubjects ; odrl:operator odrl:gteq ; odrl:rightOperand 5 ] ] ;
-      odrl:duty [ odrl:action meent:log ] ] ] ."
+      odrl:duty [ odrl:action meent:log ] ] ] .",
+                kortrijk = base_url("kortrijk"),
             ),
         },
     ]
@@ -82,7 +83,7 @@ pub fn short_lived(base_url: &str, until: &str) -> String {
     format!(
         "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Kort aanbod\"@nl , \"Short offer\"@en ;
   meent:container <{base_url}mechelen/parkeren/> ; meent:automaticAgreement true ;
-  odrl:hasPolicy [ a odrl:Offer ; odrl:permission [ odrl:action odrl:use ; odrl:target <> ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:assigner <{base_url}mechelen/profile/card#me> ; odrl:permission [ odrl:action odrl:use ; odrl:target <> ;
     odrl:constraint [ odrl:leftOperand odrl:dateTime ; odrl:operator odrl:lt ; odrl:rightOperand \"{until}\"^^xsd:dateTime ] ] ] ."
     )
 }

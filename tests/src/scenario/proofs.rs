@@ -1,9 +1,9 @@
 //! Reading the logs of owners and citizens, and checking every proof in them offline.
 
 use http::Method;
-use policies::audit::{AuditAction, AuditRecord, Outcome};
 use pod_server::log::own::LogExport;
 use pod_server::log::verify;
+use policies::audit::{AuditAction, AuditRecord, Outcome};
 
 use super::ScenarioError;
 use super::network::Network;
@@ -40,7 +40,11 @@ impl Seen {
 /// When the log cannot be read, or a proof does not hold.
 pub async fn read(network: &Network, member: &str, storage: &str) -> Result<Seen, ScenarioError> {
     let url = format!("{}{storage}/.log?limit={ENTRIES}", network.pod(member)?.base_url);
-    let reply = network.party(storage)?.send(Method::GET, &url, &[], Vec::new()).await?.success("reading a log")?;
+    let reply = network
+        .party(storage)?
+        .send(Method::GET, &url, &[], Vec::new())
+        .await?
+        .success("reading a log")?;
     let export: LogExport = serde_json::from_slice(&reply.body)?;
     verify::export(&export, None, None)
         .map_err(|fault| ScenarioError(format!("the log of {storage} does not verify: {fault}")))?;

@@ -75,12 +75,20 @@ struct Told<'a>(&'a mut dyn Teller);
 
 impl Progress for Told<'_> {
     fn input(&mut self, label: &str, _: u64) {
-        let name = Path::new(label).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = Path::new(label)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         self.0.working(&name, 0, 0);
     }
 
     fn lines(&mut self, label: &str, lines: u64) {
-        let name = Path::new(label).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = Path::new(label)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         self.0.working(&format!("{name}: rows"), lines, 0);
     }
 
@@ -112,7 +120,9 @@ async fn prepare(options: &Options, input: &Input, teller: &mut dyn Teller) -> R
 async fn settle(network: &Network, input: &Input, teller: &mut dyn Teller) -> Result<BTreeSet<String>, ScenarioError> {
     setting_up::open_registers(network).await?;
     let count = setting_up::describe_datasets(network).await?;
-    teller.say(&format!("ABB and Statbel open their registers; the municipalities publish {count} datasets with an offer each."));
+    teller.say(&format!(
+        "ABB and Statbel open their registers; the municipalities publish {count} datasets with an offer each."
+    ));
     let sharing = setting_up::ask_citizens(network, &input.citizens).await?;
     teller.say(&format!(
         "Kortrijk asks its {} citizens with a sensor; {} say yes.",
@@ -125,11 +135,18 @@ async fn settle(network: &Network, input: &Input, teller: &mut dyn Teller) -> Re
 async fn agreements(network: &Network, teller: &mut dyn Teller) -> Result<Company, ScenarioError> {
     let mut company = Company::new(network, network.party("mobiliteit")?.clone()).await?;
     company.wait_for_catalog(network, 4).await?;
-    for (member, name) in
-        [("gent", "fietstellingen"), ("brugge", "tellingen"), ("mechelen", "parkeren"), ("kortrijk", "telraam")]
-    {
-        company.ask(&network.pod(member)?.base_url, member, name, PURPOSE).await?;
-        teller.say(&format!("{member}: the agreement on `{name}` stands, and lies with the owner."));
+    for (member, name) in [
+        ("gent", "fietstellingen"),
+        ("brugge", "tellingen"),
+        ("mechelen", "parkeren"),
+        ("kortrijk", "telraam"),
+    ] {
+        company
+            .ask(&network.pod(member)?.base_url, member, name, PURPOSE)
+            .await?;
+        teller.say(&format!(
+            "{member}: the agreement on `{name}` stands, and lies with the owner."
+        ));
     }
     Ok(company)
 }
@@ -141,7 +158,10 @@ async fn ask_all(company: &Company, expected: &Expected, teller: &mut dyn Teller
         let answer = company.query(question.text, PURPOSE).await?;
         same(question, &answer.rows, &expected.rows(question.name))?;
         if !answer.complete {
-            return Err(ScenarioError(format!("{} says that it is incomplete: {:?}", question.name, answer.reply.headers)));
+            return Err(ScenarioError(format!(
+                "{} says that it is incomplete: {:?}",
+                question.name, answer.reply.headers
+            )));
         }
         teller.say(&format!(
             "{}: {}. {} rows in {} ms, equal to the independent expectation; {} members asked.",
@@ -163,12 +183,18 @@ async fn withdraw(
     teller: &mut dyn Teller,
 ) -> Result<BTreeSet<String>, ScenarioError> {
     teller.chapter("A citizen withdraws");
-    let citizen = input.citizens.first().ok_or_else(|| ScenarioError("there are no citizens".to_owned()))?;
+    let citizen = input
+        .citizens
+        .first()
+        .ok_or_else(|| ScenarioError("there are no citizens".to_owned()))?;
     let question = question("Q4")?;
     let before = company.query(question.text, PURPOSE).await?.rows;
     setting_up::say(network, &citizen.storage, "withdraw").await?;
     let after = company.query(question.text, PURPOSE).await?.rows;
-    let left: BTreeSet<String> = sharing.into_iter().filter(|storage| *storage != citizen.storage).collect();
+    let left: BTreeSet<String> = sharing
+        .into_iter()
+        .filter(|storage| *storage != citizen.storage)
+        .collect();
     same(question, &after, &Expected::read(input, &left, CITIZENS_MIN).rows("Q4"))?;
     if before == after {
         return Err(ScenarioError("the withdrawal did not change the answer".to_owned()));
@@ -184,24 +210,45 @@ async fn refusals(network: &Network, company: &Company, teller: &mut dyn Teller)
     teller.chapter("What is not agreed gives nothing, and a reason");
     let q5 = question("Q5")?;
     let mechelen = network.pod("mechelen")?.base_url.clone();
-    let parkeren = company.access.get("parkeren").ok_or_else(|| ScenarioError("no agreement on `parkeren`".to_owned()))?;
+    let parkeren = company
+        .access
+        .get("parkeren")
+        .ok_or_else(|| ScenarioError("no agreement on `parkeren`".to_owned()))?;
 
-    refused("the broker, asked for the wrong purpose", &company.send(q5.text, WRONG_PURPOSE).await?, teller)?;
-    let direct = company.query_directly(&mechelen, parkeren, q5.text, WRONG_PURPOSE).await?;
+    refused(
+        "the broker, asked for the wrong purpose",
+        &company.send(q5.text, WRONG_PURPOSE).await?,
+        teller,
+    )?;
+    let direct = company
+        .query_directly(&mechelen, parkeren, q5.text, WRONG_PURPOSE)
+        .await?;
     refused("Mechelen itself, asked for the wrong purpose", &direct, teller)?;
 
     let label = "SELECT ?park ?label { ?observation <http://www.w3.org/ns/sosa/hasFeatureOfInterest> ?park . \
                  ?park <http://www.w3.org/2000/01/rdf-schema#label> ?label . \
                  FILTER(STRSTARTS(STR(?park), \"https://data.mechelen.be/\")) } LIMIT 5";
     let direct = company.query_directly(&mechelen, parkeren, label, PURPOSE).await?;
-    nothing("Mechelen itself, asked for a property outside the agreement", &direct, teller)?;
-    nothing("the broker, asked for a property outside the agreement", &company.send(label, PURPOSE).await?, teller)?;
+    nothing(
+        "Mechelen itself, asked for a property outside the agreement",
+        &direct,
+        teller,
+    )?;
+    nothing(
+        "the broker, asked for a property outside the agreement",
+        &company.send(label, PURPOSE).await?,
+        teller,
+    )?;
 
     expired(network, company, teller).await?;
 
     let mut stranger = Company::new(network, network.party("statbel")?.clone()).await?;
     stranger.access.clear();
-    refused("the broker, asked by a company without an agreement", &stranger.send(q5.text, PURPOSE).await?, teller)?;
+    refused(
+        "the broker, asked by a company without an agreement",
+        &stranger.send(q5.text, PURPOSE).await?,
+        teller,
+    )?;
     let direct = stranger.query_directly(&mechelen, parkeren, q5.text, PURPOSE).await?;
     refused("Mechelen itself, shown another company's token", &direct, teller)
 }
@@ -210,7 +257,9 @@ async fn refusals(network: &Network, company: &Company, teller: &mut dyn Teller)
 async fn expired(network: &Network, company: &Company, teller: &mut dyn Teller) -> Result<(), ScenarioError> {
     let base_url = network.pod("mechelen")?.base_url.clone();
     let until = OffsetDateTime::now_utc() + Duration::from_secs(4);
-    let text = until.format(&Rfc3339).map_err(|error| ScenarioError(error.to_string()))?;
+    let text = until
+        .format(&Rfc3339)
+        .map_err(|error| ScenarioError(error.to_string()))?;
     let url = format!("{base_url}mechelen/.dataspace/datasets/kort");
     let turtle = [("content-type", "text/turtle")];
     network
@@ -220,7 +269,11 @@ async fn expired(network: &Network, company: &Company, teller: &mut dyn Teller) 
         .success("describing a short offer")?;
     let mut brief = Company::new(network, company.party.clone()).await?;
     brief.ask(&base_url, "mechelen", "kort", PURPOSE).await?;
-    let access = brief.access.get("kort").cloned().ok_or_else(|| ScenarioError("no short agreement".to_owned()))?;
+    let access = brief
+        .access
+        .get("kort")
+        .cloned()
+        .ok_or_else(|| ScenarioError("no short agreement".to_owned()))?;
     let q5 = question("Q5")?;
     let early = brief.query_directly(&base_url, &access, q5.text, PURPOSE).await?;
     early.success("a query while the agreement holds")?;
@@ -228,16 +281,32 @@ async fn expired(network: &Network, company: &Company, teller: &mut dyn Teller) 
     tokio::time::sleep(rest.try_into().unwrap_or_default()).await;
     let late = brief.query_directly(&base_url, &access, q5.text, PURPOSE).await?;
     refused("Mechelen itself, after the agreement has expired", &late, teller)?;
-    refused("the broker, after the agreement has expired", &brief.send(q5.text, PURPOSE).await?, teller)
+    refused(
+        "the broker, after the agreement has expired",
+        &brief.send(q5.text, PURPOSE).await?,
+        teller,
+    )
 }
 
 fn refused(who: &str, reply: &super::party::Reply, teller: &mut dyn Teller) -> Result<(), ScenarioError> {
     if reply.status.is_success() {
-        return Err(ScenarioError(format!("{who}, answered instead of refusing: {}", reply.text())));
+        return Err(ScenarioError(format!(
+            "{who}, answered instead of refusing: {}",
+            reply.text()
+        )));
     }
-    let detail = reply.json().get("detail").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let detail = reply
+        .json()
+        .get("detail")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default()
+        .to_owned();
     if detail.is_empty() {
-        return Err(ScenarioError(format!("{who}, refused without a reason: {} {}", reply.status, reply.text())));
+        return Err(ScenarioError(format!(
+            "{who}, refused without a reason: {} {}",
+            reply.status,
+            reply.text()
+        )));
     }
     teller.say(&format!("{who}: {} — {detail}", reply.status.as_u16()));
     Ok(())
@@ -251,7 +320,9 @@ fn nothing(who: &str, reply: &super::party::Reply, teller: &mut dyn Teller) -> R
     if !super::company::rows(&reply.json())?.is_empty() {
         return Err(ScenarioError(format!("{who}, gave rows: {}", reply.text())));
     }
-    teller.say(&format!("{who}: no rows — that property does not exist in what the agreement shows."));
+    teller.say(&format!(
+        "{who}: no rows — that property does not exist in what the agreement shows."
+    ));
     Ok(())
 }
 
@@ -281,7 +352,11 @@ async fn logs(network: &Network, sharing: &BTreeSet<String>, teller: &mut dyn Te
     Ok(())
 }
 
-async fn broker_emptied(network: &mut Network, expected: &Expected, teller: &mut dyn Teller) -> Result<(), ScenarioError> {
+async fn broker_emptied(
+    network: &mut Network,
+    expected: &Expected,
+    teller: &mut dyn Teller,
+) -> Result<(), ScenarioError> {
     teller.chapter("The broker is killed and emptied; nobody loses anything");
     network.stop("broker", true)?;
     let state = network.folder.join("broker").join("state");
@@ -290,10 +365,14 @@ async fn broker_emptied(network: &mut Network, expected: &Expected, teller: &mut
     network.ready("broker").await?;
     let mut company = Company::new(network, network.party("mobiliteit")?.clone()).await?;
     company.wait_for_catalog(network, 4).await?;
-    company.ask(&network.pod("mechelen")?.base_url, "mechelen", "parkeren", PURPOSE).await?;
+    company
+        .ask(&network.pod("mechelen")?.base_url, "mechelen", "parkeren", PURPOSE)
+        .await?;
     let q5 = question("Q5")?;
     same(q5, &company.query(q5.text, PURPOSE).await?.rows, &expected.rows("Q5"))?;
-    teller.say("A new broker finds the members' catalogues again; the company shows its agreement; Q5 answers as before.");
+    teller.say(
+        "A new broker finds the members' catalogues again; the company shows its agreement; Q5 answers as before.",
+    );
     Ok(())
 }
 
@@ -301,14 +380,25 @@ fn addresses(network: &Network, teller: &mut dyn Teller) {
     teller.chapter("Where everything is");
     teller.say(&format!("broker      {}   (search page at /)", network.broker_url));
     for pod in network.pods.values() {
-        teller.say(&format!("{:<11} {}   accounts and pages: {}   login: {}", pod.name, pod.base_url, pod.console_url, pod.name));
+        teller.say(&format!(
+            "{:<11} {}   accounts and pages: {}   login: {}",
+            pod.name, pod.base_url, pod.console_url, pod.name
+        ));
     }
-    teller.say(&format!("Password of the organisations and of the first three citizens: {PASSWORD}"));
-    teller.say(&format!("Certificates are of a local authority: {}", network.folder.join("ca.pem").display()));
+    teller.say(&format!(
+        "Password of the organisations and of the first three citizens: {PASSWORD}"
+    ));
+    teller.say(&format!(
+        "Certificates are of a local authority: {}",
+        network.folder.join("ca.pem").display()
+    ));
 }
 
 fn question(name: &str) -> Result<&'static Question, ScenarioError> {
-    QUESTIONS.iter().find(|question| question.name == name).ok_or_else(|| ScenarioError(format!("no question {name}")))
+    QUESTIONS
+        .iter()
+        .find(|question| question.name == name)
+        .ok_or_else(|| ScenarioError(format!("no question {name}")))
 }
 
 fn same(question: &Question, found: &Rows, wanted: &Rows) -> Result<(), ScenarioError> {
