@@ -74,7 +74,10 @@ impl Checkpoints {
     /// Called by the writer between groups.
     pub(super) fn between_groups(&self, writer: &Connection) {
         let frames = self.frames.load(Ordering::Relaxed);
-        if self.caught_up.swap(false, Ordering::Acquire) || frames > self.frames_max {
+        if self.health.is_full() {
+            // Each group is copied at once: then the log takes the same blocks of the disk again and again.
+            copy(writer, CheckpointMode::PASSIVE, &self.health);
+        } else if self.caught_up.swap(false, Ordering::Acquire) || frames > self.frames_max {
             copy(writer, CheckpointMode::PASSIVE, &self.health);
         } else if frames > self.frames_wanted
             && let Some(start) = &self.start

@@ -45,7 +45,8 @@ pub struct StoreConfig {
     pub event_commits_max: u64,
     /// How long an unused blob stays, in seconds, for those who are about to open it.
     pub blob_grace_seconds: u64,
-    /// Disk space held back so that deletions and audit entries still fit on a full disk, in bytes.
+    /// Disk space held back so that deletions and audit entries still fit on a full disk, in bytes. It should take
+    /// several times `wal_bytes_wanted`, because the log must be copied before it can be written anew.
     pub reserve_bytes: u64,
 }
 
@@ -67,11 +68,11 @@ impl Default for StoreConfig {
             body_cache_bytes_max: 128 * MIB,
             writer_pages_bytes_max: 64 * MIB,
             reader_pages_bytes_max: 4 * MIB,
-            wal_bytes_wanted: 16 * MIB,
+            wal_bytes_wanted: 8 * MIB,
             wal_bytes_max: 256 * MIB,
             event_commits_max: 1_000_000,
-            blob_grace_seconds: 900,
-            reserve_bytes: 8 * MIB,
+            blob_grace_seconds: 60,
+            reserve_bytes: 32 * MIB,
         }
     }
 }

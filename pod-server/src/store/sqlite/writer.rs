@@ -95,6 +95,10 @@ impl Writer {
                 Ok(first) if self.shared.health.is_stopped() => tell(first.work.done, Err(StoreError::Stopped)),
                 Ok(first) => {
                     self.group(first);
+                    if self.shared.health.is_full() {
+                        // The background copy may have found the disk full before any commit did.
+                        self.reserve.release();
+                    }
                     self.checkpoints.between_groups(&self.connection);
                 }
                 Err(RecvTimeoutError::Timeout) => {}
