@@ -1,0 +1,92 @@
+//! Client identifier documents over real sockets: an application that is named by the URL of its own description
+//! (solid#98).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use meent_tests::console::{Application, Console, REDIRECT_URI, Tokens, Visitor, pkce, quick};
+use serde_json::json;
+use server_kit::authn::client::DpopKey;
+use server_kit::serve::{Handler, ListenConfig, Listener, ServeLimits, serve};
+use server_kit::shutdown::Shutdown;
+
+const PASSWORD: &str = "fietsen langs de leie";
+
+/// solid#98: the client is named by the URL of its own description, which is fetched and believed only about itself.
+#[tokio::test]
+async fn a_client_identifier_document_names_the_client() {
+    let listener = Listener::bind(&serde_json::from_value::<ListenConfig>(json!({ "listen": "127.0.0.1:0" })).unwrap())
+        .await
+        .unwrap();
+    let origin = format!("http://localhost:{}", listener.local_address().unwrap().port());
+    let described = origin.clone();
+    let handler: Handler = Arc::new(move |request: Request<hyper::body::Incoming>, _| {
+        let id = if request.uri().path() == "/liar" {
+            format!("{described}/app")
+        } else {
+            format!("{described}{}", request.uri().path())
+        };
+        let document = json!({
+            "@context": "https://www.w3.org/ns/solid/oidc-context.jsonld",
+            "client_id": id,
+            "client_name": "Documented",
+            "redirect_uris": [REDIRECT_URI],
+            "scope": "openid webid offline_access",
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        let body = Full::new(Bytes::from(document.to_string()))
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let response = Response::builder()
+            .header("content-type", "application/ld+json")
+            .body(body)
+            .unwrap();
+        Box::pin(async move { response })
+    });
+    let shutdown = Shutdown::new();
+    tokio::spawn(serve(listener, handler, shutdown.clone(), ServeLimits::default()));
+
+    let console = Console::start(quick()).await.unwrap();
+    console.account("gent", PASSWORD).await.unwrap();
+    let mut visitor = Visitor::new(&console);
+    visitor.log_in("gent", PASSWORD).await.unwrap();
+    let application = Application {
+        id: format!("{origin}/app"),
+        secret: None,
+        key: DpopKey::generate().unwrap(),
+    };
+    let (verifier, challenge) = pkce();
+    let page = visitor.open(&application.authorization(&challenge, &[])).await.unwrap();
+    assert!(
+        page.body.contains("Documented") && page.body.contains(&application.id),
+        "{}",
+        page.body
+    );
+    let code = application.code(&mut visitor, &challenge).await.unwrap();
+    let answer = application.redeem(&console, &code, &verifier).await.unwrap();
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(
+        Tokens::claims(&Tokens::read(&answer).unwrap().id).unwrap()["azp"],
+        application.id.as_str()
+    );
+
+    for id in [
+        format!("{origin}/liar"),
+        "https://unreachable.invalid/app".to_owned(),
+        format!("{origin}/a/../app"),
+    ] {
+        let answer = visitor
+            .open(&application.authorization(&challenge, &[("client_id", &id)]))
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status, answer.location()),
+            (StatusCode::BAD_REQUEST, ""),
+            "{id}"
+        );
+    }
+    shutdown.trigger();
+}
