@@ -154,7 +154,7 @@ fn row(
     let mut cells = constants.to_vec();
     for (column, (variable, cell)) in columns.iter().zip(record.iter()).enumerate() {
         match std::str::from_utf8(cell) {
-            Ok(text) if text.is_empty() => {}
+            Ok("") => {}
             Ok(text) => cells.push((variable.clone(), Literal::new_simple_literal(text).into())),
             Err(_) => {
                 let reason = format!("the cell in column `{}` is not UTF-8", variable.as_str());

@@ -65,7 +65,6 @@ pub struct Package {
 /// # Panics
 /// When cargo cannot run: the check cannot be made then.
 #[must_use]
-#[allow(clippy::expect_used)]
 pub fn built() -> Vec<Package> {
     let output = std::process::Command::new(env!("CARGO"))
         .args([

@@ -20,7 +20,6 @@ pub fn top() -> PathBuf {
 /// # Panics
 /// When cargo cannot run: the checks cannot be made then.
 #[must_use]
-#[allow(clippy::expect_used)]
 pub fn metadata() -> serde_json::Value {
     let output = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked"])

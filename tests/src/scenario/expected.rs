@@ -144,7 +144,7 @@ impl Expected {
     }
 
     fn q1(&self) -> Rows {
-        self.grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
+        self.grouped(self.counts.iter().filter(in_week), |count| {
             vec![
                 refnis(count.municipality),
                 count.time.day().to_string(),
@@ -158,7 +158,7 @@ impl Expected {
 
     /// Kortrijk's citizens are counted per municipality: the owner answers per municipality, and that is a group.
     fn q2(&self) -> Rows {
-        self.grouped(self.counts.iter().filter(|count| in_week(count)), |count| {
+        self.grouped(self.counts.iter().filter(in_week), |count| {
             vec![count.municipality.to_owned()]
         })
         .into_iter()
@@ -314,7 +314,6 @@ fn tinel(input: &Input) -> Vec<(String, String)> {
 }
 
 /// A moment in the civil time of Brussels.
-#[allow(clippy::expect_used)]
 fn moment(text: &str) -> OffsetDateTime {
     let brussels = timezones::db::europe::BRUSSELS;
     let text = text.replacen(' ', "T", 1);
@@ -352,7 +351,6 @@ struct Graph {
 }
 
 impl Graph {
-    #[allow(clippy::expect_used)]
     fn read(file: &Path) -> Self {
         let text = std::fs::read(file).expect("the raw file can be read");
         let mut statements: HashMap<String, Vec<(String, Term)>> = HashMap::new();

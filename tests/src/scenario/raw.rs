@@ -9,7 +9,6 @@ use std::path::Path;
 /// # Panics
 /// When the file cannot be read: there is nothing to compare with then.
 #[must_use]
-#[allow(clippy::expect_used)]
 pub fn rows(file: &Path, delimiter: u8) -> Vec<HashMap<String, String>> {
     let bytes = std::fs::read(file).expect("the raw file can be read");
     let name = file.to_string_lossy();
