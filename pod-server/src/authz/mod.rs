@@ -10,6 +10,7 @@ mod pep;
 pub mod pip;
 mod policy_epoch;
 mod recorder;
+pub mod scope;
 
 pub use authorized::{Authorized, Exemption, Receipt};
 pub use caller::Caller;

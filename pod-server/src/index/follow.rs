@@ -2,16 +2,18 @@
 //!
 //! A document that cannot be parsed is left out and reported; nothing that a document holds can stop the follower.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxrdf::NamedNode;
+use oxrdf::{NamedNode, Term, Triple};
 
 use super::read::{UnreadableDocument, triples};
-use super::{Change, Index, IndexFailure, Names, Writer};
+use super::{ANYONE_ELSE, Change, Index, IndexFailure, Names, Writer};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{self, ReadPermit, Resource, ResourceKind, Sequence, Snapshot, Store, StoreError};
 
+const ACL: &str = "http://www.w3.org/ns/auth/acl#";
 /// Triples that are sorted together during a build.
 const BUILD_TRIPLES: usize = 400_000;
 /// Resources that are fetched together during a build.
@@ -194,6 +196,7 @@ impl Follower {
                 subject,
                 list: resource.id,
                 version: resource.version,
+                mentions: self.mentions(snapshot, &resource)?,
             }));
         }
         if resource.kind == ResourceKind::NonRdfSource || resource.size == 0 {
@@ -219,6 +222,33 @@ impl Follower {
             graph: NamedNode::new_unchecked(iri),
             triples,
         }))
+    }
+}
+
+impl Follower {
+    /// Whom a list names. A list that cannot be read gives nobody anything, so it names nobody.
+    fn mentions(&self, snapshot: &dyn Snapshot, list: &Resource) -> Result<BTreeSet<Box<str>>, StoreError> {
+        let body = snapshot.body(list)?;
+        let iri = list.name.iri(&self.base_url);
+        let limit = self.index.limits().document_bytes_max;
+        let triples = match triples(&body, &list.media_type, &iri, limit) {
+            Ok(triples) => triples,
+            Err(UnreadableDocument::File(error)) => return Err(error.into()),
+            Err(_) => return Ok(BTreeSet::new()),
+        };
+        Ok(triples.into_iter().filter_map(mention).collect())
+    }
+}
+
+fn mention(triple: Triple) -> Option<Box<str>> {
+    match triple.predicate.as_str().strip_prefix(ACL)? {
+        "agent" | "agentClass" => match triple.object {
+            Term::NamedNode(node) => Some(node.as_str().into()),
+            _ => None,
+        },
+        // What does not by itself say whom it reaches may reach anyone.
+        "mode" | "accessTo" | "default" | "defaultForNew" | "owner" => None,
+        _ => Some(ANYONE_ELSE.into()),
     }
 }
 

@@ -28,7 +28,7 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 pub use dictionary::{Dictionary, DictionaryFull, Sort};
 pub use document::{Document, DocumentId, DocumentSet};
-pub use names::{AclGroup, Names};
+pub use names::{ANYONE_ELSE, AclGroup, Names};
 pub use run::{Bounds, Order, Quad, Row, Run};
 pub use server_kit::summary::Summary;
 pub use snapshot::IndexSnapshot;

@@ -4,14 +4,17 @@
 //! one effective access control list, so that a list is evaluated once and not once per document. This module decides
 //! nothing about access. A document without any list belongs to no group and is therefore visible to nobody.
 
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roaring::RoaringBitmap;
 
 use super::document::DocumentId;
 use crate::name::{Auxiliary, ResourceName};
-use crate::store::{ResourceId, Sequence};
+use crate::store::{ResourceId, Sequence, StorageId};
+
+/// Stands among the mentions of a list for everyone whom the list may reach without naming them: members of groups,
+/// users of an application.
+pub const ANYONE_ELSE: &str = "";
 
 /// The documents that one access control list governs.
 #[derive(Clone, Debug)]
@@ -24,6 +27,7 @@ pub struct AclGroup {
     pub own: RoaringBitmap,
     /// Documents that inherit the list: `acl:default` counts.
     pub inherited: RoaringBitmap,
+    mentions: BTreeSet<Box<str>>,
 }
 
 /// Names of current documents and their groups.
@@ -32,6 +36,8 @@ pub struct Names {
     documents: BTreeMap<ResourceName, DocumentId>,
     versions: HashMap<ResourceId, (DocumentId, Sequence)>,
     groups: BTreeMap<ResourceName, AclGroup>,
+    mentioned: HashMap<Box<str>, BTreeSet<ResourceName>>,
+    storages: HashMap<StorageId, ResourceName>,
     epoch: u64,
 }
 
@@ -64,6 +70,22 @@ impl Names {
         self.groups.iter()
     }
 
+    /// The groups whose list mentions an agent, an agent class, or [`ANYONE_ELSE`]. A list that mentions none of those
+    /// that apply to a caller cannot give that caller anything.
+    pub fn groups_mentioning<'a>(
+        &'a self,
+        mention: &str,
+    ) -> impl Iterator<Item = (&'a ResourceName, &'a AclGroup)> + use<'a> {
+        let subjects = self.mentioned.get(mention).into_iter().flatten();
+        subjects.filter_map(|subject| self.groups.get_key_value(subject))
+    }
+
+    /// The root of a storage that has indexed documents.
+    #[must_use]
+    pub fn storage_root(&self, storage: StorageId) -> Option<&ResourceName> {
+        self.storages.get(&storage)
+    }
+
     /// Number of access control lists.
     #[must_use]
     pub fn group_count(&self) -> usize {
@@ -82,8 +104,17 @@ impl Names {
     }
 
     /// A resource has a new document; its earlier one has been forgotten before.
-    pub(super) fn put(&mut self, name: ResourceName, resource: ResourceId, document: DocumentId, version: Sequence) {
+    pub(super) fn put(
+        &mut self,
+        name: ResourceName,
+        (resource, storage): (ResourceId, StorageId),
+        document: DocumentId,
+        version: Sequence,
+    ) {
         self.epoch += 1;
+        if let Some(root) = name.storage_root() {
+            self.storages.entry(storage).or_insert(root);
+        }
         if let Some(bits) = self.governing(&name) {
             bits.insert(document.0);
         }
@@ -121,12 +152,23 @@ impl Names {
         None
     }
 
-    /// A list came or changed.
-    pub(super) fn put_list(&mut self, subject: &ResourceName, list: ResourceId, version: Sequence) {
+    /// A list came or changed. `mentions` are the agents, agent classes and [`ANYONE_ELSE`] that it names.
+    pub(super) fn put_list(
+        &mut self,
+        subject: &ResourceName,
+        list: ResourceId,
+        version: Sequence,
+        mentions: BTreeSet<Box<str>>,
+    ) {
         self.epoch += 1;
+        self.forget_mentions(subject);
+        for mention in &mentions {
+            self.mentioned.entry(mention.clone()).or_default().insert(subject.clone());
+        }
         if let Some(group) = self.groups.get_mut(subject) {
             group.list = list;
             group.version = version;
+            group.mentions = mentions;
             return;
         }
         self.regroup(subject, |names| {
@@ -135,15 +177,31 @@ impl Names {
                 version,
                 own: RoaringBitmap::new(),
                 inherited: RoaringBitmap::new(),
+                mentions,
             };
             names.groups.insert(subject.clone(), group);
         });
+    }
+
+    fn forget_mentions(&mut self, subject: &ResourceName) {
+        let Some(group) = self.groups.get_mut(subject) else {
+            return;
+        };
+        for mention in std::mem::take(&mut group.mentions) {
+            if let Some(subjects) = self.mentioned.get_mut(&mention) {
+                subjects.remove(subject);
+                if subjects.is_empty() {
+                    self.mentioned.remove(&mention);
+                }
+            }
+        }
     }
 
     /// A list is gone.
     pub(super) fn remove_list(&mut self, subject: &ResourceName) {
         if self.groups.contains_key(subject) {
             self.epoch += 1;
+            self.forget_mentions(subject);
             self.regroup(subject, |names| {
                 names.groups.remove(subject);
             });
@@ -223,19 +281,23 @@ mod tests {
             );
         }
         assert_eq!(groups(&names), vec![], "no list, no group");
-        names.put_list(&name("/a/"), ResourceId(10), Sequence(2));
+        names.put_list(&name("/a/"), ResourceId(10), Sequence(2), BTreeSet::from(["urn:a".into()]));
         assert_eq!(groups(&names), vec![("/a/".into(), vec![0], vec![1, 2, 3, 4])]);
-        names.put_list(&name("/a/x"), ResourceId(11), Sequence(3));
-        names.put_list(&name("/a/b/"), ResourceId(12), Sequence(4));
+        names.put_list(&name("/a/x"), ResourceId(11), Sequence(3), BTreeSet::new());
+        names.put_list(&name("/a/b/"), ResourceId(12), Sequence(4), BTreeSet::from(["urn:a".into(), "urn:b".into()]));
         let with_all = vec![
             ("/a/".into(), vec![0], vec![]),
             ("/a/b/".into(), vec![3], vec![4]),
             ("/a/x".into(), vec![1, 2], vec![]),
         ];
         assert_eq!(groups(&names), with_all);
-        names.put(name("/a/b/new"), ResourceId(20), DocumentId(20), Sequence(5));
+        names.put(name("/a/b/new"), (ResourceId(20), StorageId(1)), DocumentId(20), Sequence(5));
         assert_eq!(groups(&names)[1], ("/a/b/".into(), vec![3], vec![4, 20]));
+        assert_eq!(names.groups_mentioning("urn:a").count(), 2);
+        names.put_list(&name("/a/"), ResourceId(10), Sequence(6), BTreeSet::new());
+        assert_eq!(names.groups_mentioning("urn:a").count(), 1);
         names.remove_list(&name("/a/b/"));
+        assert_eq!(names.groups_mentioning("urn:b").count(), 0);
         names.forget(&name("/a/x"), ResourceId(1));
         assert_eq!(
             groups(&names),

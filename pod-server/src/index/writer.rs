@@ -3,7 +3,7 @@
 //! Runs shrink from the first to the last by at least a factor, so that there are logarithmically many and each row is
 //! copied logarithmically often.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use oxrdf::{BlankNode, NamedNode, NamedOrBlankNode, Term, Triple};
@@ -53,6 +53,8 @@ pub enum Change {
         list: ResourceId,
         /// The commit that made its state.
         version: Sequence,
+        /// Agents, agent classes and [`super::ANYONE_ELSE`] that it names.
+        mentions: BTreeSet<Box<str>>,
     },
     /// An access control list is gone.
     RemoveList {
@@ -73,11 +75,12 @@ enum Numbered {
     Put {
         document: DocumentId,
         resource: ResourceId,
+        storage: StorageId,
         version: Sequence,
         name: ResourceName,
     },
     Remove(ResourceId),
-    PutList(ResourceName, ResourceId, Sequence),
+    PutList(ResourceName, ResourceId, Sequence, BTreeSet<Box<str>>),
     RemoveList(ResourceName),
 }
 
@@ -145,12 +148,18 @@ impl Writer {
                     Numbered::Put {
                         document,
                         resource,
+                        storage,
                         version,
                         name,
                     }
                 }
                 Change::Remove { resource } => Numbered::Remove(resource),
-                Change::PutList { subject, list, version } => Numbered::PutList(subject, list, version),
+                Change::PutList {
+                    subject,
+                    list,
+                    version,
+                    mentions,
+                } => Numbered::PutList(subject, list, version, mentions),
                 Change::RemoveList { subject } => Numbered::RemoveList(subject),
             });
         }
@@ -168,15 +177,18 @@ impl Writer {
                 Numbered::Put {
                     document,
                     resource,
+                    storage,
                     version,
                     name,
                 } => {
                     self.supersede(resource, names);
-                    names.put(name, resource, document, version);
+                    names.put(name, (resource, storage), document, version);
                     self.current.insert(document.0);
                 }
                 Numbered::Remove(resource) => self.supersede(resource, names),
-                Numbered::PutList(subject, list, version) => names.put_list(&subject, list, version),
+                Numbered::PutList(subject, list, version, mentions) => {
+                    names.put_list(&subject, list, version, mentions);
+                }
                 Numbered::RemoveList(subject) => names.remove_list(&subject),
             }
         }

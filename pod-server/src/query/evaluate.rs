@@ -38,11 +38,7 @@ impl QueryPlan {
         let query = match subjects_min {
             Some(least) => {
                 if parsed.dataset.is_some() {
-                    return Err(AggregateRejection {
-                        clause: "FROM".to_owned(),
-                        why: "choosing documents chooses persons",
-                        subjects_min: least,
-                    });
+                    return Err(Self::dataset_refused(least));
                 }
                 guard(&parsed.query, least)?
             }
@@ -53,6 +49,15 @@ impl QueryPlan {
             dataset: parsed.dataset,
             subjects_min,
         })
+    }
+
+    /// Why a query under the duty of aggregates may not choose its documents.
+    pub(super) fn dataset_refused(subjects_min: u32) -> AggregateRejection {
+        AggregateRejection {
+            clause: "FROM".to_owned(),
+            why: "choosing documents chooses persons",
+            subjects_min,
+        }
     }
 }
 

@@ -111,6 +111,37 @@ impl View {
         self.triples
     }
 
+    /// Whether this view shows every predicate that another shows.
+    #[must_use]
+    pub fn predicates_cover(&self, other: &Self) -> bool {
+        let shown = |view: &Self, predicate: u32| view.predicates.show(predicate);
+        let narrowing = self.predicates.hidden.iter().all(|predicate| !shown(other, *predicate));
+        let permitted = match (&self.predicates.permitted, &other.predicates.permitted) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(before)) => before.iter().all(|predicate| shown(self, *predicate) || !shown(other, *predicate)),
+        };
+        narrowing && permitted
+    }
+
+    /// Whether every resource that this view shows is shown by another, in whatever version. A resource that no longer
+    /// exists counts as shown: its owner removed it, nobody was shut out.
+    #[must_use]
+    pub fn documents_within(&self, other: &Self) -> bool {
+        let resource = |view: &Self, number| view.snapshot.document(DocumentId(number)).map(|document| document.resource);
+        let theirs: FxHashSet<_> = other.visible.iter().filter_map(|number| resource(other, number)).collect();
+        let existing: FxHashSet<_> = other
+            .snapshot
+            .current()
+            .iter()
+            .filter_map(|number| resource(other, number))
+            .collect();
+        self.visible
+            .iter()
+            .filter_map(|number| resource(self, number))
+            .all(|resource| theirs.contains(&resource) || !existing.contains(&resource))
+    }
+
     /// The visible document whose graph a term names.
     #[must_use]
     pub fn document_of_graph(&self, graph: TermId) -> Option<DocumentId> {

@@ -1,0 +1,360 @@
+//! What a query sees under an agreement: the containers of the dataset, in as many storages as consent, less what the
+//! agreement hides; with its duties (ENF-1 to ENF-11, ENF-30).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use policies::decide::{ROUNDS_MAX, Response, decide};
+use policies::decision::{self, Decision, Effect, Obligation, Reason, ReasonCode};
+use policies::facts::{Fact, FactRequest, Facts};
+use policies::odrl::{Constraint, Policy};
+use policies::request::{AccessRequest, Action};
+use roaring::RoaringBitmap;
+use server_kit::authn::AgreementGrant;
+use server_kit::problem::Problem;
+use time::OffsetDateTime;
+
+use super::refusal::{forbidden, problem_of};
+use super::{Asked, Considered, Refusal, Scope, ScopedView};
+use crate::consent::Wanted;
+use crate::dataspace::agreement::{self as stored, Agreement};
+use crate::index::{DocumentId, IndexSnapshot, Names};
+use crate::name::ResourceName;
+use crate::query::{Predicates, View};
+use crate::store::{Snapshot, StorageId};
+
+const PURPOSE: &str = "http://www.w3.org/ns/odrl/2/purpose";
+
+/// A view under an agreement, kept for the next query.
+#[derive(Debug)]
+pub(super) struct Agreed {
+    names: u64,
+    terms: decision::View,
+    /// The consenting storages of each container, in the order of the terms.
+    covering: Vec<RoaringBitmap>,
+    view: Arc<View>,
+    storages: RoaringBitmap,
+}
+
+impl Scope {
+    pub(super) fn by_agreement(&self, asked: &Asked, grant: &AgreementGrant) -> Result<Considered, Refusal> {
+        let snapshot = self.snapshot().map_err(Refusal::unrecorded)?;
+        let agreement = stored::load(&*snapshot, &grant.agreement)
+            .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
+        let now = self.clock.now();
+        let refused = |problem, reasons| self.refused(asked, agreement.as_ref(), &*snapshot, problem, reasons);
+        if asked.agreement.as_ref().is_some_and(|named| *named != grant.agreement) {
+            let problem = Problem::bad_request("agreement-mismatch", "Two agreements")
+                .detail("the parameter `agreement` and the token name different agreements");
+            return Err(refused(problem, vec![ReasonCode::AgreementMissing]));
+        }
+        if let (Some(signed), Some(said)) = (&grant.purpose, &asked.purpose)
+            && signed != said
+        {
+            let problem = Problem::bad_request("purpose-mismatch", "Two purposes")
+                .detail("the parameter `purpose` and the delegation name different purposes");
+            return Err(refused(problem, vec![ReasonCode::PurposeNotPermitted]));
+        }
+        let decision = self.decide_query(asked, grant, &*snapshot, now);
+        let Some(terms) = decision.view.as_ref().filter(|_| decision.permits()) else {
+            let purposes = agreement.as_ref().map(purposes_of).unwrap_or_default();
+            let reasons = decision.reasons.iter().map(|reason| reason.code).collect();
+            return Err(refused(problem_of(&decision, &purposes), reasons));
+        };
+        let Some(agreement) = &agreement else {
+            let problem = forbidden("no-agreement", "There is no such agreement");
+            return Err(refused(problem, vec![ReasonCode::AgreementMissing]));
+        };
+        if asked.storage.as_ref().is_some_and(|root| root.as_str() != agreement.storage) {
+            let problem = forbidden("other-endpoint", "Another storage's agreement")
+                .detail(format!("the agreement is with the owner of `{}`; ask that storage's endpoint", agreement.storage));
+            return Err(refused(problem, vec![ReasonCode::NothingVisible]));
+        }
+        if let Some(property) = asked.predicates.iter().find(|property| !terms.shows(property)) {
+            let problem = forbidden("property-not-agreed", "The property is not agreed")
+                .detail(format!("the agreement does not show `{property}`; leave it out of the query"))
+                .with("property", property.as_str());
+            return Err(refused(problem, vec![ReasonCode::NothingVisible]));
+        }
+        let owner = owner_of(agreement, &*snapshot);
+        drop(snapshot);
+        let agreed = self.agreed_view(&grant.agreement, terms, now)?;
+        let subjects_min = decision.obligations.iter().filter_map(|obligation| match obligation {
+            Obligation::AggregateOnly { subjects_min } => Some(*subjects_min),
+            // Every use is recorded anyhow.
+            Obligation::Log => None,
+        });
+        let mut owners: BTreeSet<i64> = owner.iter().map(|storage| storage.0).collect();
+        let subjects = if terms.consent.is_some() {
+            agreed.storages.clone()
+        } else {
+            owners.extend(agreed.storages.iter().map(i64::from));
+            RoaringBitmap::new()
+        };
+        Ok(Considered {
+            scoped: ScopedView {
+                view: Arc::clone(&agreed.view),
+                subjects_min: subjects_min.max(),
+                valid_until: decision.valid_until,
+            },
+            target: terms.dataset.clone(),
+            decision: Some(decision),
+            owners: owners.into_iter().map(StorageId).collect(),
+            subjects,
+            public: false,
+        })
+    }
+
+    /// Someone names an agreement or a purpose and holds no token of an agreement.
+    pub(super) fn without_token(&self, asked: &Asked) -> Refusal {
+        let problem = forbidden("agreement-required", "A token of an agreement is required").detail(
+            "a query for a purpose needs a token that is bound to an agreement of yours: conclude one with the owner, then \
+             ask for a token at the agreement's `/token`; without `purpose` and `agreement` you see what you may read anyway",
+        );
+        let agreement = asked.agreement.as_ref().and_then(|iri| {
+            let snapshot = self.snapshot().ok()?;
+            stored::load(&*snapshot, iri).ok().flatten()
+        });
+        match self.snapshot() {
+            Ok(snapshot) => self.refused(
+                asked,
+                agreement.as_ref(),
+                &*snapshot,
+                problem,
+                vec![ReasonCode::AgreementNotNamed],
+            ),
+            Err(problem) => Refusal::unrecorded(problem),
+        }
+    }
+
+    fn decide_query(
+        &self,
+        asked: &Asked,
+        grant: &AgreementGrant,
+        snapshot: &dyn Snapshot,
+        now: OffsetDateTime,
+    ) -> Decision {
+        // The purposes of DPV are built in; this node knows no others.
+        let mut facts = Facts::new().with(FactRequest::Purposes, Fact::Absent);
+        for (request, fact) in stored::facts(snapshot, &self.base_url, &grant.agreement) {
+            facts.insert(request, fact);
+        }
+        let request = AccessRequest {
+            subject: asked.subject.clone(),
+            action: Action::Query,
+            resource: self.endpoint(asked),
+            purpose: asked.stated_purpose().map(str::to_owned),
+            now,
+            agreement: Some(grant.agreement.clone()),
+        };
+        for _ in 0..=ROUNDS_MAX {
+            match decide(&request, &facts) {
+                Response::Decided(decision) => return decision,
+                Response::NeedsFacts(wanted) => {
+                    for fact in wanted {
+                        facts.insert(fact, Fact::Unavailable("not known to query decisions".to_owned()));
+                    }
+                }
+            }
+        }
+        Decision::refuse(
+            Effect::Indeterminate,
+            Reason::new(ReasonCode::FactUnavailable, "the decision asks without end"),
+        )
+    }
+
+    fn agreed_view(&self, iri: &str, terms: &decision::View, now: OffsetDateTime) -> Result<Arc<Agreed>, Refusal> {
+        let covering: Vec<RoaringBitmap> = self
+            .containers(terms)
+            .iter()
+            .map(|container| self.covering(terms, container.path.as_deref(), now))
+            .collect();
+        let named = self.index.named();
+        let epoch = named.names.epoch();
+        if let Some(known) = self.agreed.get(iri)
+            && known.names == epoch
+            && known.terms == *terms
+            && known.covering == covering
+        {
+            return Ok(known);
+        }
+        let mut visible = RoaringBitmap::new();
+        for (container, consenting) in self.containers(terms).iter().zip(&covering) {
+            container.collect(
+                &named.names,
+                &named.snapshot,
+                terms.consent.as_ref().map(|_| consenting),
+                &mut visible,
+            );
+        }
+        let snapshot = Arc::clone(&named.snapshot);
+        drop(named);
+        let storages = storages_of(&snapshot, &visible);
+        let permitted = terms.properties.as_ref().map(|all| all.iter().map(String::as_str));
+        let predicates = Predicates::from_iris(&snapshot, permitted, terms.hidden.iter().map(String::as_str));
+        let agreed = Arc::new(Agreed {
+            names: epoch,
+            terms: terms.clone(),
+            covering,
+            view: Arc::new(View::new(snapshot, &visible, predicates)),
+            storages,
+        });
+        self.agreed.insert(iri.to_owned(), Arc::clone(&agreed));
+        Ok(agreed)
+    }
+
+    fn containers(&self, terms: &decision::View) -> Vec<Container> {
+        let named = terms.containers.iter().filter_map(|iri| {
+            let name = self.pep.pip().name_of(iri).filter(ResourceName::is_container)?;
+            let root = name.storage_root()?;
+            let path = name.as_str().strip_prefix(root.as_str()).filter(|path| !path.is_empty());
+            Some(Container {
+                path: path.map(str::to_owned),
+                name: Some(name),
+            })
+        });
+        let members = terms.member_containers.iter().map(|path| Container {
+            name: None,
+            path: Some(path.clone()),
+        });
+        named.chain(members).collect()
+    }
+
+    /// The storages whose owners consent to this use of a container.
+    fn covering(&self, terms: &decision::View, container: Option<&str>, now: OffsetDateTime) -> RoaringBitmap {
+        let Some(consent) = &terms.consent else {
+            return RoaringBitmap::new();
+        };
+        let wanted = Wanted {
+            recipient: &consent.recipient,
+            purpose: &consent.purpose,
+            dataset: &terms.dataset,
+            container,
+            properties: terms.properties.as_ref(),
+        };
+        self.consents.covering(&wanted, now)
+    }
+
+    /// A refusal that the owner of the agreement sees, and everyone whose consent the agreement rests on.
+    fn refused(
+        &self,
+        asked: &Asked,
+        agreement: Option<&Agreement>,
+        snapshot: &dyn Snapshot,
+        problem: Problem,
+        reasons: Vec<ReasonCode>,
+    ) -> Refusal {
+        let target = agreement.map_or_else(|| self.endpoint(asked), |agreement| agreement.dataset.clone());
+        let mut owners = self.endpoint_storage(asked);
+        let mut subjects = RoaringBitmap::new();
+        if let Some(agreement) = agreement {
+            let owner = owner_of(agreement, snapshot);
+            owners.extend(owner.filter(|owner| !owners.contains(owner)));
+            subjects = self.people_behind(agreement, snapshot);
+        }
+        Refusal::recorded(problem, reasons, target).seen_by(owners, subjects)
+    }
+
+    /// The storages whose owners consent to what an agreement is for, whatever was asked now.
+    fn people_behind(&self, agreement: &Agreement, snapshot: &dyn Snapshot) -> RoaringBitmap {
+        let mut people = RoaringBitmap::new();
+        let dataset = stored::load_dataset(snapshot, &self.base_url, &agreement.dataset);
+        let Ok(Some(dataset)) = dataset else {
+            return people;
+        };
+        for purpose in purposes_of(agreement) {
+            for path in &dataset.member_containers {
+                let wanted = Wanted {
+                    recipient: &agreement.assignee,
+                    purpose: &purpose,
+                    dataset: &agreement.dataset,
+                    container: Some(path),
+                    properties: None,
+                };
+                people |= self.consents.covering(&wanted, self.clock.now());
+            }
+        }
+        people
+    }
+}
+
+/// A container of a dataset.
+struct Container {
+    /// The container, or none for the same path in every consenting storage.
+    name: Option<ResourceName>,
+    /// Path below the root of a storage; none for a root itself.
+    path: Option<String>,
+}
+
+impl Container {
+    /// Adds the visible documents. With `consenting`, only those of these storages.
+    fn collect(
+        &self,
+        names: &Names,
+        snapshot: &IndexSnapshot,
+        consenting: Option<&RoaringBitmap>,
+        visible: &mut RoaringBitmap,
+    ) {
+        let consents = |document: DocumentId| {
+            consenting.is_none_or(|consenting| {
+                let storage = snapshot.document(document).and_then(|document| u32::try_from(document.storage.0).ok());
+                storage.is_some_and(|storage| consenting.contains(storage))
+            })
+        };
+        let mut add = |container: &ResourceName| {
+            let documents = names.within(container).map(|(_, document)| document);
+            visible.extend(documents.filter(|document| consents(*document)).map(|document| document.0));
+        };
+        match (&self.name, &self.path, consenting) {
+            (Some(name), _, _) => add(name),
+            (None, Some(path), Some(consenting)) => {
+                for storage in consenting {
+                    let root = names.storage_root(StorageId(i64::from(storage)));
+                    let container = root.and_then(|root| root.join(path).ok());
+                    if let Some(container) = container.filter(ResourceName::is_container) {
+                        add(&container);
+                    }
+                }
+            }
+            // Storages of others are reached through consent only.
+            (None, _, _) => {}
+        }
+    }
+}
+
+fn storages_of(snapshot: &IndexSnapshot, documents: &RoaringBitmap) -> RoaringBitmap {
+    documents
+        .iter()
+        .filter_map(|document| snapshot.document(DocumentId(document)))
+        .filter_map(|document| u32::try_from(document.storage.0).ok())
+        .collect()
+}
+
+fn owner_of(agreement: &Agreement, snapshot: &dyn Snapshot) -> Option<StorageId> {
+    let root = ResourceName::parse(&agreement.storage).ok()?;
+    Some(snapshot.storage(&root).ok()??.id)
+}
+
+/// The purposes that an agreement is for: those of its constraints, and the one that the consumer stated when asking.
+fn purposes_of(agreement: &Agreement) -> Vec<String> {
+    let mut purposes = BTreeSet::from([agreement.purpose.clone()]);
+    if let Ok(policy) = agreement.policy() {
+        collect_purposes(&policy, &mut purposes);
+    }
+    purposes.into_iter().collect()
+}
+
+fn collect_purposes(policy: &Policy, purposes: &mut BTreeSet<String>) {
+    for permission in &policy.permissions {
+        for constraint in &permission.constraints {
+            if let Constraint::Atomic(atomic) = constraint
+                && atomic.left_operand == PURPOSE
+            {
+                purposes.extend(atomic.right_operands.iter().filter_map(|operand| match operand {
+                    oxrdf::Term::NamedNode(node) => Some(node.as_str().to_owned()),
+                    _ => None,
+                }));
+            }
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What a query may see: who asks, under which agreement and for which purpose, becomes a proven view of the index
+//! (ARCHITECTURE §4 Query, invariants 2, 3, 5 and 7).
+//!
+//! With a token that is bound to an agreement, the agreement decides (`policies::decide` on a query): containers, the
+//! same container of every consenting storage, properties, duties. Without one, the access control lists decide,
+//! document by document, but evaluated once per list. Both wait until the index has applied every commit that was
+//! acknowledged before the query came, so that a withdrawal or a revocation counts from the next query on.
+//!
+//! The proof is made only after the audit leaf is durable. Refusals are recorded as well, for the owner whose agreement
+//! was named and for the people whose data it is about.
+
+mod agreement;
+mod refusal;
+mod wac;
+
+use std::sync::Arc;
+
+use policies::audit::{AuditAction, Outcome};
+use policies::decision::{Decision, ReasonCode};
+use policies::request::Subject;
+use quick_cache::sync::Cache;
+use roaring::RoaringBitmap;
+use server_kit::authn::AgreementGrant;
+use server_kit::clock::Clock;
+use server_kit::problem::Problem;
+use time::OffsetDateTime;
+
+use super::{Authorized, Exemption, Pep, Receipt};
+use crate::audit::AuditWriter;
+use crate::consent::ConsentLedger;
+use crate::index::Index;
+use crate::name::ResourceName;
+use crate::query::View;
+use crate::store::{ReadPermit, Snapshot, StorageId, Store};
+
+pub use refusal::Refusal;
+
+/// Views that are kept for the next query.
+const VIEWS_MAX: usize = 1_000;
+/// Verdicts on lists for everyone that are kept.
+const PUBLIC_VERDICTS_MAX: usize = 500_000;
+
+/// A query that asks for a view.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Who.
+    pub subject: Subject,
+    /// The agreement that the token is bound to, and what a delegation says.
+    pub grant: Option<AgreementGrant>,
+    /// Parameter `agreement`.
+    pub agreement: Option<String>,
+    /// Parameter `purpose`.
+    pub purpose: Option<String>,
+    /// Root of the storage whose endpoint was asked; none for the server's.
+    pub storage: Option<ResourceName>,
+    /// SHA-256 of the query text, in hexadecimal digits.
+    pub query_hash: String,
+    /// Predicates that the query names.
+    pub predicates: Vec<String>,
+}
+
+impl Asked {
+    /// The purpose that counts: the one that the consumer signed, or else the one that was stated.
+    pub(super) fn stated_purpose(&self) -> Option<&str> {
+        let signed = self.grant.as_ref().and_then(|grant| grant.purpose.as_deref());
+        signed.or(self.purpose.as_deref())
+    }
+}
+
+/// A view that may be used, and how.
+#[derive(Clone, Debug)]
+pub struct ScopedView {
+    view: Arc<View>,
+    subjects_min: Option<u32>,
+    valid_until: Option<OffsetDateTime>,
+}
+
+impl ScopedView {
+    /// The view.
+    #[must_use]
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// When set, only aggregates over at least this many data subjects may leave.
+    #[must_use]
+    pub const fn subjects_min(&self) -> Option<u32> {
+        self.subjects_min
+    }
+
+    /// When the decision ends by itself.
+    #[must_use]
+    pub const fn valid_until(&self) -> Option<OffsetDateTime> {
+        self.valid_until
+    }
+}
+
+/// A permit that is not recorded yet.
+struct Considered {
+    scoped: ScopedView,
+    decision: Option<Decision>,
+    /// IRI of what was asked.
+    target: String,
+    owners: Vec<StorageId>,
+    subjects: RoaringBitmap,
+    /// Whether anyone at all may see everything in the view.
+    public: bool,
+}
+
+/// Decides what queries may see.
+pub struct Scope {
+    index: Arc<Index>,
+    store: Arc<dyn Store>,
+    pep: Arc<Pep>,
+    consents: Arc<ConsentLedger>,
+    audit: Arc<AuditWriter>,
+    clock: Arc<dyn Clock>,
+    base_url: Arc<str>,
+    readable: Cache<String, Arc<wac::Readable>>,
+    public: Cache<wac::ListState, wac::Reach>,
+    agreed: Cache<String, Arc<agreement::Agreed>>,
+}
+
+/// What [`Scope`] stands on.
+pub struct ScopeParts {
+    /// The index.
+    pub index: Arc<Index>,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Decides by access control lists.
+    pub pep: Arc<Pep>,
+    /// Whose consent covers what.
+    pub consents: Arc<ConsentLedger>,
+    /// Makes audit entries.
+    pub audit: Arc<AuditWriter>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Base URL of pod content.
+    pub base_url: Arc<str>,
+}
+
+impl Scope {
+    /// A scope over an index.
+    #[must_use]
+    pub fn new(parts: ScopeParts) -> Self {
+        Self {
+            index: parts.index,
+            store: parts.store,
+            pep: parts.pep,
+            consents: parts.consents,
+            audit: parts.audit,
+            clock: parts.clock,
+            base_url: parts.base_url,
+            readable: Cache::new(VIEWS_MAX),
+            public: Cache::new(PUBLIC_VERDICTS_MAX),
+            agreed: Cache::new(VIEWS_MAX),
+        }
+    }
+
+    /// Decides, records, and only then proves. `admissible` says whether the duties of the view allow the query's form.
+    ///
+    /// # Errors
+    /// The problem to tell the caller. 503 when the use cannot be recorded: no audit, no data.
+    pub async fn authorize(
+        &self,
+        asked: &Asked,
+        admissible: &(dyn Fn(&ScopedView) -> Result<(), Refusal> + Send + Sync),
+    ) -> Result<Authorized<ScopedView>, Problem> {
+        let considered = match self.consider(asked).await {
+            Ok(considered) => considered,
+            Err(refusal) => return Err(self.refuse(asked, refusal).await),
+        };
+        if let Err(mut refusal) = admissible(&considered.scoped) {
+            refusal.target = considered.target;
+            let refusal = refusal.seen_by(considered.owners, considered.subjects);
+            return Err(self.refuse(asked, refusal).await);
+        }
+        self.prove(asked, considered).await
+    }
+
+    /// Records a refusal and gives its problem back.
+    async fn refuse(&self, asked: &Asked, refusal: Refusal) -> Problem {
+        metrics::counter!("queries_refused_total").increment(1);
+        if refusal.reasons.is_empty() {
+            return refusal.problem;
+        }
+        let recorded = async {
+            let mut record = self.audit.blank(AuditAction::Query, Outcome::Deny);
+            record.reasons.clone_from(&refusal.reasons);
+            record.targets = vec![refusal.target.clone()];
+            let entry = {
+                let snapshot = self.snapshot()?;
+                let record = described(record, asked);
+                self.audit
+                    .entry(record, &refusal.owners, &refusal.subjects, &*snapshot)
+                    .map_err(|error| unrecorded(&error))?
+            };
+            self.audit.append(entry).await.map_err(|error| unrecorded(&error))
+        };
+        // A refusal that cannot be recorded stays a refusal, and the failure is in the server's log.
+        let _ = recorded.await;
+        refusal.problem
+    }
+
+    /// Whether the same query would still see everything that it sees through a view that it has. Asked when a policy,
+    /// a consent or an agreement changes while an answer is being sent.
+    pub async fn still_covers(&self, asked: &Asked, scoped: &ScopedView) -> bool {
+        match self.consider(asked).await {
+            Ok(now) => {
+                let view = &now.scoped.view;
+                // Documents that were replaced meanwhile have new numbers; their names decide.
+                view.predicates_cover(&scoped.view)
+                    && now.scoped.subjects_min >= scoped.subjects_min
+                    && scoped.view.documents_within(view)
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn consider(&self, asked: &Asked) -> Result<Considered, Refusal> {
+        if let Some(reason) = self.index.incomplete() {
+            tracing::error!(reason, "a query was refused because the index is incomplete");
+            return Err(Refusal::unavailable("the index is incomplete; the operator has been told"));
+        }
+        let wanted = *self.store.watch().borrow();
+        if let Err(behind) = self.index.wait_for(wanted).await {
+            tracing::warn!(%behind, "a query was refused because the index is behind");
+            return Err(Refusal::unavailable("the index has not caught up with recent changes yet"));
+        }
+        match &asked.grant {
+            Some(grant) => self.by_agreement(asked, grant),
+            None if asked.agreement.is_some() || asked.purpose.is_some() => Err(self.without_token(asked)),
+            None => self.by_lists(asked).await,
+        }
+    }
+
+    async fn prove(&self, asked: &Asked, considered: Considered) -> Result<Authorized<ScopedView>, Problem> {
+        if considered.public {
+            return Ok(Authorized::mint(
+                considered.scoped,
+                Receipt::exempt(Exemption::PublicRead),
+            ));
+        }
+        let entry = {
+            let mut record = self.audit.blank(AuditAction::Query, Outcome::Permit);
+            match &considered.decision {
+                Some(decision) => record = record.with_decision(decision),
+                None => record.reasons = vec![ReasonCode::AclGrants],
+            }
+            record.targets = vec![considered.target];
+            let snapshot = self.snapshot()?;
+            let record = described(record, asked);
+            self.audit
+                .entry(record, &considered.owners, &considered.subjects, &*snapshot)
+                .map_err(|error| unrecorded(&error))?
+        };
+        let leaf = self.audit.append(entry).await.map_err(|error| unrecorded(&error))?;
+        Ok(Authorized::mint(considered.scoped, Receipt::durable(leaf)))
+    }
+
+    fn snapshot(&self) -> Result<Box<dyn Snapshot + Send + '_>, Problem> {
+        self.store
+            .snapshot(ReadPermit::without_proof(
+                "agreements, datasets and storages decide what a query may see",
+            ))
+            .map_err(|error| unrecorded(&error))
+    }
+
+    /// IRI of the endpoint that was asked.
+    fn endpoint(&self, asked: &Asked) -> String {
+        let root = asked.storage.as_ref().map_or("/", ResourceName::as_str);
+        format!("{}{root}sparql", self.base_url.trim_end_matches('/'))
+    }
+
+    /// The storage of the endpoint that was asked.
+    fn endpoint_storage(&self, asked: &Asked) -> Vec<StorageId> {
+        let Some(root) = &asked.storage else {
+            return Vec::new();
+        };
+        let found = self.snapshot().ok().and_then(|snapshot| snapshot.storage(root).ok().flatten());
+        found.into_iter().map(|storage| storage.id).collect()
+    }
+}
+
+/// Fills in who asked, and what.
+fn described(mut record: policies::audit::AuditRecord, asked: &Asked) -> policies::audit::AuditRecord {
+    let web_id = asked.subject.agent.web_id();
+    record.agent = web_id.map(|web_id| web_id.as_str().to_owned());
+    record.client.clone_from(&asked.subject.client);
+    if let Some(grant) = &asked.grant {
+        record.via.clone_from(&grant.via);
+        record.agreement = Some(grant.agreement.clone());
+    } else {
+        record.agreement.clone_from(&asked.agreement);
+    }
+    record.purpose = asked.stated_purpose().map(str::to_owned);
+    record.query_hash = Some(asked.query_hash.clone());
+    record
+}
+
+fn unrecorded(error: &dyn std::fmt::Display) -> Problem {
+    tracing::error!(%error, "a query could not be decided or recorded");
+    Problem::unavailable("the use could not be recorded in the audit log, so nothing is handed out", 1)
+}

@@ -1,0 +1,386 @@
+//! The SPARQL endpoints: from an authenticated request to a streamed answer.
+//!
+//! Order matters: what is malformed is told first, then what is not allowed, and the index is read only with a proof.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use policies::decision::ReasonCode;
+use policies::request::Subject;
+use server_kit::authn::Credentials;
+use server_kit::body::{self, Body, ReadLimits, Reader};
+use server_kit::clock::Clock;
+use server_kit::problem::Problem;
+use sha2::{Digest, Sha256};
+use spareval::CancellationToken;
+use tokio::sync::{oneshot, watch};
+
+use super::aggregate::guard;
+use super::evaluate::{EvaluationFailure, QueryPlan, Sink, evaluate};
+use super::format::{AnswerFormat, Form, negotiate};
+use super::limits::QueryLimits;
+use super::named::predicates;
+use super::parse::{ParsedQuery, parse, with_protocol_dataset};
+use super::pool::Pool;
+use super::problems;
+use super::request::SparqlRequest;
+use crate::authz::Authorized;
+use crate::authz::scope::{Asked, Refusal, Scope, ScopedView};
+use crate::error::Error;
+use crate::index::Index;
+use crate::index::follow::Follower;
+use crate::name::{Auxiliary, ResourceName};
+use crate::store::{Change, CommitListener, Event, ReadPermit, RecordKind, Snapshot, Store};
+
+/// Seconds beyond which a decision is not waited for, when it never ends by itself.
+const FAR_AWAY: Duration = Duration::from_secs(365 * 86_400);
+
+/// The SPARQL endpoints of one server.
+pub struct QueryService {
+    index: Arc<Index>,
+    scope: Arc<Scope>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    base_url: Arc<str>,
+    limits: Arc<QueryLimits>,
+    pool: Pool,
+    revocations: watch::Receiver<u64>,
+}
+
+/// What the service stands on.
+pub struct QueryParts {
+    /// The index; [`QueryService::follow`] keeps it up to date.
+    pub index: Arc<Index>,
+    /// Decides what queries may see.
+    pub scope: Arc<Scope>,
+    /// The truth.
+    pub store: Arc<dyn Store>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Base URL of pod content.
+    pub base_url: Arc<str>,
+    /// Bounds.
+    pub limits: QueryLimits,
+}
+
+/// Counts commits that may take access away.
+struct Revocations(watch::Sender<u64>);
+
+impl CommitListener for Revocations {
+    fn committed(&self, _: &dyn Snapshot, events: &[Event]) {
+        let concerns = |event: &Event| match &event.change {
+            Change::Created { name, .. } | Change::Updated { name, .. } | Change::Deleted { name, .. } => {
+                name.as_str().ends_with(Auxiliary::Acl.suffix())
+            }
+            Change::Record { kind, .. } => {
+                matches!(kind, RecordKind::Consent | RecordKind::Agreement | RecordKind::Dataset)
+            }
+        };
+        if events.iter().any(concerns) {
+            self.0.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+impl QueryService {
+    /// The endpoints. Starts the evaluating threads; answers 503 until [`QueryService::follow`] has built the index.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn new(parts: QueryParts) -> std::io::Result<Self> {
+        let (sender, revocations) = watch::channel(0);
+        parts.store.listen(Arc::new(Revocations(sender)));
+        Ok(Self {
+            pool: Pool::start(parts.limits.concurrent_max, parts.limits.waiting_max)?,
+            index: parts.index,
+            scope: parts.scope,
+            store: parts.store,
+            clock: parts.clock,
+            base_url: parts.base_url,
+            limits: Arc::new(parts.limits),
+            revocations,
+        })
+    }
+
+    /// Builds the index and keeps it up to date until `stop`. Call it inside a runtime, once.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn follow(&self, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+        let follower = Follower::new(Arc::clone(&self.index), Arc::clone(&self.store), &*self.base_url);
+        follower.spawn(stop).map(|_| ())
+    }
+
+    /// The index.
+    #[must_use]
+    pub const fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// Answers a query. `storage` is the root of the storage whose endpoint was asked, none for the server's.
+    ///
+    /// # Errors
+    /// [`Error::Problem`] with what the caller should know.
+    pub async fn handle<B>(
+        &self,
+        request: Request<B>,
+        credentials: Credentials,
+        origin: Option<String>,
+        storage: Option<ResourceName>,
+    ) -> Result<Response<Body>, Error>
+    where
+        B: http_body::Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if *request.method() == Method::OPTIONS {
+            return Ok(options());
+        }
+        if let Some(root) = &storage
+            && !self.is_storage(root)?
+        {
+            return Err(Error::NotFound);
+        }
+        let (parts, incoming) = request.into_parts();
+        let reading = ReadLimits {
+            // A form may need three bytes for one.
+            body_bytes_max: self.limits.query_bytes_max as u64 * 3 + 65_536,
+            ..ReadLimits::default()
+        };
+        let bytes = Reader::new(incoming, reading)?.all().await?;
+        let text_of = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let asked = SparqlRequest::read(&parts.method, parts.uri.query(), text_of(header::CONTENT_TYPE), &bytes)
+            .map_err(|rejection| problems::of_request(&rejection))?;
+        let parsed = self.parse(&asked, storage.as_ref()).await?;
+        let form = Form::of(&parsed.query);
+        let Some((media_type, format)) = negotiate(text_of(header::ACCEPT), form) else {
+            return Err(problems::not_acceptable(form).into());
+        };
+        let asked = Asked {
+            subject: Subject {
+                agent: credentials.agent,
+                client: credentials.client,
+                issuer: credentials.issuer,
+                origin,
+            },
+            grant: credentials.grant,
+            agreement: asked.agreement,
+            purpose: asked.purpose,
+            storage,
+            query_hash: hex::encode(Sha256::digest(asked.query.as_bytes())),
+            predicates: predicates(&parsed.query).into_iter().collect(),
+        };
+        let proof = self.scope.authorize(&asked, &|scoped| admissible(&parsed, scoped)).await?;
+        let body = self.answer(proof, asked, parsed, format).await?;
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("Accept, Authorization, DPoP, Delegation, Origin"),
+        );
+        Ok(response)
+    }
+
+    fn is_storage(&self, root: &ResourceName) -> Result<bool, Error> {
+        let permit = ReadPermit::without_proof("an endpoint belongs to a storage that exists");
+        Ok(self.store.snapshot(permit)?.storage(root)?.is_some())
+    }
+
+    async fn parse(&self, asked: &SparqlRequest, storage: Option<&ResourceName>) -> Result<ParsedQuery, Problem> {
+        let root = storage.map_or("/", ResourceName::as_str);
+        let base = format!("{}{root}", self.base_url.trim_end_matches('/'));
+        let (text, limits) = (asked.query.clone(), Arc::clone(&self.limits));
+        let (defaults, named) = (asked.default_graphs.clone(), asked.named_graphs.clone());
+        let job = move || {
+            let parsed = parse(&text, &base, &limits)?;
+            with_protocol_dataset(parsed, &defaults, &named)
+        };
+        match self.pool.value(job).await {
+            Ok(Some(parsed)) => parsed.map_err(|rejection| problems::of_rejection(&rejection)),
+            Ok(None) => Err(Problem::internal()),
+            Err(_) => Err(problems::busy()),
+        }
+    }
+
+    /// Evaluates with a proof. Returns when the first bytes are there, or the reason why there are none.
+    async fn answer(
+        &self,
+        proof: Authorized<ScopedView>,
+        asked: Asked,
+        parsed: ParsedQuery,
+        format: AnswerFormat,
+    ) -> Result<Body, Problem> {
+        let token = CancellationToken::new();
+        // Dropped when the caller hangs up before the first byte.
+        let mut waiting = Waiting(Some(token.clone()));
+        let (sender, body) = body::channel(self.limits.chunks_waiting_max);
+        let (started, head) = oneshot::channel();
+        let job = Job {
+            proof,
+            asked,
+            parsed,
+            format,
+            token,
+            limits: Arc::clone(&self.limits),
+            scope: Arc::clone(&self.scope),
+            revocations: self.revocations.clone(),
+            clock: Arc::clone(&self.clock),
+            queued: Instant::now(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let out = Out {
+            runtime: tokio::runtime::Handle::current(),
+            sender,
+            started: Some(started),
+        };
+        self.pool.run(move || job.run(out)).map_err(|_| problems::busy())?;
+        let head = head.await;
+        waiting.0 = None;
+        match head {
+            Ok(Ok(())) => Ok(body),
+            Ok(Err(problem)) => Err(problem),
+            Err(_) => Err(Problem::internal()),
+        }
+    }
+}
+
+/// Whether the duties of a view allow a query of this form.
+fn admissible(parsed: &ParsedQuery, scoped: &ScopedView) -> Result<(), Refusal> {
+    let Some(subjects_min) = scoped.subjects_min() else {
+        return Ok(());
+    };
+    let checked = match parsed.dataset {
+        Some(_) => Err(QueryPlan::dataset_refused(subjects_min)),
+        None => guard(&parsed.query, subjects_min).map(|_| ()),
+    };
+    checked.map_err(|rejection| {
+        Refusal::recorded(
+            problems::of_aggregate(&rejection),
+            vec![ReasonCode::ActionNotPermitted],
+            String::new(),
+        )
+    })
+}
+
+fn options() -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST, OPTIONS"));
+    response
+}
+
+/// Cancels an evaluation when its request is dropped.
+struct Waiting(Option<CancellationToken>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(token) = &self.0 {
+            token.cancel();
+        }
+    }
+}
+
+/// One evaluation on a thread of the pool.
+struct Job {
+    proof: Authorized<ScopedView>,
+    asked: Asked,
+    parsed: ParsedQuery,
+    format: AnswerFormat,
+    token: CancellationToken,
+    limits: Arc<QueryLimits>,
+    scope: Arc<Scope>,
+    revocations: watch::Receiver<u64>,
+    clock: Arc<dyn Clock>,
+    queued: Instant,
+    runtime: tokio::runtime::Handle,
+}
+
+impl Job {
+    fn run(self, mut out: Out) {
+        if self.queued.elapsed() > Duration::from_millis(self.limits.queue_ms_max) {
+            return out.fail(problems::busy());
+        }
+        let began = Instant::now();
+        let scoped = self.proof.operation().clone();
+        let plan = match QueryPlan::new(self.parsed, scoped.view(), scoped.subjects_min()) {
+            Ok(plan) => plan,
+            Err(rejection) => return out.fail(problems::of_aggregate(&rejection)),
+        };
+        let decided = scoped.valid_until().map_or(FAR_AWAY, |until| {
+            Duration::try_from(until - self.clock.now()).unwrap_or(Duration::ZERO)
+        });
+        let time = Duration::from_millis(self.limits.time_ms_max).min(decided);
+        let (token, mut revocations) = (self.token.clone(), self.revocations);
+        revocations.mark_unchanged();
+        let (scope, asked, watched) = (self.scope, self.asked, scoped.clone());
+        let watcher = self.runtime.spawn(async move {
+            let revoked = async {
+                loop {
+                    if revocations.changed().await.is_err() {
+                        return std::future::pending().await;
+                    }
+                    if !scope.still_covers(&asked, &watched).await {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(time) => {}
+                () = revoked => tracing::info!("an answer was broken off because its right to the data ended"),
+            }
+            token.cancel();
+        });
+        let result = evaluate(&plan, scoped.view(), self.format, &self.limits, &self.token, &mut out);
+        watcher.abort();
+        metrics::histogram!("query_seconds").record(began.elapsed().as_secs_f64());
+        match result {
+            Ok(tally) => {
+                tracing::debug!(rows = tally.rows, scanned = tally.scanned, "a query was answered");
+                out.finish();
+            }
+            Err(EvaluationFailure::HungUp) => {}
+            Err(failure) => out.fail(problems::of_failure(&failure, &self.limits)),
+        }
+    }
+}
+
+/// The body of an answer, from the evaluating thread.
+struct Out {
+    runtime: tokio::runtime::Handle,
+    sender: body::Sender,
+    started: Option<oneshot::Sender<Result<(), Problem>>>,
+}
+
+impl Out {
+    /// Nothing more comes; all is well.
+    fn finish(mut self) {
+        if let Some(started) = self.started.take() {
+            let _ = started.send(Ok(()));
+        }
+    }
+
+    /// Tells a failure as a problem if nothing was sent, and breaks the body off otherwise.
+    fn fail(self, problem: Problem) {
+        match self.started {
+            // The receiver is gone when the caller hung up.
+            Some(started) => drop(started.send(Err(problem))),
+            None => self.sender.abort(std::io::Error::other(problem.title.into_owned())),
+        }
+    }
+}
+
+impl Sink for Out {
+    fn take(&mut self, piece: Bytes) -> bool {
+        if let Some(started) = self.started.take()
+            && started.send(Ok(())).is_err()
+        {
+            return false;
+        }
+        self.runtime.block_on(self.sender.send(piece)).is_ok()
+    }
+}
