@@ -223,6 +223,12 @@ impl Index {
         self.incomplete.lock().clone()
     }
 
+    /// Whether the first build is done.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        self.applied.borrow().is_some()
+    }
+
     /// Whether most rows or terms belong to superseded versions, so that rebuilding pays.
     #[must_use]
     pub fn wants_rebuild(&self) -> bool {

@@ -163,7 +163,10 @@ impl Names {
         self.epoch += 1;
         self.forget_mentions(subject);
         for mention in &mentions {
-            self.mentioned.entry(mention.clone()).or_default().insert(subject.clone());
+            self.mentioned
+                .entry(mention.clone())
+                .or_default()
+                .insert(subject.clone());
         }
         if let Some(group) = self.groups.get_mut(subject) {
             group.list = list;
@@ -275,23 +278,38 @@ mod tests {
             let number = u32::try_from(number).unwrap();
             names.put(
                 name(path),
-                ResourceId(i64::from(number)),
+                (ResourceId(i64::from(number)), StorageId(1)),
                 DocumentId(number),
                 Sequence(1),
             );
         }
         assert_eq!(groups(&names), vec![], "no list, no group");
-        names.put_list(&name("/a/"), ResourceId(10), Sequence(2), BTreeSet::from(["urn:a".into()]));
+        names.put_list(
+            &name("/a/"),
+            ResourceId(10),
+            Sequence(2),
+            BTreeSet::from(["urn:a".into()]),
+        );
         assert_eq!(groups(&names), vec![("/a/".into(), vec![0], vec![1, 2, 3, 4])]);
         names.put_list(&name("/a/x"), ResourceId(11), Sequence(3), BTreeSet::new());
-        names.put_list(&name("/a/b/"), ResourceId(12), Sequence(4), BTreeSet::from(["urn:a".into(), "urn:b".into()]));
+        names.put_list(
+            &name("/a/b/"),
+            ResourceId(12),
+            Sequence(4),
+            BTreeSet::from(["urn:a".into(), "urn:b".into()]),
+        );
         let with_all = vec![
             ("/a/".into(), vec![0], vec![]),
             ("/a/b/".into(), vec![3], vec![4]),
             ("/a/x".into(), vec![1, 2], vec![]),
         ];
         assert_eq!(groups(&names), with_all);
-        names.put(name("/a/b/new"), (ResourceId(20), StorageId(1)), DocumentId(20), Sequence(5));
+        names.put(
+            name("/a/b/new"),
+            (ResourceId(20), StorageId(1)),
+            DocumentId(20),
+            Sequence(5),
+        );
         assert_eq!(groups(&names)[1], ("/a/b/".into(), vec![3], vec![4, 20]));
         assert_eq!(names.groups_mentioning("urn:a").count(), 2);
         names.put_list(&name("/a/"), ResourceId(10), Sequence(6), BTreeSet::new());
@@ -315,7 +333,7 @@ mod tests {
             let number = u32::try_from(number).unwrap();
             names.put(
                 name(path),
-                ResourceId(i64::from(number)),
+                (ResourceId(i64::from(number)), StorageId(1)),
                 DocumentId(number),
                 Sequence(1),
             );

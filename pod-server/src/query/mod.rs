@@ -18,6 +18,7 @@ mod problems;
 pub mod request;
 mod scan;
 pub mod service;
+pub mod summaries;
 pub mod terms;
 pub mod view;
 pub mod work;

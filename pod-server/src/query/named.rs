@@ -38,10 +38,16 @@ fn in_pattern(pattern: &GraphPattern, found: &mut BTreeSet<String>) {
             in_pattern(left, found);
             in_pattern(right, found);
         }
-        GraphPattern::LeftJoin { left, right, expression } => {
+        GraphPattern::LeftJoin {
+            left,
+            right,
+            expression,
+        } => {
             in_pattern(left, found);
             in_pattern(right, found);
-            expression.iter().for_each(|expression| in_expression(expression, found));
+            expression
+                .iter()
+                .for_each(|expression| in_expression(expression, found));
         }
         GraphPattern::Filter { expr, inner } => {
             in_expression(expr, found);
@@ -147,7 +153,8 @@ mod tests {
             { SELECT ?s (COUNT(*) AS ?n) { GRAPH ?g { ?s :sub ?p } } GROUP BY (EXISTS { ?s :key ?k }) }
             ?s !(:negated) ?w BIND(EXISTS { ?s :bind ?v } AS ?b) }";
         let query = SparqlParser::new().parse_query(query).unwrap();
-        let expected = ["bgp", "bind", "key", "minus", "optional", "path1", "path2", "sub"].map(|name| format!("urn:{name}"));
+        let expected =
+            ["bgp", "bind", "key", "minus", "optional", "path1", "path2", "sub"].map(|name| format!("urn:{name}"));
         assert_eq!(predicates(&query).into_iter().collect::<Vec<_>>(), expected);
     }
 }

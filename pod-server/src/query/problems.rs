@@ -14,14 +14,22 @@ use super::request::RequestRejection;
 /// The request is no query request.
 pub(super) fn of_request(rejection: &RequestRejection) -> Problem {
     let (status, kind, title) = match rejection {
-        RequestRejection::Method(_) => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "The method is not allowed here"),
+        RequestRejection::Method(_) => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            "The method is not allowed here",
+        ),
         RequestRejection::ContentType(_) => (
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "unsupported-media-type",
             "The media type is not supported here",
         ),
         RequestRejection::Update => (StatusCode::BAD_REQUEST, "update-refused", "Updates are refused"),
-        _ => (StatusCode::BAD_REQUEST, "malformed-query-request", "The query request is malformed"),
+        _ => (
+            StatusCode::BAD_REQUEST,
+            "malformed-query-request",
+            "The query request is malformed",
+        ),
     };
     let problem = Problem::new(status, kind, title).detail(rejection.to_string());
     match rejection {
@@ -80,8 +88,12 @@ pub(super) fn of_aggregate(rejection: &AggregateRejection) -> Problem {
 /// No format fits.
 pub(super) fn not_acceptable(form: Form) -> Problem {
     let offers: Vec<&str> = form.offers().iter().map(|offer| offer.0).collect();
-    Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "No acceptable representation")
-        .detail(format!("answers of this query come as {}", offers.join(", ")))
+    Problem::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "not-acceptable",
+        "No acceptable representation",
+    )
+    .detail(format!("answers of this query come as {}", offers.join(", ")))
 }
 
 /// Every evaluator is busy.
@@ -108,8 +120,12 @@ pub(super) fn of_failure(failure: &EvaluationFailure, limits: &QueryLimits) -> P
         }
         other => other.to_string(),
     };
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "query-too-costly", "The query costs too much")
-        .detail(format!("{detail}; narrow it by constants, filters or LIMIT"))
-        .with("budget", budget)
-        .with("max", max)
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "query-too-costly",
+        "The query costs too much",
+    )
+    .detail(format!("{detail}; narrow it by constants, filters or LIMIT"))
+    .with("budget", budget)
+    .with("max", max)
 }

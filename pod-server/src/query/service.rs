@@ -149,7 +149,12 @@ impl QueryService {
             ..ReadLimits::default()
         };
         let bytes = Reader::new(incoming, reading)?.all().await?;
-        let text_of = |name| parts.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let text_of = |name| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value: &HeaderValue| value.to_str().ok())
+        };
         let asked = SparqlRequest::read(&parts.method, parts.uri.query(), text_of(header::CONTENT_TYPE), &bytes)
             .map_err(|rejection| problems::of_request(&rejection))?;
         let parsed = self.parse(&asked, storage.as_ref()).await?;
@@ -171,7 +176,10 @@ impl QueryService {
             query_hash: hex::encode(Sha256::digest(asked.query.as_bytes())),
             predicates: predicates(&parsed.query).into_iter().collect(),
         };
-        let proof = self.scope.authorize(&asked, &|scoped| admissible(&parsed, scoped)).await?;
+        let proof = self
+            .scope
+            .authorize(&asked, &|scoped| admissible(&parsed, scoped))
+            .await?;
         let body = self.answer(proof, asked, parsed, format).await?;
         let mut response = Response::new(body);
         let headers = response.headers_mut();

@@ -119,7 +119,9 @@ impl View {
         let permitted = match (&self.predicates.permitted, &other.predicates.permitted) {
             (None, _) => true,
             (Some(_), None) => false,
-            (Some(_), Some(before)) => before.iter().all(|predicate| shown(self, *predicate) || !shown(other, *predicate)),
+            (Some(_), Some(before)) => before
+                .iter()
+                .all(|predicate| shown(self, *predicate) || !shown(other, *predicate)),
         };
         narrowing && permitted
     }
@@ -128,8 +130,16 @@ impl View {
     /// exists counts as shown: its owner removed it, nobody was shut out.
     #[must_use]
     pub fn documents_within(&self, other: &Self) -> bool {
-        let resource = |view: &Self, number| view.snapshot.document(DocumentId(number)).map(|document| document.resource);
-        let theirs: FxHashSet<_> = other.visible.iter().filter_map(|number| resource(other, number)).collect();
+        let resource = |view: &Self, number| {
+            view.snapshot
+                .document(DocumentId(number))
+                .map(|document| document.resource)
+        };
+        let theirs: FxHashSet<_> = other
+            .visible
+            .iter()
+            .filter_map(|number| resource(other, number))
+            .collect();
         let existing: FxHashSet<_> = other
             .snapshot
             .current()

@@ -65,14 +65,22 @@ impl Scope {
             let problem = forbidden("no-agreement", "There is no such agreement");
             return Err(refused(problem, vec![ReasonCode::AgreementMissing]));
         };
-        if asked.storage.as_ref().is_some_and(|root| root.as_str() != agreement.storage) {
-            let problem = forbidden("other-endpoint", "Another storage's agreement")
-                .detail(format!("the agreement is with the owner of `{}`; ask that storage's endpoint", agreement.storage));
+        if asked
+            .storage
+            .as_ref()
+            .is_some_and(|root| root.as_str() != agreement.storage)
+        {
+            let problem = forbidden("other-endpoint", "Another storage's agreement").detail(format!(
+                "the agreement is with the owner of `{}`; ask that storage's endpoint",
+                agreement.storage
+            ));
             return Err(refused(problem, vec![ReasonCode::NothingVisible]));
         }
         if let Some(property) = asked.predicates.iter().find(|property| !terms.shows(property)) {
             let problem = forbidden("property-not-agreed", "The property is not agreed")
-                .detail(format!("the agreement does not show `{property}`; leave it out of the query"))
+                .detail(format!(
+                    "the agreement does not show `{property}`; leave it out of the query"
+                ))
                 .with("property", property.as_str());
             return Err(refused(problem, vec![ReasonCode::NothingVisible]));
         }
@@ -207,7 +215,10 @@ impl Scope {
         let named = terms.containers.iter().filter_map(|iri| {
             let name = self.pep.pip().name_of(iri).filter(ResourceName::is_container)?;
             let root = name.storage_root()?;
-            let path = name.as_str().strip_prefix(root.as_str()).filter(|path| !path.is_empty());
+            let path = name
+                .as_str()
+                .strip_prefix(root.as_str())
+                .filter(|path| !path.is_empty());
             Some(Container {
                 path: path.map(str::to_owned),
                 name: Some(name),
@@ -297,13 +308,19 @@ impl Container {
     ) {
         let consents = |document: DocumentId| {
             consenting.is_none_or(|consenting| {
-                let storage = snapshot.document(document).and_then(|document| u32::try_from(document.storage.0).ok());
+                let storage = snapshot
+                    .document(document)
+                    .and_then(|document| u32::try_from(document.storage.0).ok());
                 storage.is_some_and(|storage| consenting.contains(storage))
             })
         };
         let mut add = |container: &ResourceName| {
             let documents = names.within(container).map(|(_, document)| document);
-            visible.extend(documents.filter(|document| consents(*document)).map(|document| document.0));
+            visible.extend(
+                documents
+                    .filter(|document| consents(*document))
+                    .map(|document| document.0),
+            );
         };
         match (&self.name, &self.path, consenting) {
             (Some(name), _, _) => add(name),

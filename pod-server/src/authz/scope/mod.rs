@@ -220,12 +220,16 @@ impl Scope {
     async fn consider(&self, asked: &Asked) -> Result<Considered, Refusal> {
         if let Some(reason) = self.index.incomplete() {
             tracing::error!(reason, "a query was refused because the index is incomplete");
-            return Err(Refusal::unavailable("the index is incomplete; the operator has been told"));
+            return Err(Refusal::unavailable(
+                "the index is incomplete; the operator has been told",
+            ));
         }
         let wanted = *self.store.watch().borrow();
         if let Err(behind) = self.index.wait_for(wanted).await {
             tracing::warn!(%behind, "a query was refused because the index is behind");
-            return Err(Refusal::unavailable("the index has not caught up with recent changes yet"));
+            return Err(Refusal::unavailable(
+                "the index has not caught up with recent changes yet",
+            ));
         }
         match &asked.grant {
             Some(grant) => self.by_agreement(asked, grant),
@@ -277,7 +281,10 @@ impl Scope {
         let Some(root) = &asked.storage else {
             return Vec::new();
         };
-        let found = self.snapshot().ok().and_then(|snapshot| snapshot.storage(root).ok().flatten());
+        let found = self
+            .snapshot()
+            .ok()
+            .and_then(|snapshot| snapshot.storage(root).ok().flatten());
         found.into_iter().map(|storage| storage.id).collect()
     }
 }
@@ -300,5 +307,8 @@ fn described(mut record: policies::audit::AuditRecord, asked: &Asked) -> policie
 
 fn unrecorded(error: &dyn std::fmt::Display) -> Problem {
     tracing::error!(%error, "a query could not be decided or recorded");
-    Problem::unavailable("the use could not be recorded in the audit log, so nothing is handed out", 1)
+    Problem::unavailable(
+        "the use could not be recorded in the audit log, so nothing is handed out",
+        1,
+    )
 }

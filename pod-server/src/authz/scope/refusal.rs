@@ -63,17 +63,21 @@ impl Refusal {
 
 /// What a caller is told about a decision that does not permit.
 pub(super) fn problem_of(decision: &Decision, purposes: &[String]) -> Problem {
-    let first = decision.reasons.iter().find(|reason| reason.code != ReasonCode::PermissionActive);
+    let first = decision
+        .reasons
+        .iter()
+        .find(|reason| reason.code != ReasonCode::PermissionActive);
     let code = first.map(|reason| reason.code);
     let about = first.map_or("", |reason| reason.about.as_str());
     let problem = match code {
-        Some(ReasonCode::PurposeMissing) => Problem::bad_request("purpose-missing", "A purpose is missing").detail(
-            "the agreement binds the data to a purpose; state it with the parameter `purpose`, as an IRI",
-        ),
+        Some(ReasonCode::PurposeMissing) => Problem::bad_request("purpose-missing", "A purpose is missing")
+            .detail("the agreement binds the data to a purpose; state it with the parameter `purpose`, as an IRI"),
         Some(ReasonCode::PurposeNotPermitted) => forbidden("purpose-not-agreed", "The purpose is not agreed")
             .detail("the agreement permits other purposes than the one that was stated"),
         Some(ReasonCode::AgreementNotActive) => forbidden("agreement-not-active", "The agreement is not active")
-            .detail(format!("the agreement is {about}; nothing is answered under it any more")),
+            .detail(format!(
+                "the agreement is {about}; nothing is answered under it any more"
+            )),
         Some(ReasonCode::OutsidePeriod) => forbidden("agreement-expired", "Outside the agreed period")
             .detail("the agreement permits the use in another period only"),
         Some(ReasonCode::AgreementMissing | ReasonCode::AssigneeMismatch) => {

@@ -124,7 +124,10 @@ impl Scope {
         }
         let mut seen: FxHashSet<ResourceId> = FxHashSet::default();
         let mut candidates = Vec::new();
-        for (subject, group) in mentions.into_iter().flat_map(|mention| names.groups_mentioning(mention)) {
+        for (subject, group) in mentions
+            .into_iter()
+            .flat_map(|mention| names.groups_mentioning(mention))
+        {
             if !seen.insert(group.list) || (group.own.is_empty() && group.inherited.is_empty()) {
                 continue;
             }
@@ -134,7 +137,12 @@ impl Scope {
             let heir = inherited
                 .min()
                 .and_then(|document| snapshot.document(DocumentId(document)))
-                .map(|document| document.name.auxiliary_subject().map_or_else(|| document.name.clone(), |(of, _)| of));
+                .map(|document| {
+                    document
+                        .name
+                        .auxiliary_subject()
+                        .map_or_else(|| document.name.clone(), |(of, _)| of)
+                });
             candidates.push(Candidate {
                 state: (group.list, group.version),
                 subject: subject.clone(),
@@ -189,9 +197,10 @@ impl Scope {
             .iter()
             .all(|dependency| matches!(dependency, Dependency::EffectiveAcl { .. }))
             && decision.valid_until.is_none()
-            && decision.reasons.iter().all(|reason| {
-                reason.code != policies::decision::ReasonCode::GroupUnavailable
-            });
+            && decision
+                .reasons
+                .iter()
+                .all(|reason| reason.code != policies::decision::ReasonCode::GroupUnavailable);
         Ok((
             decision.permits(),
             decision.public_modes.contains(Modes::READ),
