@@ -13,6 +13,7 @@ use server_kit::telemetry::TelemetryConfig;
 use server_kit::tls::TlsConfig;
 use url::Url;
 
+use crate::dataspace::DataspaceConfig;
 use crate::identity::IdentityConfig;
 use crate::store::StoreConfig;
 
@@ -42,15 +43,18 @@ pub struct Config {
     /// Verification of tokens and proofs.
     #[serde(default)]
     pub authn: AuthnConfig,
-    /// Accounts, sessions and the built-in issuer.
-    #[serde(default)]
-    pub identity: IdentityConfig,
     /// What the server may ask of others.
     #[serde(default)]
     pub egress: EgressConfig,
     /// Bounds on connections.
     #[serde(default)]
     pub connections: ServeLimits,
+    /// Accounts, sessions and the built-in issuer.
+    #[serde(default)]
+    pub identity: IdentityConfig,
+    /// Datasets, agreements, consents and the public log.
+    #[serde(default)]
+    pub dataspace: DataspaceConfig,
     /// Logs.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -174,6 +178,10 @@ pub struct AuthzSection {
     pub group_cache_seconds: u64,
     /// Remote group documents that are kept.
     pub group_cache_entries_max: usize,
+    /// Whether every cross-origin request with credentials needs an `acl:origin` of its own, even where a list names no
+    /// origin at all (solid#78). Tokens are bound to keys here and cookies mean nothing, so lists that name origins are
+    /// obeyed and others do not need them.
+    pub origins_always: bool,
     /// Refused requests without credentials that enter the audit log per second; the rest is only counted, so that
     /// nobody can fill the log from outside.
     pub anonymous_denials_per_second_max: u32,
@@ -189,6 +197,7 @@ impl Default for AuthzSection {
             group_fetch_milliseconds_max: 2_000,
             group_cache_seconds: 60,
             group_cache_entries_max: 10_000,
+            origins_always: false,
             anonymous_denials_per_second_max: 100,
         }
     }

@@ -1,7 +1,7 @@
 //! Configuration: one TOML file, overridden by environment variables.
 //!
 //! A variable is the prefix, then the key's path with `__` between its parts: with prefix `MEENT_`, `MEENT_SERVER__BASE_URL`
-//! sets `server.base_url`. A broken configuration never starts a server with defaults: the error names the key and where it was set.
+//! sets `server.base_url`; variables without `__` are not configuration. A broken configuration never starts a server with defaults: the error names the key and where it was set.
 
 use std::path::{Path, PathBuf};
 
@@ -70,7 +70,12 @@ pub fn load<T: DeserializeOwned>(path: Option<&Path>, env_prefix: &str) -> Resul
         })?;
         figment = figment.merge(Toml::file_exact(path));
     }
-    figment = figment.merge(Env::prefixed(env_prefix).split("__"));
+    // A variable without `__` names no key of a section: it belongs to scripts around the server.
+    figment = figment.merge(
+        Env::prefixed(env_prefix)
+            .filter(|name| name.as_str().contains("__"))
+            .split("__"),
+    );
     figment.extract().map_err(|error| describe(error, path))
 }
 
@@ -150,6 +155,44 @@ mod tests {
         );
         check("[server]\nbase_url = \"x\"", &["`server.workers`", "missing"]);
         check("[server\n", &["not valid TOML"]);
+    }
+
+    /// The environment of a process is its own, so this test runs itself in a second process.
+    #[test]
+    fn an_environment_variable_overrides_the_file_and_is_named_when_wrong() {
+        const RUN: &str = "KIT_CONFIG_TEST_FILE";
+        if let Ok(path) = std::env::var(RUN) {
+            match load::<Example>(Some(Path::new(&path)), "MEENT_CONFIG_TEST_") {
+                Ok(example) => println!("workers are {}", example.server.workers),
+                Err(error) => println!("refused: {error}"),
+            }
+            return;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("server.toml");
+        std::fs::write(&path, "[server]\nbase_url = \"https://example.org/\"\nworkers = 2").unwrap();
+        let run = |name: &str, value: &str| {
+            let this = "config::tests::an_environment_variable_overrides_the_file_and_is_named_when_wrong";
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", this, "--nocapture"])
+                .env(RUN, &path)
+                .env(name, value)
+                .output()
+                .unwrap();
+            String::from_utf8_lossy(&child.stdout).into_owned()
+        };
+        assert!(run("MEENT_CONFIG_TEST_SERVER__WORKERS", "7").contains("workers are 7"));
+        assert!(run("MEENT_CONFIG_TEST_SCRIPT", "7").contains("workers are 2"));
+        let refused = run("MEENT_CONFIG_TEST_SERVER__WORKERS", "many");
+        assert!(
+            refused.contains("`server.workers`") && refused.contains("environment variable"),
+            "{refused}"
+        );
+        let refused = run("MEENT_CONFIG_TEST_SERVER__WORKES", "7");
+        assert!(
+            refused.contains("`server.workes`") && refused.contains("unknown key"),
+            "{refused}"
+        );
     }
 
     #[test]

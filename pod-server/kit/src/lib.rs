@@ -17,3 +17,6 @@ pub mod shutdown;
 pub mod summary;
 pub mod telemetry;
 pub mod tls;
+
+#[cfg(test)]
+mod test_network;

@@ -7,3 +7,4 @@ nav-log = Who looked
 log-out = Log out
 language-label = Language
 footer = Your data stays with you. You decide who sees it, and you see every use.
+nav-datasets = What I offer

@@ -7,3 +7,4 @@ nav-log = Qui a regardé
 log-out = Se déconnecter
 language-label = Langue
 footer = Vos données restent chez vous. Vous décidez qui les voit, et vous voyez chaque utilisation.
+nav-datasets = Ce que je propose

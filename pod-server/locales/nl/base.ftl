@@ -7,3 +7,4 @@ nav-log = Wie keek
 log-out = Afmelden
 language-label = Taal
 footer = Uw gegevens blijven bij u. U beslist wie ze ziet, en u ziet elk gebruik.
+nav-datasets = Wat ik aanbied

@@ -1,19 +1,31 @@
-//! The way of a request on the console origin.
+//! The way of a request on the console origin: accounts, the issuer, and the pages of other parts.
 
 use std::sync::Arc;
 
-use http::Request;
-use http::Response;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use server_kit::body::Body;
 use server_kit::serve::Peer;
 
 use super::App;
-use crate::error::Error;
+use crate::dataspace::DataspaceService;
 
 impl App {
     /// Answers a request on the console origin.
-    pub async fn console(self: Arc<Self>, _request: Request<Incoming>, _peer: Peer) -> Response<Body> {
-        Error::NotFound.into_response(&self.challenge)
+    pub async fn console(self: Arc<Self>, request: Request<Incoming>, peer: Peer) -> Response<Body> {
+        if let Err(error) = self.console_hosts.check(request.uri(), request.headers()) {
+            return error.into_response(&self.challenge);
+        }
+        if DataspaceService::owns_page(request.uri().path()) {
+            let (parts, body) = request.into_parts();
+            return match self.identity.visit(&parts) {
+                Ok(visit) => self.dataspace.page(&visit, &parts, body).await,
+                Err(error) => crate::error::Error::from(error).into_response(&self.challenge),
+            };
+        }
+        match self.identity.handle(request, peer.address.ip()).await {
+            Ok(response) => response,
+            Err(error) => crate::error::Error::from(error).into_response(&self.challenge),
+        }
     }
 }

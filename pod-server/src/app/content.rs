@@ -59,12 +59,17 @@ impl App {
         }
         let credentials = self.credentials(&request).await?;
         let path = request.uri().path().to_owned();
-        match Route::of(&path) {
+        let route = Route::of(&path);
+        match route {
             Route::Server => self.ldp.describe_server(request.method(), request.headers()),
             Route::StorageDescription(storage) => {
                 self.ldp.describe_storage(request.method(), request.headers(), storage)
             }
-            _ => {
+            Route::Catalog(_) | Route::Dataspace(..) | Route::Consent(..) | Route::StorageLog(_) | Route::Log(_) => {
+                self.call(request, credentials).await
+            }
+            Route::Sparql(_) => Err(Error::NotFound),
+            Route::Resource => {
                 let caller = caller(credentials, origin)?;
                 self.ldp.handle(request, &caller).await
             }

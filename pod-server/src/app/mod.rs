@@ -2,6 +2,7 @@
 //!
 //! Nothing is looked up by name here and nothing decides: parts are built, handed to each other, and asked in turn.
 
+mod calls;
 mod console;
 mod content;
 mod host;
@@ -19,13 +20,17 @@ use server_kit::random::{Random, SystemRandom};
 use crate::audit::{AuditWriter, UseRecorder};
 use crate::authz::{Pep, Pip};
 use crate::config::{Config, ConfigFault};
+use crate::dataspace::catalog::NoSummaries;
+use crate::dataspace::{DataspaceError, DataspaceService, Node};
+use crate::identity::profiles::{ProfileWatch, StoredProfiles};
+use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::ldp::LdpService;
 use crate::store::{SqliteStore, Store, StoreError};
 
 pub use running::{Running, start};
 
 /// Name of the issuer's key file in the store's directory.
-const ISSUER_KEY_FILE: &str = "issuer-key.json";
+const ISSUER_KEY_FILE: &str = "issuer.key";
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +53,12 @@ pub enum StartError {
     /// The issuer's key cannot be used.
     #[error(transparent)]
     Issuer(#[from] server_kit::authn::LocalIssuerError),
+    /// Identity cannot be set up.
+    #[error("accounts cannot be set up: {0}")]
+    Identity(#[from] IdentityError),
+    /// Consents, agreements or the audit log cannot be used.
+    #[error(transparent)]
+    Dataspace(#[from] DataspaceError),
     /// Something of the operating system failed.
     #[error("{what}: {source}")]
     System {
@@ -80,10 +91,15 @@ pub struct App {
     pub pep: Arc<Pep>,
     /// Resources.
     pub ldp: Arc<LdpService>,
+    /// Accounts and the built-in issuer.
+    pub identity: Arc<Identity>,
+    /// Datasets, negotiations, agreements, consents, and the audit log for its readers.
+    pub dataspace: Arc<DataspaceService>,
     /// Base URL of pod content, with a closing slash.
     pub base_url: Arc<str>,
     challenge: HeaderValue,
     hosts: host::Hosts,
+    console_hosts: host::Hosts,
 }
 
 impl App {
@@ -103,9 +119,11 @@ impl App {
         let issuer = Arc::new(issuer);
         let mut authn = config.authn.clone();
         authn.audience = base_url.to_string();
-        authn.as_uri = console_url;
-        let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?;
+        authn.as_uri.clone_from(&console_url);
+        let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?
+            .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &base_url)));
         let authenticator = Arc::new(authenticator);
+        store.listen(Arc::new(ProfileWatch::new(Arc::clone(&authenticator), &base_url)));
         let audit = Arc::new(AuditWriter::new(
             base_url.to_string(),
             Arc::clone(&store),
@@ -138,9 +156,34 @@ impl App {
             Arc::clone(&base_url),
             Arc::clone(&random),
         ));
+        let identity = Arc::new(Identity::new(IdentityParts {
+            store: Arc::clone(&store),
+            site: Site::new(&base_url, &console_url),
+            config: config.identity.clone(),
+            issuer: Arc::clone(&issuer),
+            authenticator: Arc::clone(&authenticator),
+            egress: Arc::clone(&egress),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+        })?);
+        let node = Node {
+            store: Arc::clone(&store),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            audit: Arc::clone(&audit),
+            base_url: base_url.to_string(),
+        };
+        let dataspace = Arc::new(DataspaceService::build(
+            node,
+            config.dataspace.clone(),
+            Arc::clone(&issuer),
+            Arc::new(NoSummaries),
+            &config.store.directory,
+        )?);
         Ok(Self {
             challenge: authenticator.challenge(),
             hosts: host::Hosts::new(&config.server.base_url, &config.server.hosts_additional),
+            console_hosts: host::Hosts::new(&config.server.console_url, &config.server.hosts_additional),
             config: Arc::new(config),
             store,
             clock,
@@ -151,6 +194,8 @@ impl App {
             audit,
             pep,
             ldp,
+            identity,
+            dataspace,
             base_url,
         })
     }

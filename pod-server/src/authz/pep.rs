@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use policies::decide::{Response, decide};
 use policies::decision::Decision;
-use policies::facts::Facts;
+use policies::facts::{Fact, Facts};
 use policies::request::{AccessRequest, Action, Agent, Subject};
 use policies::wac::Modes;
 use server_kit::clock::Clock;
@@ -171,7 +171,7 @@ impl Pep {
         requirement: &Requirement,
     ) -> Result<(Decision, Vec<Dependency>), Error> {
         let request = AccessRequest {
-            subject: subject.clone(),
+            subject: self.with_relevant_origin(subject, &requirement.resource)?,
             action: Action::Wac(requirement.modes),
             resource: requirement.resource.iri(&self.base_url),
             purpose: None,
@@ -179,6 +179,20 @@ impl Pep {
             agreement: None,
         };
         self.decide(&request).await
+    }
+
+    /// The subject, with its origin only where a list names origins or the operator wants every one checked.
+    fn with_relevant_origin(&self, subject: &Subject, resource: &ResourceName) -> Result<Subject, Error> {
+        let mut subject = subject.clone();
+        if subject.origin.is_some() && !self.bounds.origins_always {
+            let (fact, _) = self.pip.effective_acl(resource)?;
+            if let Fact::Acl(effective) = fact
+                && !effective.acl.names_origins()
+            {
+                subject.origin = None;
+            }
+        }
+        Ok(subject)
     }
 
     /// Decides on a request, supplying facts in bounded rounds.
@@ -195,10 +209,7 @@ impl Pep {
                 Response::NeedsFacts(wanted) => {
                     for fact_request in wanted {
                         let (fact, dependency) = if is_group(&fact_request) && groups >= self.bounds.groups_max {
-                            (
-                                policies::facts::Fact::Unavailable("too many groups in one decision".to_owned()),
-                                None,
-                            )
+                            (Fact::Unavailable("too many groups in one decision".to_owned()), None)
                         } else {
                             groups += u32::from(is_group(&fact_request));
                             self.pip.supply(&fact_request).await?

@@ -17,6 +17,7 @@ use server_kit::clock::Clock;
 use super::dependency::Dependency;
 use super::policy_epoch::PolicyEpoch;
 use crate::config::AuthzSection;
+use crate::dataspace::agreement;
 use crate::http::media_type::{Syntax, stored_syntax};
 use crate::ldp::document;
 use crate::name::{Auxiliary, ResourceName};
@@ -120,11 +121,21 @@ impl Pip {
                 Ok((fact, Some(dependency)))
             }
             FactRequest::GroupMembers { group } => self.group(group).await,
-            _ => Ok((
-                Fact::Unavailable("this fact is not part of access control lists".to_owned()),
-                None,
-            )),
+            // Read anew at each decision, so that an agreement that ended counts from the next one (invariant 8).
+            FactRequest::Agreement { id } => Ok((agreement::fact(&*self.records()?, id), None)),
+            FactRequest::Dataset { id } => {
+                let fact = agreement::dataset_fact(&*self.records()?, &self.base_url, id);
+                Ok((fact, None))
+            }
+            // This node knows no purposes beyond the built-in ones.
+            FactRequest::Purposes => Ok((Fact::Absent, None)),
         }
+    }
+
+    fn records(&self) -> Result<Box<dyn Snapshot + Send + '_>, StoreError> {
+        self.store.snapshot(ReadPermit::without_proof(
+            "the information point reads agreements and datasets",
+        ))
     }
 
     /// The compiled list that governs a resource.

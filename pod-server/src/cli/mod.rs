@@ -3,6 +3,9 @@
 //! `serve` runs the server. Every other command works on a stopped server's data or on its configuration, and says in
 //! plain words what it did.
 
+mod account;
+mod import;
+mod log;
 mod serve;
 mod storage;
 
@@ -38,6 +41,14 @@ enum Command {
     /// Storages: the root containers that belong to someone
     #[command(subcommand)]
     Storage(storage::StorageCommand),
+    /// Accounts: who can log in, with a storage and a WebID profile
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Import files and tables into a storage
+    Import(Box<import::ImportCommand>),
+    /// The audit log: prove it, offline
+    #[command(subcommand)]
+    Log(log::LogCommand),
 }
 
 /// Where the configuration is.
@@ -94,6 +105,9 @@ impl Cli {
                 Ok(())
             }
             Command::Storage(command) => command.run().await,
+            Command::Account(command) => command.run().await,
+            Command::Import(command) => command.run().await,
+            Command::Log(command) => command.run(),
         }
     }
 }

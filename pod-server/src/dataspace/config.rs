@@ -1,6 +1,6 @@
 //! Bounds and choices of the dataspace, consent and log interfaces.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -60,7 +60,27 @@ impl Default for DataspaceConfig {
     }
 }
 
+/// Name of the log's key file in the store's directory, unless the configuration names another file.
+const LOG_KEY_FILE: &str = "log.key";
+
 impl DataspaceConfig {
+    /// Where the key is that signs the log's checkpoints.
+    #[must_use]
+    pub fn log_key_path(&self, store_directory: &Path) -> PathBuf {
+        self.log_key_file
+            .clone()
+            .unwrap_or_else(|| store_directory.join(LOG_KEY_FILE))
+    }
+
+    /// Name of the log: the server's authority without the scheme, unless another is given (C2SP tlog-checkpoint).
+    #[must_use]
+    pub fn log_origin_of(&self, base_url: &str) -> String {
+        let bare = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
+        self.log_origin
+            .clone()
+            .unwrap_or_else(|| bare.trim_end_matches('/').to_owned())
+    }
+
     /// Checks what the types cannot say.
     ///
     /// # Errors

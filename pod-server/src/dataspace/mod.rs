@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod api;
 pub mod catalog;
 pub mod config;
+pub mod console;
 pub mod dataset;
 pub mod edge;
 pub mod exchange;

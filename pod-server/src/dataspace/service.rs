@@ -15,9 +15,6 @@ use crate::log::checkpoint::OpenError;
 use crate::log::{Checkpoints, OwnLog};
 use crate::store::{Store, StoreError};
 
-/// Name of the log's key file in the store's directory.
-pub const LOG_KEY_FILE: &str = "log-key";
-
 /// Why the dataspace side cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DataspaceError {
@@ -65,11 +62,8 @@ impl DataspaceService {
             .check()
             .map_err(|(key, reason)| DataspaceError::Config { key, reason })?;
         let ledger = Self::ledger(&*node.store)?;
-        let origin = config.log_origin.clone().unwrap_or_else(|| origin_of(&node.base_url));
-        let key_file = config
-            .log_key_file
-            .clone()
-            .unwrap_or_else(|| store_directory.join(LOG_KEY_FILE));
+        let origin = config.log_origin_of(&node.base_url);
+        let key_file = config.log_key_path(store_directory);
         let checkpoints = Arc::new(Checkpoints::open(node.clone(), &key_file, &origin)?);
         let config = Arc::new(config);
         Ok(Self {
@@ -115,10 +109,4 @@ impl DataspaceService {
         store.listen(Arc::clone(&ledger) as _);
         Ok(ledger)
     }
-}
-
-/// Name of a log: the server's authority without the scheme (C2SP tlog-checkpoint, origin).
-fn origin_of(base_url: &str) -> String {
-    let bare = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
-    bare.trim_end_matches('/').to_owned()
 }

@@ -21,15 +21,18 @@ pub mod path {
     pub const CONSENT: &str = "/consent";
     /// Who used what of the visitor's data.
     pub const LOG: &str = "/log";
+    /// What the visitor offers to others, and with whom they have agreements.
+    pub const DATASETS: &str = "/datasets";
     /// The style sheet.
     pub const STYLE: &str = "/.ui/style.css";
 }
 
 /// The links of the navigation for those who have logged in: path and key of the text.
-const NAVIGATION: [(&str, &str); 3] = [
+const NAVIGATION: [(&str, &str); 4] = [
     (path::ACCOUNT, "nav-account"),
     (path::CONSENT, "nav-consent"),
     (path::LOG, "nav-log"),
+    (path::DATASETS, "nav-datasets"),
 ];
 
 /// How a notice is meant.

@@ -4,14 +4,18 @@
 //! decides, never stores, and never writes text that did not come from the texts of a [`Language`] or from its caller.
 
 pub mod application;
+pub mod consent;
+pub mod dataset;
 pub mod entrance;
 pub mod form;
 pub mod language;
 pub mod layout;
+pub mod log;
 pub mod response;
 pub mod settings;
 pub mod style;
 pub mod visit;
+pub mod words;
 
 pub use form::{Form, FormError};
 pub use language::Language;

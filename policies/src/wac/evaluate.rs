@@ -69,6 +69,14 @@ impl Acl {
         granted & (public | by_origin)
     }
 
+    /// Whether any authorization lists origins. Where none does, a server may choose not to ask for them (solid#78).
+    #[must_use]
+    pub fn names_origins(&self) -> bool {
+        self.authorizations
+            .iter()
+            .any(|authorization| !authorization.origins.is_empty())
+    }
+
     /// All modes that anyone has on the target, without credentials.
     #[must_use]
     pub fn public_modes(&self, target: AclTarget<'_>, membership: &Membership<'_>) -> Modes {

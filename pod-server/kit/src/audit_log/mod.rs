@@ -6,7 +6,6 @@
 
 mod checkpoint;
 mod export;
-mod merkle;
 mod tiles;
 mod verify;
 
@@ -16,8 +15,7 @@ pub use checkpoint::{Checkpoint, CheckpointError, LogKey, VerifierKey};
 pub use export::export;
 pub use verify::{LogFault, VerifiedLog, verify_directory, verify_leaves};
 
-/// Hash of a leaf or node.
-pub type Hash = [u8; 32];
+pub use policies::audit::Hash;
 
 /// Hashes in a full tile.
 pub const TILE_WIDTH: u64 = 256;

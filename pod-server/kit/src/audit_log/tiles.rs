@@ -1,8 +1,8 @@
 //! Stored hashes: every leaf, and the hash of every full tile, each once. Nodes inside a tile are recomputed when read.
 
+use policies::audit::merkle::{self, empty_root, node_hash};
 use rusqlite::{Connection, params};
 
-use super::merkle::{self, empty_root, node_hash};
 use super::{AuditLogError, Hash, TILE_WIDTH, to_sql};
 
 /// Height of a full tile in the tree.

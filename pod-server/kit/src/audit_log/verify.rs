@@ -5,8 +5,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
+use policies::audit::merkle;
+
 use super::export::{CHECKPOINT_FILE, LEAVES_FILE};
-use super::merkle;
 use super::tiles::{TilePath, tile_path};
 use super::{Checkpoint, CheckpointError, Hash, TILE_WIDTH, VerifierKey};
 

@@ -65,3 +65,6 @@ pub struct AgreementGrant {
     /// URL of the broker that acts for the consumer, when the query is delegated.
     pub via: Option<String>,
 }
+
+#[cfg(test)]
+mod tests;

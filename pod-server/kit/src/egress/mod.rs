@@ -305,3 +305,6 @@ fn observe<T>(url: &str, result: Result<T, EgressError>) -> Result<T, EgressErro
 fn seconds(count: u32) -> Duration {
     Duration::from_secs(u64::from(count))
 }
+
+#[cfg(test)]
+mod tests;

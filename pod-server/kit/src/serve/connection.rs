@@ -130,8 +130,7 @@ fn builder(limits: &ServeLimits) -> Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(seconds(limits.header_seconds_max))
         .max_buf_size(limits.header_bytes_max.max(8_192))
-        .max_headers(limits.headers_max)
-        .pipeline_flush(true);
+        .max_headers(limits.headers_max);
     builder
         .http2()
         .timer(TokioTimer::new())

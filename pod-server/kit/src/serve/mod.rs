@@ -175,3 +175,8 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
         }
     }
 }
+
+#[cfg(test)]
+mod http2_tests;
+#[cfg(test)]
+mod tests;

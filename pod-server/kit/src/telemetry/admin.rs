@@ -60,3 +60,57 @@ fn text(media_type: &'static str, content: String) -> Response<Body> {
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::serve::ServeLimits;
+    use crate::test_network::TestNetwork;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn health_follows_the_server_and_metrics_are_rendered() {
+        let metrics = Metrics::install().unwrap();
+        metrics::counter!("admin_test_total").increment(3);
+        let ready = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&ready);
+        let readiness: Readiness = Arc::new(move || {
+            let ready = asked.load(Ordering::SeqCst);
+            async move {
+                if ready {
+                    Ok(())
+                } else {
+                    Err("the index is catching up".to_owned())
+                }
+            }
+            .boxed()
+        });
+        let handler = admin_handler(metrics, readiness);
+        let (address, _shutdown) = TestNetwork::new().start(handler, None, ServeLimits::default()).await;
+        let ask = |line: &'static str| async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let head = format!("{line} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        assert!(ask("GET /health/live").await.starts_with("HTTP/1.1 200"));
+        let waiting = ask("GET /health/ready").await;
+        assert!(
+            waiting.starts_with("HTTP/1.1 503") && waiting.contains("catching up"),
+            "{waiting}"
+        );
+        ready.store(true, Ordering::SeqCst);
+        assert!(ask("GET /health/ready").await.starts_with("HTTP/1.1 200"));
+        let metrics = ask("GET /metrics").await;
+        assert!(metrics.contains("admin_test_total 3"), "{metrics}");
+        assert!(ask("GET /other").await.starts_with("HTTP/1.1 404"));
+        assert!(ask("POST /metrics").await.starts_with("HTTP/1.1 405"));
+    }
+}

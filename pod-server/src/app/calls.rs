@@ -1,0 +1,36 @@
+//! The interfaces that take whole calls: dataspace, consent and log.
+
+use http::Request;
+use http::Response;
+use hyper::body::Incoming;
+use server_kit::authn::Credentials;
+use server_kit::body::{Body, ReadLimits, Reader};
+
+use super::App;
+use crate::dataspace::Call;
+use crate::error::Error;
+
+impl App {
+    /// Answers a call of one of these interfaces.
+    pub(super) async fn call(
+        &self,
+        request: Request<Incoming>,
+        credentials: Credentials,
+    ) -> Result<Response<Body>, Error> {
+        let (parts, incoming) = request.into_parts();
+        let limits = ReadLimits {
+            body_bytes_max: self.config.dataspace.body_bytes_max,
+            ..ReadLimits::default()
+        };
+        let body = Reader::new(incoming, limits)?.all().await?;
+        let call = Call {
+            method: parts.method,
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().map(str::to_owned),
+            headers: parts.headers,
+            body,
+            credentials,
+        };
+        Ok(self.dataspace.respond(&call).await.ok_or(Error::NotFound)??)
+    }
+}

@@ -1,0 +1,341 @@
+//! The console's pages about consents, the log and datasets: reads forms, lets the services act for the person who is
+//! logged in, and shows what came of it.
+//!
+//! A form counts only with the token of the page that showed it. Who acts is the session's account, whose storages the
+//! store names as its own; nothing that a form says about a person is believed.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use maud::html;
+use server_kit::problem::Problem;
+
+use super::api::datasets;
+use super::edge;
+use super::exchange::{self, storage_name};
+use super::graph::Syntax;
+use super::service::DataspaceService;
+use crate::consent::Decision;
+use crate::consent::api::as_rdf;
+use crate::log::own::Page as LogPage;
+use crate::store::{RecordKind, Storage};
+use crate::ui::layout::path;
+use crate::ui::response::protect;
+use crate::ui::{Body, Form, FormError, Notice, Page, Tone, Visit, consent, dataset, log, see_other};
+
+/// Records of one kind that a page shows.
+const SHOWN_MAX: usize = 500;
+
+impl DataspaceService {
+    /// Whether a path of the console is one of these pages.
+    #[must_use]
+    pub fn owns_page(target: &str) -> bool {
+        [path::CONSENT, path::LOG, path::DATASETS].iter().any(|own| {
+            target
+                .strip_prefix(own)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+
+    /// Answers a visit of one of these pages.
+    pub async fn page<B>(&self, visit: &Visit, parts: &Parts, body: B) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let Some(session) = &visit.session else {
+            let back = form_urlencoded::Serializer::new(String::new())
+                .append_pair("return_to", &visit.here)
+                .finish();
+            return see_other(visit, &format!("{}?{back}", path::LOGIN));
+        };
+        let query = match Form::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            Ok(query) => query,
+            Err(error) => return refused(visit, &error),
+        };
+        let answer = match parts.method {
+            Method::GET | Method::HEAD => self.show(visit, &session.webid, parts.uri.path(), &query).await,
+            Method::POST => match Form::read(&parts.headers, body).await {
+                Ok(form) if visit.sent(&form) => self.submit(visit, &session.webid, parts.uri.path(), &form).await,
+                Ok(_) => {
+                    return refusal(visit, StatusCode::FORBIDDEN, "form-foreign", "");
+                }
+                Err(error) => return refused(visit, &error),
+            },
+            _ => Err(edge::method_not_allowed(&parts.method, "GET, HEAD, POST")),
+        };
+        answer.unwrap_or_else(|problem| {
+            let content = html! {
+                (Notice { tone: Tone::Problem, text: visit.text_with("consent-failed", &[("reason", &problem.detail)]) })
+                p { a href=(path::ACCOUNT) { (visit.text("nav-account")) } }
+            };
+            let mut response = Page::new(problem.title.to_string(), content).status(problem.status).respond(visit);
+            if let Some(allow) = problem.headers.get(header::ALLOW) {
+                response.headers_mut().insert(header::ALLOW, allow.clone());
+            }
+            response
+        })
+    }
+
+    async fn show(&self, visit: &Visit, person: &str, target: &str, query: &Form) -> Result<Response<Body>, Problem> {
+        match target {
+            path::CONSENT => self.show_consents(visit, person, query),
+            consent::RECEIPT => self.show_receipt(visit, person, query),
+            path::LOG => self.show_log(visit, person, query).await,
+            log::PROOF => self.proof(person, query).await,
+            path::DATASETS => self.show_datasets(visit, person, query),
+            _ => Err(edge::not_found(target)),
+        }
+    }
+
+    async fn submit(&self, visit: &Visit, person: &str, target: &str, form: &Form) -> Result<Response<Body>, Problem> {
+        match target {
+            consent::ANSWER => self.answer(visit, person, form).await,
+            consent::WITHDRAW => {
+                let storage = self.own_storage(person, form.field("storage").unwrap_or_default())?;
+                self.consents
+                    .decide(&storage, form.field("id").unwrap_or_default(), Decision::Withdraw)
+                    .await?;
+                Ok(see_other(visit, "/consent?done=withdrawn"))
+            }
+            dataset::DECIDE => self.decide_negotiation(visit, person, form).await,
+            dataset::END => {
+                let iri = form.field("agreement").unwrap_or_default().to_owned();
+                let caller = person.to_owned();
+                let name = iri
+                    .strip_prefix(&self.dataspace.node.base_url)
+                    .and_then(|rest| rest.split('/').next());
+                let storage = self.own_storage(person, &format!("/{}/", name.unwrap_or_default()))?;
+                self.dataspace
+                    .node
+                    .commit(move |node, transaction| {
+                        exchange::terminate_agreement(node, transaction, &iri, storage.id, &caller, None)
+                    })
+                    .await?;
+                Ok(see_other(visit, "/datasets?done=ended"))
+            }
+            _ => Err(edge::not_found(target)),
+        }
+    }
+
+    fn show_consents(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+        let now = self.consents.node.clock.now();
+        let mut lists = Vec::new();
+        for storage in self.own_storages(visit, person)? {
+            lists.push((storage.root.as_str().to_owned(), self.consents.list(&storage)?));
+        }
+        let parts: Vec<_> = lists
+            .iter()
+            .map(|(storage, consents)| consent::Shown { storage, consents })
+            .collect();
+        let notice = done(visit, query, "consent-done", &["given", "refused", "withdrawn"]);
+        let content = consent::page(visit, &self.consents.node.base_url, &parts, now, notice.as_ref());
+        Ok(Page::new(visit.text("consent-title"), content).respond(visit))
+    }
+
+    fn show_receipt(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+        let storage = self.own_storage(person, query.field("storage").unwrap_or_default())?;
+        let id = query.field("id").unwrap_or_default();
+        let found = self.consents.read(&storage, id)?;
+        let file = |syntax: Syntax, name: &str| Ok(download(syntax.media_type(), name, as_rdf(&found, syntax)?));
+        match query.field("form") {
+            Some("turtle") => file(Syntax::Turtle, "consent.ttl"),
+            Some("json") => file(Syntax::JsonLd, "consent.jsonld"),
+            _ => {
+                let content = consent::receipt(visit, &self.consents.node.base_url, storage.root.as_str(), id, &found);
+                Ok(Page::new(visit.text("consent-receipt-title"), content).respond(visit))
+            }
+        }
+    }
+
+    async fn answer(&self, visit: &Visit, person: &str, form: &Form) -> Result<Response<Body>, Problem> {
+        let storage = self.own_storage(person, form.field("storage").unwrap_or_default())?;
+        let id = form.field("id").unwrap_or_default();
+        let found = self.consents.read(&storage, id)?;
+        let record = found.current().ok_or_else(|| edge::not_found(id))?;
+        if form.field("notice") != Some(record.notice.hash.as_str()) {
+            return Err(edge::conflict(
+                "notice-changed",
+                "the words of this request are not those that you were shown",
+            ));
+        }
+        match form.field("answer") {
+            Some("yes") => {
+                let now = self.consents.node.clock.now();
+                let months = form.field("period").and_then(|period| period.parse::<u8>().ok());
+                let until = months
+                    .filter(|months| consent::PERIODS_MONTHS.contains(months))
+                    .map_or(record.expires_at, |months| consent::after_months(now, months));
+                self.consents.decide(&storage, id, Decision::Give(Some(until))).await?;
+                Ok(see_other(visit, "/consent?done=given"))
+            }
+            Some("no") => {
+                self.consents.decide(&storage, id, Decision::Refuse).await?;
+                Ok(see_other(visit, "/consent?done=refused"))
+            }
+            _ => Err(edge::unprocessable("answer-missing", "say yes or no")),
+        }
+    }
+
+    async fn show_log(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+        let before = query.field("before").and_then(|before| before.parse().ok());
+        let only = query.field("storage");
+        let mut pages = Vec::new();
+        for storage in self.own_storages(visit, person)? {
+            if only.is_none_or(|only| only == storage.root.as_str()) {
+                let page = LogPage {
+                    before,
+                    ..LogPage::default()
+                };
+                pages.push((
+                    storage.root.as_str().to_owned(),
+                    self.log.read(&storage, person, page).await?,
+                ));
+            }
+        }
+        let parts: Vec<_> = pages
+            .iter()
+            .map(|(storage, page)| log::Shown {
+                storage,
+                page,
+                later: before.is_some(),
+            })
+            .collect();
+        let content = log::page(visit, &self.log.node.base_url, &parts);
+        Ok(Page::new(visit.text("log-title"), content).respond(visit))
+    }
+
+    async fn proof(&self, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+        let storage = self.own_storage(person, query.field("storage").unwrap_or_default())?;
+        let leaf = query
+            .field("leaf")
+            .and_then(|leaf| leaf.parse().ok())
+            .ok_or_else(|| edge::not_found(log::PROOF))?;
+        let page = LogPage {
+            leaf: Some(leaf),
+            ..LogPage::default()
+        };
+        let export = self.log.read(&storage, person, page).await?;
+        let bytes = serde_json::to_vec_pretty(&export).map_err(|_| Problem::internal())?;
+        Ok(download("application/json", &format!("proof-{leaf}.json"), bytes))
+    }
+
+    fn show_datasets(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+        let node = &self.dataspace.node;
+        let now = node.clock.unix();
+        let mut parts = Vec::new();
+        for storage in self.own_storages(visit, person)? {
+            let snapshot = node.snapshot()?;
+            let name = storage_name(storage.root.as_str());
+            let mut part = dataset::Shown {
+                storage: storage.root.as_str().to_owned(),
+                datasets: datasets(&*snapshot, Some(&storage))?,
+                ..dataset::Shown::default()
+            };
+            let negotiations = snapshot
+                .records(RecordKind::Negotiation, &format!("{name}/"), None, SHOWN_MAX)
+                .map_err(|error| edge::store_problem(&error))?;
+            for (key, _) in negotiations {
+                let negotiation = exchange::read_negotiation(&*snapshot, &key, now)?;
+                part.negotiations.push((key, negotiation));
+            }
+            let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&node.base_url));
+            let agreements = snapshot
+                .records(RecordKind::Agreement, &prefix, None, SHOWN_MAX)
+                .map_err(|error| edge::store_problem(&error))?;
+            for (key, bytes) in agreements {
+                part.agreements.extend(
+                    super::agreement::read_json(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?,
+                );
+            }
+            part.agreements
+                .sort_by_key(|agreement| std::cmp::Reverse(agreement.created));
+            parts.push(part);
+        }
+        let notice = done(visit, query, "dataset-done", &["accepted", "refused", "ended"]);
+        let content = dataset::page(visit, &node.base_url, &parts, notice.as_ref());
+        Ok(Page::new(visit.text("dataset-title"), content).respond(visit))
+    }
+
+    async fn decide_negotiation(&self, visit: &Visit, person: &str, form: &Form) -> Result<Response<Body>, Problem> {
+        let key = form.field("negotiation").unwrap_or_default().to_owned();
+        let storage = self.own_storage(person, &format!("/{}/", key.split('/').next().unwrap_or_default()))?;
+        let (caller, yes) = (person.to_owned(), form.field("answer") == Some("yes"));
+        if !yes && form.field("answer") != Some("no") {
+            return Err(edge::unprocessable("answer-missing", "say yes or no"));
+        }
+        self.dataspace
+            .node
+            .commit(move |node, transaction| {
+                if yes {
+                    exchange::agree(node, transaction, &key, storage.id, &caller)
+                } else {
+                    exchange::terminate_negotiation(node, transaction, &key, storage.id, &caller, None)
+                }
+            })
+            .await?;
+        Ok(see_other(
+            visit,
+            if yes {
+                "/datasets?done=accepted"
+            } else {
+                "/datasets?done=refused"
+            },
+        ))
+    }
+
+    /// A storage of the person; anything else is not found.
+    fn own_storage(&self, person: &str, root: &str) -> Result<Storage, Problem> {
+        let node = &self.dataspace.node;
+        let snapshot = node.snapshot()?;
+        let storage = node.storage(&*snapshot, root.trim_matches('/'))?;
+        if storage.owner == person {
+            Ok(storage)
+        } else {
+            Err(edge::not_found(root))
+        }
+    }
+
+    fn own_storages(&self, visit: &Visit, person: &str) -> Result<Vec<Storage>, Problem> {
+        let roots = visit
+            .session
+            .as_ref()
+            .map(|session| session.storages.as_slice())
+            .unwrap_or_default();
+        roots.iter().map(|root| self.own_storage(person, root)).collect()
+    }
+}
+
+/// A notice about what the page before has done; only for texts that exist for this.
+fn done(visit: &Visit, query: &Form, prefix: &str, known: &[&str]) -> Option<Notice> {
+    let done = query.field("done").filter(|done| known.contains(done))?;
+    Some(Notice {
+        tone: Tone::Done,
+        text: visit.text(&format!("{prefix}-{done}")),
+    })
+}
+
+fn refused(visit: &Visit, error: &FormError) -> Response<Body> {
+    refusal(visit, error.clone().into(), "form-broken", &error.to_string())
+}
+
+fn refusal(visit: &Visit, status: StatusCode, key: &str, detail: &str) -> Response<Body> {
+    let content = html! {
+        p { (visit.text(&format!("{key}-explanation"))) }
+        @if !detail.is_empty() { p.quiet { (detail) } }
+    };
+    Page::new(visit.text(&format!("{key}-title")), content)
+        .status(status)
+        .respond(visit)
+}
+
+/// A file that the browser saves.
+fn download(media_type: &'static str, name: &str, bytes: Vec<u8>) -> Response<Body> {
+    let mut response = crate::ui::response::respond(StatusCode::OK, media_type, bytes);
+    let headers = response.headers_mut();
+    protect(headers, None);
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    response
+}

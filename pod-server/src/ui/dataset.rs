@@ -1,0 +1,190 @@
+//! The owner's page: datasets with their conditions in plain words, requests that wait, agreements.
+
+use maud::{Markup, html};
+use policies::contract::{AgreementState, NegotiationState};
+use policies::explain;
+
+use super::layout::form_token;
+use super::{Notice, Visit, words};
+use crate::dataspace::agreement::Agreement;
+use crate::dataspace::dataset::Dataset;
+use crate::dataspace::negotiation::Negotiation;
+use crate::dataspace::offer;
+
+/// Where a request is accepted or refused.
+pub const DECIDE: &str = "/datasets/decide";
+/// Where an agreement is ended.
+pub const END: &str = "/datasets/end";
+
+/// One storage of the visitor.
+#[derive(Debug, Default)]
+pub struct Shown {
+    /// Root of the storage, `/gent/`.
+    pub storage: String,
+    /// What is offered.
+    pub datasets: Vec<Dataset>,
+    /// Key and request.
+    pub negotiations: Vec<(String, Negotiation)>,
+    /// Agreements.
+    pub agreements: Vec<Agreement>,
+}
+
+/// The page.
+#[must_use]
+pub fn page(visit: &Visit, base_url: &str, shown: &[Shown], notice: Option<&Notice>) -> Markup {
+    html! {
+        @if let Some(notice) = notice { (notice) }
+        p { (visit.text("dataset-intro")) }
+        @for part in shown {
+            @if shown.len() > 1 {
+                h2 { (visit.text_with("dataset-storage", &[("name", part.storage.trim_matches('/'))])) }
+            }
+            (waiting(visit, base_url, part))
+            (datasets(visit, base_url, part))
+            (agreements(visit, base_url, part))
+        }
+    }
+}
+
+fn waiting(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
+    let open: Vec<_> = shown
+        .negotiations
+        .iter()
+        .filter(|(_, negotiation)| negotiation.state == NegotiationState::Requested)
+        .collect();
+    html! {
+        section aria-labelledby=(format!("waiting-{}", shown.storage.trim_matches('/'))) {
+            h2 id=(format!("waiting-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-waiting")) }
+            @if open.is_empty() { p.quiet { (visit.text("dataset-waiting-none")) } }
+            @for (key, negotiation) in open { (request(visit, base_url, shown, key, negotiation)) }
+        }
+    }
+}
+
+fn request(visit: &Visit, base_url: &str, shown: &Shown, key: &str, negotiation: &Negotiation) -> Markup {
+    let who = words::person(base_url, &negotiation.consumer);
+    let title = shown
+        .datasets
+        .iter()
+        .find(|dataset| dataset.iri == negotiation.dataset)
+        .map_or(negotiation.dataset.as_str(), |dataset| {
+            dataset.title(visit.language.tag())
+        });
+    let id = key.replace('/', "-");
+    html! {
+        article.card aria-labelledby=(format!("ask-{id}")) {
+            h3 id=(format!("ask-{id}")) { (visit.text_with("dataset-asks", &[("who", who), ("what", title)])) }
+            dl {
+                dt { (visit.text("dataset-with")) } dd { code { (negotiation.consumer) } }
+                dt { (visit.text("dataset-purpose")) } dd { (words::purpose(visit.language, &negotiation.purpose)) }
+                @if let Some(message) = &negotiation.message { dt { (visit.text("dataset-message")) } dd { (message) } }
+                dt { (visit.text("dataset-asked-at")) } dd { (moment(negotiation.created)) }
+                dt { (visit.text("dataset-deadline")) } dd { (moment(negotiation.deadline)) }
+            }
+            form method="post" action=(DECIDE) {
+                (form_token(visit))
+                input type="hidden" name="negotiation" value=(key);
+                div.actions {
+                    button.second type="submit" name="answer" value="yes" { (visit.text("dataset-accept")) }
+                    button.second type="submit" name="answer" value="no" { (visit.text("dataset-refuse")) }
+                }
+            }
+        }
+    }
+}
+
+fn datasets(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
+    html! {
+        section aria-labelledby=(format!("datasets-{}", shown.storage.trim_matches('/'))) {
+            h2 id=(format!("datasets-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-datasets")) }
+            @if shown.datasets.is_empty() { p.quiet { (visit.text("dataset-datasets-none")) } }
+            @for dataset in &shown.datasets { (described(visit, base_url, dataset)) }
+        }
+    }
+}
+
+fn described(visit: &Visit, base_url: &str, dataset: &Dataset) -> Markup {
+    let language = explain::Language::from_tag(visit.language.tag());
+    let rule = if dataset.automatic {
+        "dataset-automatic"
+    } else {
+        "dataset-by-hand"
+    };
+    html! {
+        article.card {
+            h3 { (dataset.title(visit.language.tag())) }
+            @if let Some(text) = dataset.descriptions.get(visit.language.tag()) { p { (text) } }
+            dl {
+                dt { (visit.text("dataset-covers")) }
+                dd {
+                    @for container in &dataset.containers { div { code { (words::place(base_url, container)) } } }
+                    @for path in &dataset.member_containers {
+                        div { (visit.text_with("dataset-members", &[("path", path)])) }
+                    }
+                }
+                @for iri in &dataset.offers {
+                    @if let Ok(policy) = offer::policy(dataset, iri) {
+                        dt { (visit.text("dataset-offer")) }
+                        dd {
+                            @for clause in explain::policy(&policy, language) {
+                                div { (clause.text) " " span.quiet { "(" (clause.class.words(language)) ")" } }
+                            }
+                        }
+                    }
+                }
+            }
+            p.quiet { (visit.text(rule)) }
+        }
+    }
+}
+
+fn agreements(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
+    html! {
+        section aria-labelledby=(format!("agreements-{}", shown.storage.trim_matches('/'))) {
+            h2 id=(format!("agreements-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-agreements")) }
+            @if shown.agreements.is_empty() { p.quiet { (visit.text("dataset-agreements-none")) } }
+            @for agreement in &shown.agreements { (agreed(visit, base_url, shown, agreement)) }
+        }
+    }
+}
+
+fn agreed(visit: &Visit, base_url: &str, shown: &Shown, agreement: &Agreement) -> Markup {
+    let who = words::person(base_url, &agreement.assignee);
+    let title = shown
+        .datasets
+        .iter()
+        .find(|dataset| dataset.iri == agreement.dataset)
+        .map_or(agreement.dataset.as_str(), |dataset| {
+            dataset.title(visit.language.tag())
+        });
+    let id = agreement.iri.rsplit('/').next().unwrap_or_default();
+    let ends = matches!(agreement.state, AgreementState::Active | AgreementState::Suspended);
+    html! {
+        article.card aria-labelledby=(format!("agreed-{id}")) {
+            h3 id=(format!("agreed-{id}")) { (who) ": " (title) }
+            dl {
+                dt { (visit.text("dataset-with")) } dd { code { (agreement.assignee) } }
+                dt { (visit.text("dataset-purpose")) } dd { (words::purpose(visit.language, &agreement.purpose)) }
+                dt { (visit.text("dataset-since")) } dd { (moment(agreement.created)) }
+                dt { (visit.text("dataset-state")) }
+                dd { (visit.text(&format!("dataset-state-{}", agreement.state.as_str()))) }
+            }
+            @if ends {
+                p.quiet id=(format!("end-{id}")) { (visit.text_with("dataset-end-what", &[("who", who)])) }
+                form method="post" action=(END) {
+                    (form_token(visit))
+                    input type="hidden" name="agreement" value=(agreement.iri);
+                    div.actions {
+                        button.second type="submit" aria-describedby=(format!("end-{id}")) { (visit.text("dataset-end")) }
+                        a href=(super::layout::path::LOG) { (visit.text("dataset-uses")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn moment(unix: i64) -> Markup {
+    let moment = time::OffsetDateTime::from_unix_timestamp(unix).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
+    html! { time datetime=(words::instant(moment)) { (words::minute(moment)) } }
+}

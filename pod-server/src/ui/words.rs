@@ -1,0 +1,94 @@
+//! Terms and names as people say them: purposes, WebIDs, instants.
+
+use time::OffsetDateTime;
+
+use super::Language;
+
+/// A purpose in the visitor's words where there are some, else the last part of its IRI with its words apart.
+#[must_use]
+pub fn purpose(language: Language, iri: &str) -> String {
+    let apart = words(vocab::local_name(iri));
+    let key = format!("purpose-{}", apart.replace(' ', "-"));
+    let text = language.text(&key);
+    if text == key { apart } else { text }
+}
+
+/// A WebID by the name of its storage where it is of this server, else without scheme and fragment.
+#[must_use]
+pub fn person<'w>(base_url: &str, web_id: &'w str) -> &'w str {
+    let local = web_id
+        .strip_prefix(base_url)
+        .and_then(|path| path.split_once("/profile/card#"))
+        .map(|(name, _)| name);
+    let bare = web_id.split_once("://").map_or(web_id, |(_, rest)| rest);
+    local.unwrap_or_else(|| bare.split('#').next().unwrap_or(bare))
+}
+
+/// What lies where, without this server's own address.
+#[must_use]
+pub fn place<'i>(base_url: &str, iri: &'i str) -> &'i str {
+    iri.strip_prefix(base_url.trim_end_matches('/')).unwrap_or(iri)
+}
+
+/// A day as it is written in Belgium.
+#[must_use]
+pub fn day(moment: OffsetDateTime) -> String {
+    format!(
+        "{:02}/{:02}/{:04}",
+        moment.day(),
+        u8::from(moment.month()),
+        moment.year()
+    )
+}
+
+/// A day with hour and minute, in UTC.
+#[must_use]
+pub fn minute(moment: OffsetDateTime) -> String {
+    let utc = moment.to_offset(time::UtcOffset::UTC);
+    format!("{} {:02}:{:02} UTC", day(utc), utc.hour(), utc.minute())
+}
+
+/// An instant for machines, in a `datetime` attribute.
+#[must_use]
+pub fn instant(moment: OffsetDateTime) -> String {
+    moment
+        .format(&time::format_description::well_known::Rfc3339)
+        .unwrap_or_default()
+}
+
+/// `MobilityPlanning` → `mobility planning`.
+fn words(name: &str) -> String {
+    let mut apart = String::with_capacity(name.len() + 4);
+    for character in name.chars() {
+        if character.is_uppercase() && !apart.is_empty() && !apart.ends_with(' ') {
+            apart.push(' ');
+        }
+        apart.extend(character.to_lowercase());
+    }
+    apart.replace(['-', '_'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_read_words_and_not_identifiers() {
+        let base = "https://pod.example/";
+        assert_eq!(
+            purpose(Language::Nl, "https://w3id.org/meent/ns#BicyclePolicy"),
+            "fietsbeleid"
+        );
+        assert_eq!(
+            purpose(Language::En, "https://w3id.org/dpv#EnforceSecurity"),
+            "enforce security"
+        );
+        assert_eq!(person(base, "https://pod.example/gent/profile/card#me"), "gent");
+        assert_eq!(person(base, "https://mobility.example/#us"), "mobility.example/");
+        assert_eq!(place(base, "https://pod.example/jan/telraam/"), "/jan/telraam/");
+        assert_eq!(
+            minute(time::macros::datetime!(2026-06-01 14:05 +2)),
+            "01/06/2026 12:05 UTC"
+        );
+    }
+}
