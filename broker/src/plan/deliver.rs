@@ -92,6 +92,7 @@ impl Planner<'_> {
                         .map(|min| (*id, min))
                 })
                 .collect();
+            self.starved |= !closed.is_empty() && closed.len() == local.sources.len();
             for (id, subjects_min) in closed {
                 local.sources.remove(&id);
                 self.withheld
@@ -209,6 +210,7 @@ impl Planner<'_> {
     /// Drops all sub-plans, to plan by merging alone.
     pub(super) fn restart_merging_everything(&mut self) {
         self.shipped.clear();
+        self.starved = false;
         self.materialise.clear();
         self.merged.clear();
     }
@@ -237,14 +239,6 @@ impl Planner<'_> {
         if self.shipped.len() > self.limits.sub_plans_max {
             return Err(PlanError::TooManySubPlans(self.limits.sub_plans_max));
         }
-        super::render::finish(
-            self.shipped,
-            self.materialise,
-            self.withheld,
-            self.evidence,
-            query,
-            delivered,
-            variables,
-        )
+        super::render::finish(self, query, delivered, variables)
     }
 }

@@ -50,6 +50,12 @@ impl Planner<'_> {
         collector.pattern(pattern);
         for (scan, probe) in scans {
             let local = self.scan(&probe);
+            self.starved |= !local.sources.is_empty()
+                && local.sources.keys().all(|id| {
+                    self.sources
+                        .get(*id)
+                        .is_some_and(|source| source.aggregate_only.is_some())
+                });
             for source in local.sources.keys() {
                 self.want(*source, scan.clone());
             }

@@ -122,6 +122,8 @@ pub struct PhysicalPlan {
     pub materialise: BTreeMap<SourceId, Wanted>,
     /// Sources that could have answered a part and were left out, with the reasons.
     pub withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
+    /// Whether a part lost all its sources to the terms of agreements: then it is empty for that reason alone.
+    pub starved: bool,
     /// What was decided and why, in the order of deciding, for `explain`.
     pub evidence: Vec<String>,
 }
@@ -198,6 +200,47 @@ fn root_variables(query: &Query) -> Vec<Variable> {
                 found.push(variable.clone());
             }
         });
+    }
+    found
+}
+
+/// All triple patterns of a query, wherever they stand: for finding out who could contribute to it.
+#[must_use]
+pub fn probes(query: &Query) -> Vec<spargebra::term::TriplePattern> {
+    normalise::normalise(pattern_of(query))
+        .map(|pattern| rewrite::Planner::probes(&pattern))
+        .unwrap_or_default()
+}
+
+/// The triple patterns without which a query has no solution: those outside `OPTIONAL`, `UNION`, `MINUS` and `EXISTS`.
+#[must_use]
+pub fn required(query: &Query) -> Vec<spargebra::term::TriplePattern> {
+    fn collect(pattern: &GraphPattern, found: &mut Vec<spargebra::term::TriplePattern>) {
+        match pattern {
+            GraphPattern::Bgp { patterns } => found.extend(patterns.iter().cloned()),
+            GraphPattern::Join { left, right } | GraphPattern::Lateral { left, right } => {
+                collect(left, found);
+                collect(right, found);
+            }
+            GraphPattern::LeftJoin { left, .. } | GraphPattern::Minus { left, .. } => collect(left, found),
+            GraphPattern::Filter { inner, .. }
+            | GraphPattern::Extend { inner, .. }
+            | GraphPattern::OrderBy { inner, .. }
+            | GraphPattern::Project { inner, .. }
+            | GraphPattern::Distinct { inner }
+            | GraphPattern::Reduced { inner }
+            | GraphPattern::Slice { inner, .. }
+            | GraphPattern::Group { inner, .. } => collect(inner, found),
+            GraphPattern::Path { .. }
+            | GraphPattern::Union { .. }
+            | GraphPattern::Graph { .. }
+            | GraphPattern::Values { .. }
+            | GraphPattern::Service { .. } => {}
+        }
+    }
+    let mut found = Vec::new();
+    if let Ok(pattern) = normalise::normalise(pattern_of(query)) {
+        collect(&pattern, &mut found);
     }
     found
 }

@@ -1,26 +1,31 @@
 //! Plans as SPARQL text: sub-queries with their `VALUES` blocks, the one request that fetches triples to merge, and the last pass
 //! over a plan that prunes columns nobody needs.
 
-use super::local::{Local, join_patterns};
+use super::local::join_patterns;
 use super::materialise::{Scan, ScanGraph, Wanted};
-use super::{PhysicalPlan, PlanError, SubPlan, Withheld, expression, sub_plan_of};
-use crate::source::SourceId;
+use super::rewrite::Planner;
+use super::{PhysicalPlan, PlanError, SubPlan, expression, sub_plan_of};
 use oxrdf::Term;
 use spargebra::Query;
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{GroundTerm, NamedNodePattern, Variable};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Puts a plan together.
 pub(super) fn finish(
-    shipped: Vec<(SubPlan, Local)>,
-    materialise: BTreeMap<SourceId, Wanted>,
-    withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
-    evidence: Vec<String>,
+    planner: Planner<'_>,
     query: &Query,
     delivered: GraphPattern,
     variables: Vec<Variable>,
 ) -> Result<PhysicalPlan, PlanError> {
+    let Planner {
+        shipped,
+        materialise,
+        withheld,
+        evidence,
+        starved,
+        ..
+    } = planner;
     let mut outside = BTreeSet::new();
     expression::mentioned(&delivered, &mut outside);
     outside.extend(variables.iter().cloned());
@@ -105,6 +110,7 @@ pub(super) fn finish(
         sub_plans,
         materialise,
         withheld,
+        starved,
         evidence,
     })
 }

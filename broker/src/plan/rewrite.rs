@@ -36,6 +36,7 @@ pub(super) struct Planner<'a> {
     pub(super) materialise: BTreeMap<SourceId, Wanted>,
     pub(super) withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
     pub(super) evidence: Vec<String>,
+    pub(super) starved: bool,
     /// Scans whose triples are merged: kept to see where blank nodes would have to survive two requests.
     pub(super) merged: Vec<Local>,
     pub(super) shipped: Vec<(SubPlan, Local)>,
@@ -51,6 +52,7 @@ impl<'a> Planner<'a> {
             materialise: BTreeMap::new(),
             withheld: BTreeMap::new(),
             evidence: Vec::new(),
+            starved: false,
             merged: Vec::new(),
             shipped: Vec::new(),
             fresh: 0,

@@ -28,6 +28,8 @@ pub struct Source {
     pub aggregate_only: Option<u32>,
     /// The only properties that the agreement covers; `None` is all.
     pub properties: Option<BTreeSet<String>>,
+    /// Properties that stay hidden whatever else is agreed.
+    pub hidden: BTreeSet<String>,
 }
 
 /// What selection found for one source and one pattern.
@@ -48,11 +50,14 @@ impl Source {
         let Some(found) = self.description.matches(pattern) else {
             return Selection::Irrelevant;
         };
-        if let (Some(agreed), NamedNodePattern::NamedNode(predicate)) = (&self.properties, &pattern.predicate)
-            && !agreed.contains(predicate.as_str())
-            && *predicate != oxrdf::vocab::rdf::TYPE
-        {
-            return Selection::NotAgreed(predicate.as_str().to_owned());
+        if let NamedNodePattern::NamedNode(predicate) = &pattern.predicate {
+            let agreed = self
+                .properties
+                .as_ref()
+                .is_none_or(|agreed| agreed.contains(predicate.as_str()));
+            if !agreed || self.hidden.contains(predicate.as_str()) {
+                return Selection::NotAgreed(predicate.as_str().to_owned());
+            }
         }
         Selection::Candidate(found)
     }

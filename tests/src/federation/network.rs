@@ -203,6 +203,7 @@ pub fn source(member: &Member, description: SourceDescription) -> Source {
         description: Arc::new(description),
         aggregate_only: None,
         properties: None,
+        hidden: BTreeSet::new(),
     }
 }
 

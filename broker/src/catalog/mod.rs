@@ -1,0 +1,163 @@
+//! The catalogue: what members offer, as they said it last. A snapshot is immutable; a crawl makes the next one and swaps it in whole.
+
+pub mod crawl;
+pub mod parse;
+pub mod search;
+
+use crate::config::MemberConfig;
+use crate::source::SourceDescription;
+use arc_swap::ArcSwap;
+use oxrdf::Triple;
+use policies::odrl::Policy;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use time::OffsetDateTime;
+
+/// One dataset as its owner describes it.
+#[derive(Debug, Clone)]
+pub struct DatasetEntry {
+    /// Its IRI.
+    pub iri: String,
+    /// Name of the member that serves it.
+    pub member: String,
+    /// Titles by language tag; the empty tag for none.
+    pub titles: BTreeMap<String, String>,
+    /// Descriptions by language tag.
+    pub descriptions: BTreeMap<String, String>,
+    /// Keywords in any language.
+    pub keywords: Vec<String>,
+    /// WebID or IRI of the publisher.
+    pub publisher: Option<String>,
+    /// Where it is queried.
+    pub endpoint: Option<String>,
+    /// Where an agreement is asked for.
+    pub negotiation: Option<String>,
+    /// Its offers.
+    pub offers: Vec<Arc<Policy>>,
+    /// Whether it may be asked without an agreement.
+    pub open: bool,
+    /// What it says about its content.
+    pub description: Arc<SourceDescription>,
+}
+
+/// One member as it was seen last.
+#[derive(Debug, Clone)]
+pub struct MemberState {
+    /// What the registry says.
+    pub config: MemberConfig,
+    /// Validator of the last catalogue.
+    pub etag: Option<String>,
+    /// When its catalogue was last confirmed.
+    pub confirmed: Option<OffsetDateTime>,
+    /// Since when it could not be confirmed.
+    pub stale_since: Option<OffsetDateTime>,
+    /// Why not.
+    pub error: Option<String>,
+    /// What it offers; kept while it is stale.
+    pub datasets: Vec<Arc<DatasetEntry>>,
+    /// Its catalogue as published.
+    pub triples: Arc<Vec<Triple>>,
+}
+
+impl MemberState {
+    /// A member that was never seen. One that is only an endpoint is known at once.
+    #[must_use]
+    pub fn new(config: MemberConfig) -> Self {
+        let datasets = config
+            .sparql
+            .iter()
+            .map(|endpoint| {
+                Arc::new(DatasetEntry {
+                    iri: endpoint.to_string(),
+                    member: config.name.clone(),
+                    titles: BTreeMap::from([(String::new(), config.name.clone())]),
+                    descriptions: BTreeMap::new(),
+                    keywords: Vec::new(),
+                    publisher: None,
+                    endpoint: Some(endpoint.to_string()),
+                    negotiation: None,
+                    offers: Vec::new(),
+                    open: true,
+                    description: Arc::new(SourceDescription::unknown()),
+                })
+            })
+            .collect();
+        Self {
+            config,
+            etag: None,
+            confirmed: None,
+            stale_since: None,
+            error: None,
+            datasets,
+            triples: Arc::new(Vec::new()),
+        }
+    }
+}
+
+/// Everything known about all members at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// By name.
+    pub members: BTreeMap<String, Arc<MemberState>>,
+}
+
+impl Snapshot {
+    /// All datasets, in the order of their IRIs: neutral, and the same for everyone.
+    #[must_use]
+    pub fn datasets(&self) -> Vec<Arc<DatasetEntry>> {
+        let mut all: Vec<Arc<DatasetEntry>> = self
+            .members
+            .values()
+            .flat_map(|member| member.datasets.iter().cloned())
+            .collect();
+        all.sort_by(|a, b| a.iri.cmp(&b.iri));
+        all.dedup_by(|a, b| a.iri == b.iri);
+        all
+    }
+
+    /// A dataset by IRI.
+    #[must_use]
+    pub fn dataset(&self, iri: &str) -> Option<Arc<DatasetEntry>> {
+        self.members
+            .values()
+            .flat_map(|member| &member.datasets)
+            .find(|dataset| dataset.iri == iri)
+            .cloned()
+    }
+}
+
+/// The catalogue in service.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    current: ArcSwap<Snapshot>,
+    changing: parking_lot::Mutex<()>,
+}
+
+impl Catalogue {
+    /// A catalogue of these members, none of them seen yet.
+    #[must_use]
+    pub fn new(members: impl IntoIterator<Item = MemberConfig>) -> Self {
+        let members = members
+            .into_iter()
+            .map(|config| (config.name.clone(), Arc::new(MemberState::new(config))))
+            .collect();
+        Self {
+            current: ArcSwap::from_pointee(Snapshot { members }),
+            changing: parking_lot::Mutex::new(()),
+        }
+    }
+
+    /// The snapshot of this moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Replaces what is known about one member.
+    pub fn replace(&self, state: MemberState) {
+        let _one_at_a_time = self.changing.lock();
+        let mut next = Snapshot::clone(&self.current.load());
+        next.members.insert(state.config.name.clone(), Arc::new(state));
+        self.current.store(Arc::new(next));
+    }
+}

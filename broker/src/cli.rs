@@ -1,0 +1,358 @@
+//! The command line: the operator's commands, and those of a consumer without software of its own.
+
+use crate::app;
+use crate::config::{Config, ENV_PREFIX};
+use crate::consumer::{Consumer, ConsumerAccount, ConsumerQuery, is_complete, words};
+use clap::{Args, Parser, Subcommand};
+use server_kit::audit_log::{Checkpoint, VerifierKey, export, verify_directory};
+use server_kit::authn::client::DpopKey;
+use server_kit::clock::SystemClock;
+use server_kit::egress::{Egress, EgressConfig};
+use server_kit::random::SystemRandom;
+use server_kit::shutdown::Shutdown;
+use server_kit::telemetry;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A broker: finds data, carries agreements, and answers queries over many owners.
+#[derive(Debug, Parser)]
+#[command(name = "broker", version, about, long_about = None)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve until told to stop (SIGTERM or SIGINT).
+    Serve(ConfigArg),
+    /// Check a configuration and say what is wrong with it, without serving.
+    Check(ConfigArg),
+    /// The broker's own log.
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Make the key that a consumer's tokens are bound to.
+    Key {
+        /// File for the private key; made with mode 0600, never overwritten.
+        #[arg(long)]
+        key: PathBuf,
+    },
+    /// Ask an owner for an agreement, and deposit its token at a broker.
+    Ask(AskArgs),
+    /// Send a query to a broker and print the answer.
+    Query(QueryArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigArg {
+    /// The configuration file (see example.toml).
+    #[arg(long, env = "MEENT_BROKER_CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum LogCommand {
+    /// Write the log as files that can be verified anywhere.
+    Export {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Folder to write to.
+        #[arg(long)]
+        to: PathBuf,
+    },
+    /// Verify an exported log offline: signature, every tile, every leaf.
+    Verify {
+        /// The exported folder.
+        directory: PathBuf,
+        /// The verifier key, as served at `/log/vkey`.
+        #[arg(long)]
+        key: String,
+        /// File with an earlier checkpoint that the log must contain.
+        #[arg(long)]
+        earlier: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ConsumerArgs {
+    /// WebID of the consumer.
+    #[arg(long, env = "MEENT_WEB_ID")]
+    web_id: String,
+    /// Token endpoint of the WebID's issuer.
+    #[arg(long, env = "MEENT_TOKEN_ENDPOINT")]
+    token_endpoint: String,
+    /// Client identifier.
+    #[arg(long, env = "MEENT_CLIENT_ID")]
+    client_id: String,
+    /// Client secret; better given by the environment than on the command line.
+    #[arg(long, env = "MEENT_CLIENT_SECRET", hide_env_values = true)]
+    client_secret: String,
+    /// File with the private key (see `broker key`).
+    #[arg(long, env = "MEENT_KEY_FILE")]
+    key: PathBuf,
+    /// The broker's URL.
+    #[arg(long, env = "MEENT_BROKER")]
+    broker: String,
+    /// Hosts that may be on this machine or a private line, as `host:port` or `host:*`.
+    #[arg(long)]
+    allow: Vec<String>,
+    /// PEM file with further certification authorities.
+    #[arg(long)]
+    ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct AskArgs {
+    #[command(flatten)]
+    consumer: ConsumerArgs,
+    /// IRI of the dataset.
+    #[arg(long)]
+    dataset: String,
+    /// Where to negotiate; by default the place that the broker's catalogue names.
+    #[arg(long)]
+    negotiations: Option<String>,
+    /// IRI of the purpose.
+    #[arg(long)]
+    purpose: String,
+    /// A few words to the owner.
+    #[arg(long, default_value = "")]
+    message: String,
+    /// How long to wait for the owner's decision, seconds.
+    #[arg(long, default_value_t = 60)]
+    wait_seconds: u64,
+}
+
+#[derive(Debug, Args)]
+struct QueryArgs {
+    #[command(flatten)]
+    consumer: ConsumerArgs,
+    /// File with the query; `-` for standard input.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// IRI of the purpose.
+    #[arg(long)]
+    purpose: String,
+    /// IRI of an agreement to use; may be repeated.
+    #[arg(long = "agreement")]
+    agreements: Vec<String>,
+    /// Media type of the answer.
+    #[arg(long, default_value = "text/csv")]
+    accept: String,
+    /// Take a partial answer for an error.
+    #[arg(long)]
+    complete: bool,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// In words.
+    #[error("{0}")]
+    Said(String),
+}
+
+fn said(error: impl std::fmt::Display) -> Failure {
+    Failure::Said(error.to_string())
+}
+
+impl Cli {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// What went wrong, for a person.
+    pub async fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Serve(arg) => {
+                let config = load(&arg)?;
+                telemetry::init(&config.telemetry).map_err(said)?;
+                let shutdown = Shutdown::on_signals().map_err(said)?;
+                app::start(config, shutdown).await.map_err(said)?.finished().await;
+                tracing::info!("the broker has stopped");
+                Ok(())
+            }
+            Command::Check(arg) => {
+                let config = load(&arg)?;
+                say(&format!(
+                    "{}: fine; serves {} with {} members\n",
+                    arg.config.display(),
+                    config.server.base_url,
+                    config.members.len()
+                ))
+            }
+            Command::Log(LogCommand::Export { config, to }) => {
+                let config = load(&config)?;
+                let broker = app::Broker::build(config).map_err(said)?;
+                broker.auditor.checkpoint().map_err(said)?;
+                let path = broker.config.state.directory.join("broker.sqlite");
+                let database = rusqlite::Connection::open(path).map_err(said)?;
+                let checkpoint = export(&database, &to).map_err(said)?;
+                say(&format!(
+                    "{} leaves; verifier key {}\n",
+                    checkpoint.size,
+                    broker.auditor.verifier()
+                ))
+            }
+            Command::Log(LogCommand::Verify {
+                directory,
+                key,
+                earlier,
+            }) => {
+                let key = VerifierKey::parse(key.trim()).map_err(said)?;
+                let earlier = match earlier {
+                    Some(file) => {
+                        let note = std::fs::read_to_string(&file).map_err(said)?;
+                        key.verify(&note).map_err(said)?;
+                        Some(Checkpoint::parse_unverified(&note).map_err(said)?)
+                    }
+                    None => None,
+                };
+                let log = verify_directory(&directory, &key, earlier.as_ref()).map_err(said)?;
+                say(&format!("verified: {} leaves\n", log.checkpoint.size))
+            }
+            Command::Key { key } => {
+                if DpopKey::load(&key).map_err(said)?.is_some() {
+                    return Err(Failure::Said(format!("{} is there already", key.display())));
+                }
+                let made = DpopKey::generate().map_err(said)?;
+                made.save(&key).map_err(said)?;
+                say(&format!("{}\n", made.thumbprint()))
+            }
+            Command::Ask(args) => ask(args).await,
+            Command::Query(args) => query(args).await,
+        }
+    }
+}
+
+fn load(arg: &ConfigArg) -> Result<Config, Failure> {
+    let config: Config = server_kit::config::load(Some(&arg.config), ENV_PREFIX).map_err(said)?;
+    config.validate().map_err(said)?;
+    Ok(config)
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(said)
+}
+
+fn egress(args: &ConsumerArgs) -> Result<Arc<Egress>, Failure> {
+    let mut config = EgressConfig {
+        allow: args.allow.clone(),
+        request_seconds_max: 300,
+        ..EgressConfig::default()
+    };
+    config.roots.extra_ca_file.clone_from(&args.ca);
+    Ok(Arc::new(Egress::new(config).map_err(said)?))
+}
+
+fn consumer(args: &ConsumerArgs) -> Result<(Consumer, Arc<Egress>), Failure> {
+    let key = DpopKey::load(&args.key).map_err(said)?.ok_or_else(|| {
+        Failure::Said(format!(
+            "{} is not there: make it with `broker key`",
+            args.key.display()
+        ))
+    })?;
+    let account = ConsumerAccount {
+        web_id: args.web_id.clone(),
+        token_endpoint: args.token_endpoint.clone(),
+        client: (args.client_id.clone(), args.client_secret.clone()),
+    };
+    let egress = egress(args)?;
+    Ok((
+        Consumer::new(
+            account,
+            key,
+            Arc::clone(&egress),
+            Arc::new(SystemClock),
+            Arc::new(SystemRandom),
+        ),
+        egress,
+    ))
+}
+
+async fn ask(args: AskArgs) -> Result<(), Failure> {
+    let (consumer, egress) = consumer(&args.consumer)?;
+    let broker = consumer.broker(&args.consumer.broker).await.map_err(said)?;
+    let negotiations = match args.negotiations {
+        Some(url) => url,
+        None => negotiations(&egress, &broker.url, &args.dataset).await?,
+    };
+    let wait = Duration::from_secs(args.wait_seconds);
+    let agreed = consumer
+        .negotiate(&negotiations, &args.dataset, &args.purpose, &args.message, wait)
+        .await
+        .map_err(said)?;
+    let token = consumer.agreement_token(&agreed.agreement).await.map_err(said)?;
+    consumer
+        .deposit(&broker, &agreed.agreement, &token, &args.purpose)
+        .await
+        .map_err(said)?;
+    say(&format!("{}\n", agreed.agreement))
+}
+
+/// Where to negotiate about a dataset, by the broker's catalogue.
+async fn negotiations(egress: &Egress, broker: &str, dataset: &str) -> Result<String, Failure> {
+    let request = server_kit::egress::EgressRequest::get(format!("{broker}catalog"))
+        .header(http::header::ACCEPT, http::HeaderValue::from_static("application/json"))
+        .bytes_max(32 * 1024 * 1024);
+    let response = egress.fetch(request).await.map_err(said)?;
+    let value: serde_json::Value = serde_json::from_slice(&response.body).map_err(said)?;
+    value
+        .get("datasets")
+        .and_then(|list| list.as_array())
+        .and_then(|list| {
+            list.iter()
+                .find(|entry| entry.get("@id").and_then(|id| id.as_str()) == Some(dataset))
+        })
+        .and_then(|entry| entry.get("negotiation"))
+        .and_then(|url| url.as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Failure::Said(format!(
+                "the broker knows no place to negotiate about `{dataset}`: give `--negotiations`"
+            ))
+        })
+}
+
+async fn query(args: QueryArgs) -> Result<(), Failure> {
+    let (consumer, _) = consumer(&args.consumer)?;
+    let text = if args.file.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map_err(said)?;
+        text
+    } else {
+        std::fs::read_to_string(&args.file)
+            .map_err(|error| Failure::Said(format!("{}: {error}", args.file.display())))?
+    };
+    let broker = consumer.broker(&args.consumer.broker).await.map_err(said)?;
+    // A token lives an hour at most: a fresh one is deposited with each call, so that a query never fails for its age alone.
+    for agreement in &args.agreements {
+        let token = consumer.agreement_token(agreement).await.map_err(said)?;
+        consumer
+            .deposit(&broker, agreement, &token, &args.purpose)
+            .await
+            .map_err(said)?;
+    }
+    let asked = ConsumerQuery {
+        query: &text,
+        purpose: &args.purpose,
+        agreements: &args.agreements,
+        accept: &args.accept,
+        complete_required: args.complete,
+    };
+    let response = consumer.query(&broker, &asked).await.map_err(said)?;
+    if !response.status.is_success() {
+        return Err(Failure::Said(format!("{}: {}", response.status, words(&response.body))));
+    }
+    std::io::stdout().write_all(&response.body).map_err(said)?;
+    if is_complete(&response) == Some(false) {
+        let manifest = response
+            .headers
+            .get(http::header::LINK)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let note = format!("broker: this answer is not complete; see {manifest}\n");
+        std::io::stderr().write_all(note.as_bytes()).map_err(said)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! The second gate: before a sub-query leaves, the agreement is decided here as the owner will decide it. The broker's "yes" grants
+//! nothing (the owner decides again); its "no" saves a request and explains itself.
+
+use crate::agreement::Deposit;
+use crate::catalog::{DatasetEntry, Snapshot};
+use crate::source::Source;
+use policies::contract::AgreementState;
+use policies::decision::Obligation;
+use policies::explain::{self, Language};
+use policies::facts::{AgreementFact, DatasetFact};
+use policies::request::WebId;
+use policies::{AccessRequest, Action, Fact, FactRequest, Facts, Response, Subject, decide};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use time::OffsetDateTime;
+
+/// Who asks, for what.
+#[derive(Debug, Clone)]
+pub struct Asker {
+    /// WebID of the consumer.
+    pub web_id: WebId,
+    /// Stated purpose.
+    pub purpose: Option<String>,
+    /// Agreements that the delegation covers.
+    pub delegated: BTreeSet<String>,
+    /// Agreements that the query names; empty for all.
+    pub named: BTreeSet<String>,
+}
+
+/// A dataset that is not asked, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refused {
+    /// Name of the member.
+    pub member: String,
+    /// The dataset.
+    pub dataset: String,
+    /// The agreement that does not help, when there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agreement: Option<String>,
+    /// Stable code.
+    pub code: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
+/// What may be asked.
+#[derive(Debug, Default)]
+pub struct Admission {
+    /// The sources of the query.
+    pub sources: Vec<Source>,
+    /// The deposit behind each agreed source, by agreement.
+    pub deposits: BTreeMap<String, Arc<Deposit>>,
+    /// Datasets that are not asked.
+    pub refused: Vec<(Refused, Arc<DatasetEntry>)>,
+}
+
+/// Decides, dataset by dataset, under which agreement each may be asked.
+#[must_use]
+pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now: OffsetDateTime) -> Admission {
+    let mut admission = Admission::default();
+    for dataset in snapshot.datasets() {
+        let Some(endpoint) = dataset.endpoint.clone() else {
+            admission.refuse(
+                &dataset,
+                None,
+                "no-endpoint",
+                "the owner publishes no query endpoint for it",
+            );
+            continue;
+        };
+        let mut source = Source {
+            member: dataset.member.clone(),
+            dataset: dataset.iri.clone(),
+            endpoint,
+            agreement: None,
+            description: Arc::clone(&dataset.description),
+            aggregate_only: None,
+            properties: None,
+            hidden: BTreeSet::new(),
+        };
+        let mine: Vec<&Arc<Deposit>> = deposits
+            .iter()
+            .filter(|deposit| deposit.dataset == dataset.iri)
+            .filter(|deposit| asker.named.is_empty() || asker.named.contains(&deposit.agreement))
+            .collect();
+        if dataset.open && mine.is_empty() {
+            admission.sources.push(source);
+            continue;
+        }
+        let mut reason = ("no-agreement", None, no_agreement(asker));
+        let mut admitted = false;
+        for deposit in mine {
+            match one(deposit, asker, now) {
+                Ok((view, aggregate_only)) => {
+                    source.agreement = Some(deposit.agreement.clone());
+                    source.aggregate_only = aggregate_only;
+                    source.properties = view.properties;
+                    source.hidden = view.hidden;
+                    admission
+                        .deposits
+                        .insert(deposit.agreement.clone(), Arc::clone(deposit));
+                    admitted = true;
+                    break;
+                }
+                Err((code, words)) => reason = (code, Some(deposit.agreement.clone()), words),
+            }
+        }
+        if admitted {
+            admission.sources.push(source);
+        } else {
+            let (code, agreement, words) = reason;
+            admission.refuse(&dataset, agreement, code, &words);
+        }
+    }
+    admission
+}
+
+impl Admission {
+    fn refuse(&mut self, dataset: &Arc<DatasetEntry>, agreement: Option<String>, code: &str, reason: &str) {
+        let refused = Refused {
+            member: dataset.member.clone(),
+            dataset: dataset.iri.clone(),
+            agreement,
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+        };
+        self.refused.push((refused, Arc::clone(dataset)));
+    }
+}
+
+fn no_agreement(asker: &Asker) -> String {
+    match &asker.purpose {
+        Some(purpose) => format!("you have deposited no agreement on it for the purpose <{purpose}>"),
+        None => "you have deposited no agreement on it".to_owned(),
+    }
+}
+
+type Admitted = (policies::decision::View, Option<u32>);
+
+/// Decides on one agreement.
+fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted, (&'static str, String)> {
+    if !asker.delegated.contains(&deposit.agreement) {
+        return Err((
+            "not-delegated",
+            "your delegation does not name the agreement".to_owned(),
+        ));
+    }
+    if deposit.expires <= now.unix_timestamp() {
+        return Err((
+            "token-expired",
+            "its token has expired: fetch a fresh one from the owner and deposit it".to_owned(),
+        ));
+    }
+    let request = AccessRequest {
+        subject: Subject::authenticated(asker.web_id.clone()),
+        action: Action::Query,
+        resource: deposit.dataset.clone(),
+        purpose: asker.purpose.clone(),
+        now,
+        agreement: Some(deposit.agreement.clone()),
+    };
+    // Where the owner keeps the data is the owner's business: for the broker the dataset stands for its containers.
+    let covers = DatasetFact {
+        containers: vec![deposit.dataset.clone()],
+        member_containers: Vec::new(),
+        part_of: BTreeSet::new(),
+    };
+    let agreement = AgreementFact {
+        policy: Arc::clone(&deposit.policy),
+        state: AgreementState::Active,
+        expires_at: None,
+    };
+    let facts = Facts::new()
+        .with(
+            FactRequest::Agreement {
+                id: deposit.agreement.clone(),
+            },
+            Fact::Agreement(Arc::new(agreement)),
+        )
+        .with(
+            FactRequest::Dataset {
+                id: deposit.dataset.clone(),
+            },
+            Fact::Dataset(Arc::new(covers)),
+        )
+        .with(FactRequest::Purposes, Fact::Absent);
+    let Response::Decided(decision) = decide(&request, &facts) else {
+        return Err(("undecided", "the agreement cannot be decided here".to_owned()));
+    };
+    if !decision.permits() {
+        let code = decision.reasons.first().map_or("denied", |reason| reason.code.as_str());
+        return Err((code, explain_reasons(&decision)));
+    }
+    let aggregate_only = decision.obligations.iter().find_map(|obligation| match obligation {
+        Obligation::AggregateOnly { subjects_min } => Some(*subjects_min),
+        Obligation::Log => None,
+    });
+    match decision.view {
+        Some(view) => Ok((view, aggregate_only)),
+        None => Err(("nothing-visible", "the agreement shows nothing".to_owned())),
+    }
+}
+
+fn explain_reasons(decision: &policies::Decision) -> String {
+    let words: Vec<String> = decision
+        .reasons
+        .iter()
+        .map(|reason| explain::reason(reason, Language::English))
+        .collect();
+    words.join(" ")
+}

@@ -1,0 +1,547 @@
+//! One query from admission to the last byte.
+
+use super::manifests::Manifest;
+use super::write::{self, Out};
+use super::{Asked, explain, prepare};
+use crate::agreement::Deposit;
+use crate::app::Broker;
+use crate::audit::Receipt;
+use crate::enforce::{Admission, Asker, admit};
+use crate::error::{self, Answer};
+use crate::exec::manifest::{Completeness, Ledger, SourceStatus};
+use crate::exec::residual::{self, Delivered};
+use crate::exec::{ExecError, Session, run};
+use crate::fetch::{Credentials, FetchError};
+use crate::http::Call;
+use crate::plan::PhysicalPlan;
+use crate::source::Source;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};
+use http::{HeaderMap, Method, Response, StatusCode};
+use oxrdf::{NamedNode, Term};
+use policies::audit::{AuditAction, AuditRecord, Outcome};
+use policies::request::WebId;
+use server_kit::authn::client::DELEGATION;
+use server_kit::body::{self, Body};
+use server_kit::problem::Problem;
+use sha2::{Digest, Sha256};
+use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
+use spargebra::Query;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Says whether the answer is complete.
+pub const COMPLETE: HeaderName = HeaderName::from_static("meent-complete");
+/// Name of the query, for its manifest.
+pub const QUERY: HeaderName = HeaderName::from_static("meent-query");
+
+/// Answers one query.
+///
+/// # Errors
+/// A problem for the caller.
+pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
+    let _turn = Arc::clone(&broker.turns)
+        .try_acquire_owned()
+        .map_err(|_| Problem::unavailable("too many queries are running: try again in a moment", 1))?;
+    let asker = asker(broker, call, &asked)?;
+    let media_type = media_type(broker, call, &asked).await?;
+    let text = asked.query.clone();
+    let (base, limits) = (broker.config.server.base_url.to_string(), broker.config.query.clone());
+    let snapshot = broker.catalogue.snapshot();
+    let deposits = broker.deposits.of(asker.web_id.as_str());
+    let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
+    let prepared = prepare::deep(limits.stack_bytes, move || {
+        let query = prepare::parse(&text, &base, &limits)?;
+        let admission = admit(&snapshot, &deposits, &who, now);
+        let selection = prepare::describe_selection(&query);
+        let plan = prepare::planned(selection.as_ref().unwrap_or(&query), &admission.sources, &plan_limits)?;
+        let not_covered: Vec<_> = prepare::could_contribute(&query, &admission.refused)
+            .into_iter()
+            .cloned()
+            .collect();
+        let denied = plan.starved
+            || prepare::needs_refused(&query, &admission)
+            || plan.asked().is_empty() && (!not_covered.is_empty() || !plan.withheld.is_empty());
+        Ok::<_, Problem>((selection.is_some(), denied, plan, admission, not_covered))
+    })
+    .await??;
+    let (describes, denied, plan, admission, not_covered) = prepared;
+    let id = broker.random.token(16);
+    if denied {
+        let problem = nothing_agreed(&plan, &admission, &not_covered);
+        record(broker, &id, &asker, &asked, &plan, &admission, Outcome::Deny).await?;
+        return Err(problem);
+    }
+    if asked.explain {
+        return explain::respond(call, &plan, &admission, &not_covered);
+    }
+    let receipt = record(broker, &id, &asker, &asked, &plan, &admission, Outcome::Permit).await?;
+    let run = Run {
+        broker: Arc::clone(broker),
+        receipt,
+        id,
+        asker,
+        asked,
+        admission,
+        not_covered,
+        media_type,
+    };
+    run.answer(call, plan, describes).await
+}
+
+/// Who asks, for what, and what they delegate.
+fn asker(broker: &Broker, call: &Call, asked: &Asked) -> Result<Asker, Problem> {
+    let (web_id, jkt) = call.consumer()?;
+    let web_id = WebId::parse(web_id).map_err(|cause| error::internal(&cause))?;
+    let mut asker = Asker {
+        web_id,
+        purpose: asked.purpose.clone(),
+        delegated: BTreeSet::new(),
+        named: asked.agreements.iter().cloned().collect(),
+    };
+    let Some(value) = call.headers.get(DELEGATION) else {
+        return Ok(asker);
+    };
+    let text = value
+        .to_str()
+        .map_err(|_| error::bad_request("malformed-delegation", "the delegation is not text"))?;
+    let delegation = broker
+        .authenticator
+        .verify_delegation(text)
+        .map_err(|rejection| rejection.to_problem())?;
+    if delegation.consumer != asker.web_id || delegation.jkt != jkt {
+        return Err(error::forbidden(
+            "delegation-not-yours",
+            "the delegation is by another consumer or another key",
+        ));
+    }
+    let here = broker.config.server.base_url.as_str();
+    if delegation.broker.trim_end_matches('/') != here.trim_end_matches('/')
+        || delegation.broker_jkt != broker.key.thumbprint()
+    {
+        return Err(error::forbidden(
+            "delegation-to-another",
+            format!(
+                "the delegation is to `{}`; here `act.sub` is `{here}` and `cnf.jkt` is `{}`",
+                delegation.broker,
+                broker.key.thumbprint()
+            ),
+        ));
+    }
+    match &asker.purpose {
+        Some(purpose) if *purpose != delegation.purpose => {
+            return Err(error::forbidden(
+                "purpose-differs",
+                format!(
+                    "the query states the purpose <{purpose}>, the delegation <{}>",
+                    delegation.purpose
+                ),
+            ));
+        }
+        _ => asker.purpose = Some(delegation.purpose.clone()),
+    }
+    asker.delegated = delegation.agreements.iter().cloned().collect();
+    Ok(asker)
+}
+
+/// The format of the answer: rows or a graph, as the query's form needs.
+async fn media_type(broker: &Broker, call: &Call, asked: &Asked) -> Result<&'static str, Problem> {
+    let (text, base, limits) = (
+        asked.query.clone(),
+        broker.config.server.base_url.to_string(),
+        broker.config.query.clone(),
+    );
+    let stack = limits.stack_bytes;
+    let graph = prepare::deep(stack, move || {
+        prepare::parse(&text, &base, &limits)
+            .map(|query| matches!(query, Query::Construct { .. } | Query::Describe { .. }))
+    })
+    .await??;
+    let offered: &[&'static str] = if graph { &write::GRAPHS } else { &write::ROWS };
+    if asked.explain {
+        return Ok(offered.first().copied().unwrap_or_default());
+    }
+    call.negotiate(offered)
+        .and_then(|chosen| offered.iter().copied().find(|media_type| *media_type == chosen))
+        .ok_or_else(|| error::not_acceptable(&offered.join(", ")))
+}
+
+/// 403: nothing that could answer may be asked. Names each dataset with the reason.
+fn nothing_agreed(plan: &PhysicalPlan, admission: &Admission, not_covered: &[crate::enforce::Refused]) -> Problem {
+    let mut refused: Vec<serde_json::Value> = not_covered
+        .iter()
+        .filter_map(|refused| serde_json::to_value(refused).ok())
+        .collect();
+    let mut words: Vec<String> = not_covered
+        .iter()
+        .map(|refused| format!("<{}>: {}", refused.dataset, refused.reason))
+        .collect();
+    for (id, reasons) in &plan.withheld {
+        let Some(source) = admission.sources.get(*id) else {
+            continue;
+        };
+        for reason in reasons {
+            let said = crate::exec::manifest::words(reason);
+            refused.push(serde_json::json!({
+                "member": source.member, "dataset": source.dataset, "agreement": source.agreement,
+                "code": serde_json::to_value(reason).ok().and_then(|v| v.get("reason").cloned()), "reason": said,
+            }));
+            words.push(format!("<{}>: {said}", source.dataset));
+        }
+    }
+    const SHOWN: usize = 5;
+    let more = words.len().saturating_sub(SHOWN);
+    let mut detail = format!(
+        "no dataset that could answer may be asked. {}",
+        words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ")
+    );
+    if more > 0 {
+        detail.push_str(&format!("; and {more} more, see `datasets`"));
+    }
+    error::forbidden("not-agreed", detail).with("datasets", refused)
+}
+
+/// The record of a query, durable when this returns.
+async fn record(
+    broker: &Arc<Broker>,
+    id: &str,
+    asker: &Asker,
+    asked: &Asked,
+    plan: &PhysicalPlan,
+    admission: &Admission,
+    outcome: Outcome,
+) -> Result<Receipt, Problem> {
+    let mut record = AuditRecord::new(
+        id,
+        broker.clock.now(),
+        broker.config.server.base_url.as_str(),
+        AuditAction::Query,
+        outcome,
+    );
+    record.agent = Some(asker.web_id.as_str().to_owned());
+    record.purpose.clone_from(&asker.purpose);
+    record.query_hash = Some(hex::encode(Sha256::digest(asked.query.as_bytes())));
+    let sources = plan.asked().into_iter().filter_map(|at| admission.sources.get(at));
+    record.targets = sources
+        .map(|source| source.agreement.clone().unwrap_or_else(|| source.dataset.clone()))
+        .collect();
+    write_record(broker, record).await
+}
+
+async fn write_record(broker: &Arc<Broker>, record: AuditRecord) -> Result<Receipt, Problem> {
+    let auditor = Arc::clone(&broker.auditor);
+    crate::agreement::deposit::blocking(move || auditor.write(&record))
+        .await?
+        .map_err(|cause| {
+            tracing::error!(%cause, "the log cannot be written: nothing is answered");
+            Problem::unavailable("the log cannot be written, so nothing may be answered", 5)
+        })
+}
+
+/// A query that may run: admitted, planned and on record.
+struct Run {
+    broker: Arc<Broker>,
+    receipt: Receipt,
+    id: String,
+    asker: Asker,
+    asked: Asked,
+    admission: Admission,
+    not_covered: Vec<crate::enforce::Refused>,
+    media_type: &'static str,
+}
+
+impl Run {
+    async fn answer(self, call: &Call, plan: PhysicalPlan, describes: bool) -> Answer {
+        let started = Instant::now();
+        let credentials = self.credentials(call);
+        let (mut plan, mut delivered, mut completeness) = {
+            let (delivered, completeness) = self.fetch(call, &credentials, &plan).await?;
+            (plan, delivered, completeness)
+        };
+        if describes {
+            let resources = self.resources(plan, delivered).await?;
+            let query = prepare::describe_construction(resources);
+            plan = prepare::planned(&query, &self.admission.sources, &self.broker.config.plan)?;
+            let first = completeness.complete;
+            (delivered, completeness) = self.fetch(call, &credentials, &plan).await?;
+            completeness.complete &= first;
+        }
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        metrics::histogram!("meent_query_fetch_seconds").record(started.elapsed().as_secs_f64());
+        let manifest = self.broker.manifests.keep(Manifest {
+            id: self.id.clone(),
+            asked: self
+                .broker
+                .clock
+                .now()
+                .format(&time::format_description::well_known::Rfc3339)
+                .unwrap_or_default(),
+            purpose: self.asker.purpose.clone(),
+            completeness,
+            not_covered: self.not_covered.clone(),
+            ms,
+        });
+        self.end(&manifest).await;
+        refuse_if_empty_handed(&manifest, self.asked.complete_required)?;
+        tracing::debug!(
+            query = self.id,
+            leaf = self.receipt.leaf(),
+            ms,
+            complete = manifest.completeness.complete,
+            "query answered"
+        );
+        self.stream(plan, delivered, &manifest).await
+    }
+
+    fn credentials(&self, call: &Call) -> Delegated {
+        Delegated {
+            broker: Arc::clone(&self.broker),
+            deposits: self.admission.deposits.clone(),
+            delegation: call.headers.get(DELEGATION).cloned(),
+            purpose: self.asker.purpose.clone(),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        call: &Call,
+        credentials: &Delegated,
+        plan: &PhysicalPlan,
+    ) -> Result<(Delivered, Completeness), Problem> {
+        let ledger = Ledger::new(&self.admission.sources, &plan.withheld);
+        let session = Session {
+            sources: &self.admission.sources,
+            transport: &*self.broker.egress,
+            credentials,
+            gate: &self.broker.gate,
+            limits: &self.broker.config.exec,
+            plan_limits: &self.broker.config.plan,
+            traceparent: call.headers.get("traceparent").cloned(),
+        };
+        let delivered = run(&session, plan, &ledger).await.map_err(|error| match error {
+            ExecError::Budget(_) => Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "budget-exceeded",
+                "The query is too large",
+            )
+            .detail(format!(
+                "{error}: ask for less, for instance with narrower filters or aggregates"
+            )),
+            ExecError::TimedOut(_) => {
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "query-timeout", "The query took too long")
+                    .detail(error.to_string())
+            }
+        })?;
+        Ok((delivered, ledger.completeness()))
+    }
+
+    /// The resources that a `DESCRIBE` found.
+    async fn resources(&self, plan: PhysicalPlan, delivered: Delivered) -> Result<Vec<NamedNode>, Problem> {
+        let most = self.broker.config.query.described_max;
+        let found = prepare::deep(self.broker.config.query.stack_bytes, move || {
+            residual::evaluate(&plan.residual, &delivered, CancellationToken::new(), |results| {
+                let mut found = BTreeSet::new();
+                if let QueryResults::Solutions(solutions) = results {
+                    for solution in solutions {
+                        for (_, term) in solution?.iter() {
+                            if let Term::NamedNode(node) = term {
+                                found.insert(node.clone());
+                            }
+                        }
+                    }
+                }
+                Ok(found)
+            })
+        })
+        .await?
+        .map_err(|error| failed(&error))?;
+        if found.len() > most {
+            return Err(error::unprocessable(
+                "describes-too-much",
+                format!("more than {most} resources to describe"),
+            ));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// The second record: how the query ended.
+    async fn end(&self, manifest: &Manifest) {
+        let mut record = AuditRecord::new(
+            format!("{}-end", self.id),
+            self.broker.clock.now(),
+            self.broker.config.server.base_url.as_str(),
+            AuditAction::Query,
+            Outcome::Permit,
+        );
+        record.agent = Some(self.asker.web_id.as_str().to_owned());
+        record.purpose.clone_from(&self.asker.purpose);
+        let answered = manifest
+            .completeness
+            .sources
+            .iter()
+            .filter(|report| report.status == SourceStatus::Answered);
+        record.targets = answered
+            .map(|report| report.agreement.clone().unwrap_or_else(|| report.dataset.clone()))
+            .collect();
+        // The first record is durable; a missing second one shows that the broker ended in between.
+        if let Err(problem) = write_record(&self.broker, record).await {
+            tracing::error!(detail = problem.detail, "the end of a query is not on record");
+        }
+    }
+
+    /// Evaluates and sends, beginning the response only when the first bytes are there.
+    async fn stream(self, plan: PhysicalPlan, delivered: Delivered, manifest: &Manifest) -> Answer {
+        let link = format!("{}queries/{}", self.broker.config.server.base_url, self.id);
+        let (sender, content) = body::channel(4);
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let json = self.media_type == "application/sparql-results+json";
+        let mut out = Out::new(
+            sender,
+            tokio::runtime::Handle::current(),
+            begun,
+            json.then(|| link.clone()),
+        );
+        let media_type = self.media_type;
+        let cancellation = CancellationToken::new();
+        let deadline = cancellation.clone();
+        let limit = std::time::Duration::from_millis(self.broker.config.exec.query_ms_max);
+        let timer = tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            deadline.cancel();
+        });
+        let work = prepare::deep(self.broker.config.query.stack_bytes, move || {
+            let outcome = residual::evaluate(&plan.residual, &delivered, cancellation, |results| {
+                write::results(results, media_type, &mut out).map(|_| ())
+            });
+            timer.abort();
+            match outcome {
+                Ok(()) => out
+                    .finish()
+                    .map_err(|error| QueryEvaluationError::Unexpected(Box::new(error))),
+                Err(error) => {
+                    if out.has_begun() {
+                        tracing::info!(%error, "an answer was broken off");
+                        out.break_off("the answer could not be completed");
+                    }
+                    Err(error)
+                }
+            }
+        });
+        let finished = tokio::spawn(work);
+        if has_begun.await.is_err() {
+            // Nothing was sent: the evaluation failed before its first byte.
+            return match finished.await.map_err(|cause| error::internal(&cause))?? {
+                Err(cause) => Err(failed(&cause)),
+                Ok(()) => Err(error::internal(&"an answer without bytes")),
+            };
+        }
+        Ok(headed(content, self.media_type, manifest, &link, &self.id))
+    }
+}
+
+fn headed(content: Body, media_type: &'static str, manifest: &Manifest, link: &str, id: &str) -> Response<Body> {
+    let mut response = Response::new(content);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    let complete = if manifest.completeness.complete {
+        "true"
+    } else {
+        "false"
+    };
+    headers.insert(COMPLETE, HeaderValue::from_static(complete));
+    if let Ok(value) = HeaderValue::from_str(&format!("<{link}>; rel=\"describedby\"; type=\"application/json\"")) {
+        headers.insert(LINK, value);
+    }
+    if let Ok(value) = HeaderValue::from_str(id) {
+        headers.insert(QUERY, value);
+    }
+    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An answer from nobody is no answer, and a partial one is none when a complete one was required.
+fn refuse_if_empty_handed(manifest: &Manifest, complete_required: bool) -> Result<(), Problem> {
+    let sources = &manifest.completeness.sources;
+    let failed: Vec<_> = sources
+        .iter()
+        .filter(|report| report.status == SourceStatus::Failed)
+        .collect();
+    let answered = sources.iter().any(|report| report.status == SourceStatus::Answered);
+    if manifest.completeness.complete || (answered && !complete_required) || (failed.is_empty() && !complete_required) {
+        return Ok(());
+    }
+    let all = |word: &str| {
+        !failed.is_empty()
+            && failed
+                .iter()
+                .all(|report| report.reasons.iter().any(|r| r.contains(word)))
+    };
+    let (status, kind, title) = if all("refused by the owner") {
+        (StatusCode::FORBIDDEN, "refused-by-owner", "Refused by the owner")
+    } else if all("no complete answer within") {
+        (StatusCode::GATEWAY_TIMEOUT, "incomplete", "No complete answer")
+    } else {
+        (StatusCode::BAD_GATEWAY, "incomplete", "No complete answer")
+    };
+    let words: Vec<String> = sources
+        .iter()
+        .filter(|report| !matches!(report.status, SourceStatus::Answered | SourceStatus::NotRelevant))
+        .map(|report| format!("{}: {}", report.member, report.reasons.join(", ")))
+        .collect();
+    Err(Problem::new(status, kind, title)
+        .detail(words.join("; "))
+        .with("manifest", serde_json::to_value(manifest).unwrap_or_default()))
+}
+
+fn failed(cause: &QueryEvaluationError) -> Problem {
+    match cause {
+        QueryEvaluationError::Cancelled => {
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, "query-timeout", "The query took too long")
+                .detail("combining the sources' answers took too long")
+        }
+        other => error::internal(other),
+    }
+}
+
+/// Credentials for sub-queries: the agreement's token, a fresh proof by the broker's key, and the consumer's delegation.
+struct Delegated {
+    broker: Arc<Broker>,
+    deposits: BTreeMap<String, Arc<Deposit>>,
+    delegation: Option<HeaderValue>,
+    purpose: Option<String>,
+}
+
+impl Credentials for Delegated {
+    fn headers(&self, source: &Source, url: &str) -> Result<HeaderMap, FetchError> {
+        let mut headers = HeaderMap::new();
+        let Some(agreement) = &source.agreement else {
+            return Ok(headers);
+        };
+        let deposit = self
+            .deposits
+            .get(agreement)
+            .ok_or_else(|| FetchError::NoToken("none was deposited".to_owned()))?;
+        let delegation = self
+            .delegation
+            .clone()
+            .ok_or_else(|| FetchError::NoToken("no delegation was sent".to_owned()))?;
+        let now = self.broker.clock.unix();
+        self.broker
+            .key
+            .authorize(
+                &mut headers,
+                &Method::POST,
+                url,
+                &deposit.token,
+                now,
+                &*self.broker.random,
+            )
+            .map_err(|_| FetchError::NoToken("no proof could be made".to_owned()))?;
+        headers.insert(DELEGATION, delegation);
+        Ok(headers)
+    }
+
+    fn purpose(&self) -> Option<&str> {
+        self.purpose.as_deref()
+    }
+}

@@ -1,0 +1,176 @@
+//! From text to plan: guarded, parsed and planned on a thread with a stack of known size.
+
+use super::guard;
+use crate::catalog::DatasetEntry;
+use crate::config::QuerySection;
+use crate::enforce::{Admission, Refused};
+use crate::error;
+use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
+use crate::source::{Selection, Source};
+use server_kit::problem::Problem;
+use spargebra::algebra::GraphPattern;
+use spargebra::term::{GroundTerm, NamedNode, TriplePattern, Variable};
+use spargebra::{Query, SparqlParser};
+use std::sync::Arc;
+
+/// Runs work on a thread of its own with a stack of this many bytes.
+///
+/// # Errors
+/// 500 when no thread can be started or it stops without a result; 503 is for the caller to decide before.
+pub async fn deep<T: Send + 'static>(
+    stack_bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Problem> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("query".to_owned())
+        .stack_size(stack_bytes)
+        .spawn(move || {
+            // The receiver may have gone away with its request.
+            let _ = sender.send(work());
+        })
+        .map_err(|cause| error::internal(&cause))?;
+    receiver.await.map_err(|cause| error::internal(&cause))
+}
+
+/// Parses a guarded query.
+///
+/// # Errors
+/// 400 with the position.
+pub fn parse(text: &str, base_url: &str, limits: &QuerySection) -> Result<Query, Problem> {
+    guard::check(text, limits).map_err(|error| match error {
+        guard::GuardError::TooLarge(_) => Problem::new(
+            http::StatusCode::PAYLOAD_TOO_LARGE,
+            "query-too-large",
+            "The query is too large",
+        )
+        .detail(error.to_string()),
+        _ => error::bad_request("query-too-complex", error.to_string()),
+    })?;
+    let parser = SparqlParser::new()
+        .with_base_iri(base_url)
+        .map_err(|cause| error::internal(&cause))?;
+    parser.parse_query(text).map_err(|failure| {
+        let words = failure.to_string();
+        let problem = Problem::bad_request("malformed-query", "The query is not valid SPARQL");
+        let problem = match position(&words) {
+            Some((line, column)) => problem.with("line", line).with("column", column),
+            None => problem,
+        };
+        let hint = if looks_like_update(text) {
+            "; updates are refused here"
+        } else {
+            ""
+        };
+        problem.detail(format!("{words}{hint}"))
+    })
+}
+
+/// Line and column out of the parser's words (`error at 1:8: …`).
+fn position(words: &str) -> Option<(u64, u64)> {
+    let at = words.find(" at ")?;
+    let rest = words.get(at + 4..)?;
+    let place: String = rest.chars().take_while(|c| c.is_ascii_digit() || *c == ':').collect();
+    let (line, column) = place.trim_end_matches(':').split_once(':')?;
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+fn looks_like_update(text: &str) -> bool {
+    let upper = text.to_ascii_uppercase();
+    [
+        "INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "COPY", "MOVE", "ADD ",
+    ]
+    .iter()
+    .any(|word| upper.trim_start().starts_with(word) || upper.contains(&format!("\n{word}")))
+}
+
+/// Plans a query.
+///
+/// # Errors
+/// 400 for what this endpoint does not do.
+pub fn planned(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<PhysicalPlan, Problem> {
+    plan(query, sources, limits).map_err(|error| match error {
+        PlanError::Unsupported(words) => error::bad_request("unsupported-query", words),
+        PlanError::TooManySubPlans(_) => error::unprocessable("query-too-wide", error.to_string()),
+    })
+}
+
+/// The `SELECT` that finds what a `DESCRIBE` describes; `None` for other forms.
+#[must_use]
+pub fn describe_selection(query: &Query) -> Option<Query> {
+    match query {
+        Query::Describe {
+            dataset,
+            pattern,
+            base_iri,
+        } => Some(Query::Select {
+            dataset: dataset.clone(),
+            pattern: GraphPattern::Distinct {
+                inner: Box::new(pattern.clone()),
+            },
+            base_iri: base_iri.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// The `CONSTRUCT` that describes resources: every triple with one of them as subject.
+#[must_use]
+pub fn describe_construction(resources: Vec<NamedNode>) -> Query {
+    let variable = |name: &str| Variable::new_unchecked(name);
+    let triple = TriplePattern {
+        subject: variable("s").into(),
+        predicate: variable("p").into(),
+        object: variable("o").into(),
+    };
+    Query::Construct {
+        template: vec![triple.clone()],
+        dataset: None,
+        pattern: GraphPattern::Join {
+            left: Box::new(GraphPattern::Values {
+                variables: vec![variable("s")],
+                bindings: resources
+                    .into_iter()
+                    .map(|node| vec![Some(GroundTerm::NamedNode(node))])
+                    .collect(),
+            }),
+            right: Box::new(GraphPattern::Bgp { patterns: vec![triple] }),
+        },
+        base_iri: None,
+    }
+}
+
+/// Which of these datasets could contribute to a query, by their own summaries, if they could be asked.
+#[must_use]
+pub fn could_contribute<'a>(query: &Query, refused: &'a [(Refused, Arc<DatasetEntry>)]) -> Vec<&'a Refused> {
+    let probes = crate::plan::probes(query);
+    refused
+        .iter()
+        .filter(|(_, dataset)| {
+            probes
+                .iter()
+                .any(|pattern| dataset.description.matches(pattern).is_some())
+        })
+        .map(|(refused, _)| refused)
+        .collect()
+}
+
+/// Whether a pattern without which there is no solution can be answered by refused datasets only: the answer would be empty for no
+/// other reason than a lacking agreement, and must not look like an empty answer.
+#[must_use]
+pub fn needs_refused(query: &Query, admission: &Admission) -> bool {
+    crate::plan::required(query).iter().any(|pattern| {
+        let mut denied = admission
+            .refused
+            .iter()
+            .any(|(_, dataset)| dataset.description.matches(pattern).is_some());
+        for source in &admission.sources {
+            match source.select(pattern) {
+                Selection::Candidate(_) => return false,
+                Selection::NotAgreed(_) => denied = true,
+                Selection::Irrelevant => {}
+            }
+        }
+        denied
+    })
+}
