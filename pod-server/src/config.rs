@@ -15,6 +15,8 @@ use url::Url;
 
 use crate::dataspace::DataspaceConfig;
 use crate::identity::IdentityConfig;
+use crate::index::IndexLimits;
+use crate::query::QueryLimits;
 use crate::store::StoreConfig;
 
 /// Prefix of the environment variables that override the file.
@@ -55,6 +57,12 @@ pub struct Config {
     /// Datasets, agreements, consents and the public log.
     #[serde(default)]
     pub dataspace: DataspaceConfig,
+    /// Bounds of queries.
+    #[serde(default)]
+    pub query: QueryLimits,
+    /// Bounds of the index behind queries.
+    #[serde(default)]
+    pub index: IndexLimits,
     /// Logs.
     #[serde(default)]
     pub telemetry: TelemetryConfig,

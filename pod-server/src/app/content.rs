@@ -68,7 +68,7 @@ impl App {
             Route::Catalog(_) | Route::Dataspace(..) | Route::Consent(..) | Route::StorageLog(_) | Route::Log(_) => {
                 self.call(request, credentials).await
             }
-            Route::Sparql(_) => Err(Error::NotFound),
+            Route::Sparql(storage) => self.sparql(request, credentials, origin, storage).await,
             Route::Resource => {
                 let caller = caller(credentials, origin)?;
                 self.ldp.handle(request, &caller).await

@@ -6,6 +6,7 @@ mod calls;
 mod console;
 mod content;
 mod host;
+mod queries;
 mod remote_groups;
 mod running;
 
@@ -20,11 +21,13 @@ use server_kit::random::{Random, SystemRandom};
 use crate::audit::{AuditWriter, UseRecorder};
 use crate::authz::{Pep, Pip};
 use crate::config::{Config, ConfigFault};
-use crate::dataspace::catalog::NoSummaries;
 use crate::dataspace::{DataspaceError, DataspaceService, Node};
 use crate::identity::profiles::{ProfileWatch, StoredProfiles};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
+use crate::index::Index;
 use crate::ldp::LdpService;
+use crate::query::QueryService;
+use crate::query::summaries::IndexSummaries;
 use crate::store::{SqliteStore, Store, StoreError};
 
 pub use running::{Running, start};
@@ -95,6 +98,8 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// Datasets, negotiations, agreements, consents, and the audit log for its readers.
     pub dataspace: Arc<DataspaceService>,
+    /// The SPARQL endpoints.
+    pub query: Arc<QueryService>,
     /// Base URL of pod content, with a closing slash.
     pub base_url: Arc<str>,
     challenge: HeaderValue,
@@ -173,13 +178,23 @@ impl App {
             audit: Arc::clone(&audit),
             base_url: base_url.to_string(),
         };
+        let index = Arc::new(Index::new(config.index.clone()));
         let dataspace = Arc::new(DataspaceService::build(
             node,
             config.dataspace.clone(),
             Arc::clone(&issuer),
-            Arc::new(NoSummaries),
+            Arc::new(IndexSummaries::new(Arc::clone(&index), Arc::clone(&base_url))),
             &config.store.directory,
         )?);
+        let shared = queries::Shared {
+            store: &store,
+            clock: &clock,
+            audit: &audit,
+            pep: &pep,
+            consents: &dataspace.ledger,
+            base_url: &base_url,
+        };
+        let query = Arc::new(queries::service(&config, &index, &shared)?);
         Ok(Self {
             challenge: authenticator.challenge(),
             hosts: host::Hosts::new(&config.server.base_url, &config.server.hosts_additional),
@@ -196,6 +211,7 @@ impl App {
             ldp,
             identity,
             dataspace,
+            query,
             base_url,
         })
     }

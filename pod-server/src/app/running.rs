@@ -45,6 +45,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
         None => None,
     };
     let app = Arc::new(App::build(config)?);
+    follow(&app, &shutdown)?;
     let limits = app.config.connections.clone();
     let mut tasks = Vec::new();
     let mut run = |listener, handler: Handler| {
@@ -154,6 +155,22 @@ fn redirect_handler(app: &Arc<App>) -> Handler {
 }
 
 /// Ready means: the store answers.
+/// Lets the index follow the store until the shutdown.
+fn follow(app: &Arc<App>, shutdown: &Shutdown) -> Result<(), StartError> {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    app.query.follow(stopped).map_err(|source| StartError::System {
+        what: "the index cannot be started",
+        source,
+    })?;
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        shutdown.wait().await;
+        // Nobody listens any more when the follower has ended by itself.
+        let _ = stop.send(true);
+    });
+    Ok(())
+}
+
 fn readiness(app: &Arc<App>) -> Readiness {
     let app = Arc::clone(app);
     Arc::new(move || {
@@ -161,7 +178,12 @@ fn readiness(app: &Arc<App>) -> Readiness {
         Box::pin(async move {
             let permit = ReadPermit::without_proof("the operator asks whether the store answers");
             let snapshot = app.store.snapshot(permit).map_err(|error| error.to_string())?;
-            snapshot.sequence().map(drop).map_err(|error| error.to_string())
+            snapshot.sequence().map(drop).map_err(|error| error.to_string())?;
+            match app.query.index().incomplete() {
+                Some(reason) => Err(format!("the index is incomplete: {reason}")),
+                None if app.query.index().is_built() => Ok(()),
+                None => Err("the index is being built".to_owned()),
+            }
         })
     })
 }

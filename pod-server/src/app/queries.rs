@@ -1,0 +1,73 @@
+//! The SPARQL endpoints: their parts, and the way of a query to them.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Request, Response};
+use hyper::body::Incoming;
+use server_kit::authn::Credentials;
+use server_kit::body::Body;
+use server_kit::clock::Clock;
+
+use super::{App, StartError};
+use crate::audit::AuditWriter;
+use crate::authz::Pep;
+use crate::authz::scope::{Scope, ScopeParts};
+use crate::config::Config;
+use crate::consent::ConsentLedger;
+use crate::error::Error;
+use crate::index::Index;
+use crate::name::ResourceName;
+use crate::query::{QueryParts, QueryService};
+use crate::store::Store;
+
+/// What the endpoints share with the rest of the server.
+pub(super) struct Shared<'a> {
+    pub store: &'a Arc<dyn Store>,
+    pub clock: &'a Arc<dyn Clock>,
+    pub audit: &'a Arc<AuditWriter>,
+    pub pep: &'a Arc<Pep>,
+    pub consents: &'a Arc<ConsentLedger>,
+    pub base_url: &'a Arc<str>,
+}
+
+/// Builds the endpoints over an index.
+pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) -> Result<QueryService, StartError> {
+    let scope = Scope::new(ScopeParts {
+        index: Arc::clone(index),
+        store: Arc::clone(shared.store),
+        pep: Arc::clone(shared.pep),
+        consents: Arc::clone(shared.consents),
+        audit: Arc::clone(shared.audit),
+        clock: Arc::clone(shared.clock),
+        base_url: Arc::clone(shared.base_url),
+    });
+    QueryService::new(QueryParts {
+        index: Arc::clone(index),
+        scope: Arc::new(scope),
+        store: Arc::clone(shared.store),
+        clock: Arc::clone(shared.clock),
+        base_url: Arc::clone(shared.base_url),
+        limits: config.query.clone(),
+    })
+    .map_err(|source| StartError::System {
+        what: "the evaluating threads cannot be started",
+        source,
+    })
+}
+
+impl App {
+    /// Answers a query on the endpoint of a storage, or of the server.
+    pub(super) async fn sparql(
+        &self,
+        request: Request<Incoming>,
+        credentials: Credentials,
+        origin: Option<&HeaderValue>,
+        storage: Option<&str>,
+    ) -> Result<Response<Body>, Error> {
+        let storage = storage
+            .map(|name| ResourceName::parse(&format!("/{name}/")))
+            .transpose()?;
+        let origin = origin.and_then(|origin| origin.to_str().ok()).map(str::to_owned);
+        self.query.handle(request, credentials, origin, storage).await
+    }
+}
