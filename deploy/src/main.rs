@@ -2,6 +2,7 @@
 
 mod bench;
 mod load;
+mod quickstart;
 
 use std::process::ExitCode;
 
@@ -20,6 +21,8 @@ enum Command {
     /// Measure, always beside a baseline of the same run; prints a table, writes JSON
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Start a whole network on this machine, tell its story, and leave it running
+    Quickstart(quickstart::QuickstartCommand),
     /// Send prepared requests to a server on loopback (a part of `bench`)
     #[command(hide = true)]
     Load(load::LoadCommand),
@@ -31,6 +34,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(command) => command.run(),
+        Command::Quickstart(command) => command.run(),
         Command::Load(command) => command.run(),
         Command::Bare(command) => command.run(),
     };

@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod browser;
 pub mod console;
+pub mod containers;
 pub mod durability;
 pub mod federation;
 pub mod house;

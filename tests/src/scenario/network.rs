@@ -1,8 +1,9 @@
 //! The network as processes: one pod server for each member, the company's own, and the broker; with certificates of a
 //! local authority, accounts and imported data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use pod_server::import::{self, ImportOptions, Progress, Report};
 use pod_server::name::ResourceName;
 use pod_server::store::{SqliteStore, StoreConfig};
 use server_kit::clock::SystemClock;
-use server_kit::egress::{Egress, EgressConfig, EgressRequest};
+use server_kit::egress::{Egress, EgressConfig, EgressRequest, Resolve, SystemResolver};
 use server_kit::random::SystemRandom;
 use server_kit::tls::LocalAuthority;
 use time::OffsetDateTime;
@@ -36,6 +37,46 @@ pub const MEMBERS: [(&str, &str); 7] = [
 
 /// Password of every account of the scenario, for looking around afterwards.
 pub const PASSWORD: &str = "meent-quickstart-2026";
+
+/// Which servers a network has, and how they find each other.
+#[derive(Clone)]
+pub struct Layout {
+    /// Members with a pod server: name and label.
+    pub members: Vec<(&'static str, &'static str)>,
+    /// Host of a server in its URLs, by its name (`broker` is one).
+    pub host: Arc<dyn Fn(&str) -> String + Send + Sync>,
+    /// Address that every server listens on; the operator's listeners stay on loopback.
+    pub listen: IpAddr,
+    /// First of the hundred ports that the network uses.
+    pub first_port: u16,
+    /// How this process finds the hosts.
+    pub resolver: Arc<dyn Resolve>,
+}
+
+impl Layout {
+    /// All members on this machine.
+    #[must_use]
+    pub fn local(first_port: u16) -> Self {
+        Self {
+            members: MEMBERS.to_vec(),
+            host: Arc::new(|_| "localhost".to_owned()),
+            listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            first_port,
+            resolver: Arc::new(SystemResolver),
+        }
+    }
+
+    /// Every host once.
+    fn hosts(&self) -> BTreeSet<String> {
+        let names = self.members.iter().map(|(name, _)| *name).chain(["broker"]);
+        names.map(|name| (self.host)(name)).collect()
+    }
+
+    /// What every server and this process may connect to, as the configuration writes it.
+    fn allowed(&self) -> Vec<String> {
+        self.hosts().into_iter().map(|host| format!("{host}:*")).collect()
+    }
+}
 
 /// A pod server's addresses.
 #[derive(Clone, Debug)]
@@ -81,31 +122,50 @@ impl Network {
         progress: &mut dyn Progress,
         imported: &mut dyn FnMut(&str, &Report),
     ) -> Result<Self, ScenarioError> {
+        Self::prepare_as(folder, binaries, &Layout::local(first_port), input, progress, imported).await
+    }
+
+    /// As [`prepare`](Self::prepare), in another layout.
+    ///
+    /// # Errors
+    /// What could not be prepared.
+    pub async fn prepare_as(
+        folder: &Path,
+        binaries: &Path,
+        layout: &Layout,
+        input: &Input,
+        progress: &mut dyn Progress,
+        imported: &mut dyn FnMut(&str, &Report),
+    ) -> Result<Self, ScenarioError> {
         std::fs::create_dir_all(folder)?;
-        certificates(folder)?;
+        certificates(folder, layout)?;
         let egress = EgressConfig {
-            allow: vec!["localhost:*".to_owned()],
+            allow: layout.allowed(),
             roots: serde_json::from_value(serde_json::json!({ "extra_ca_file": folder.join("ca.pem") }))?,
             ..EgressConfig::default()
         };
-        let egress = Arc::new(Egress::new(egress).map_err(|error| ScenarioError(error.to_string()))?);
+        let egress = Egress::with_resolver(egress, Arc::clone(&layout.resolver));
+        let egress = Arc::new(egress.map_err(|error| ScenarioError(error.to_string()))?);
+        let broker_port = layout.first_port + 90;
         let mut network = Self {
             folder: folder.to_path_buf(),
             pods: BTreeMap::new(),
-            broker_url: format!("https://localhost:{}/", first_port + 90),
+            broker_url: format!("https://{}:{broker_port}/", (layout.host)("broker")),
             parties: BTreeMap::new(),
             egress,
             binaries: binaries.to_path_buf(),
             processes: BTreeMap::new(),
         };
-        for (number, (name, _)) in (0_u16..).zip(MEMBERS) {
-            let port = first_port + 10 * number;
-            network.pods.insert(name.to_owned(), pod(folder, name, port)?);
+        for (number, (name, _)) in (0_u16..).zip(&layout.members) {
+            let port = layout.first_port + 10 * number;
+            network
+                .pods
+                .insert((*name).to_owned(), pod(folder, name, port, layout)?);
         }
-        for (name, label) in MEMBERS {
+        for (name, label) in &layout.members {
             network.furnish(name, label, input, progress, imported).await?;
         }
-        network.configure_broker(first_port + 90)?;
+        network.configure_broker(broker_port, layout)?;
         Ok(network)
     }
 
@@ -189,7 +249,7 @@ impl Network {
         Ok(())
     }
 
-    fn configure_broker(&self, port: u16) -> Result<(), ScenarioError> {
+    fn configure_broker(&self, port: u16, layout: &Layout) -> Result<(), ScenarioError> {
         let members: String = self
             .pods
             .values()
@@ -199,13 +259,14 @@ impl Network {
         let folder = self.folder.join("broker");
         std::fs::create_dir_all(&folder)?;
         let text = format!(
-            "[server]\nbase_url = \"{url}\"\nlisten = \"127.0.0.1:{port}\"\n\n{tls}\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
+            "[server]\nbase_url = \"{url}\"\nlisten = \"{listen}\"\n\n{tls}\n[admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
              [state]\ndirectory = \"{folder}\"\n\n{egress}\n{members}",
             url = self.broker_url,
+            listen = SocketAddr::new(layout.listen, port),
             tls = tls(&self.folder),
             admin = port + 2,
             folder = folder.join("state").display(),
-            egress = egress_section(&self.folder),
+            egress = egress_section(&self.folder, layout),
         );
         std::fs::write(folder.join("broker.toml"), text)?;
         Ok(())
@@ -346,38 +407,42 @@ pub fn mappings() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/mappings")
 }
 
-fn certificates(folder: &Path) -> Result<(), ScenarioError> {
+fn certificates(folder: &Path, layout: &Layout) -> Result<(), ScenarioError> {
     let failed = |error: &dyn std::fmt::Display| ScenarioError(format!("certificates: {error}"));
     let now = OffsetDateTime::now_utc();
     let authority = LocalAuthority::generate("Meent quickstart", now).map_err(|error| failed(&error))?;
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut names = layout.hosts();
+    names.extend(["localhost".to_owned(), "127.0.0.1".to_owned()]);
+    let names: Vec<String> = names.into_iter().collect();
     let leaf = authority.certificate(&names, now).map_err(|error| failed(&error))?;
     std::fs::write(folder.join("ca.pem"), authority.certificate_pem())?;
     leaf.write(&folder.join("certificate.pem"), &folder.join("key.pem"))
         .map_err(|error| failed(&error))
 }
 
-fn pod(folder: &Path, name: &str, port: u16) -> Result<Pod, ScenarioError> {
+fn pod(folder: &Path, name: &str, port: u16, layout: &Layout) -> Result<Pod, ScenarioError> {
     let own = folder.join(name);
     std::fs::create_dir_all(&own)?;
+    let host = (layout.host)(name);
     let pod = Pod {
         name: name.to_owned(),
-        base_url: format!("https://localhost:{port}/"),
-        console_url: format!("https://localhost:{}/", port + 1),
+        base_url: format!("https://{host}:{port}/"),
+        console_url: format!("https://{host}:{}/", port + 1),
         admin: format!("127.0.0.1:{}", port + 2),
         folder: own.clone(),
     };
     let umbrella = if name == "kortrijk" { "\"kortrijk\"" } else { "" };
     let text = format!(
-        "[server]\nbase_url = \"{}\"\nconsole_url = \"{}\"\ncontent_listen = \"127.0.0.1:{port}\"\nconsole_listen = \"127.0.0.1:{}\"\n\n\
+        "[server]\nbase_url = \"{}\"\nconsole_url = \"{}\"\ncontent_listen = \"{}\"\nconsole_listen = \"{}\"\n\n\
          {}\n[admin]\nlisten = \"{}\"\n\n[store]\ndirectory = \"{}\"\n\n[dataspace]\numbrella_storages = [{umbrella}]\n\n{}",
         pod.base_url,
         pod.console_url,
-        port + 1,
+        SocketAddr::new(layout.listen, port),
+        SocketAddr::new(layout.listen, port + 1),
         tls(folder),
         pod.admin,
         own.join("store").display(),
-        egress_section(folder),
+        egress_section(folder, layout),
     );
     std::fs::write(own.join("pod-server.toml"), text)?;
     Ok(pod)
@@ -392,9 +457,10 @@ fn tls(folder: &Path) -> String {
     )
 }
 
-fn egress_section(folder: &Path) -> String {
+fn egress_section(folder: &Path, layout: &Layout) -> String {
     format!(
-        "[egress]\nallow = [\"localhost:*\"]\n\n[egress.roots]\nextra_ca_file = \"{}\"\n\n",
+        "[egress]\nallow = {:?}\n\n[egress.roots]\nextra_ca_file = \"{}\"\n\n",
+        layout.allowed(),
         folder.join("ca.pem").display()
     )
 }

@@ -27,6 +27,9 @@ const NOTICE: &str = "Het Mobiliteitsbedrijf vraagt om de fietstellingen van uw 
 /// What a server answered instead.
 pub async fn open_registers(network: &Network) -> Result<(), ScenarioError> {
     for (member, container) in PUBLIC {
+        if !network.pods.contains_key(member) {
+            continue;
+        }
         let owner = network.party(member)?;
         let url = format!("{}{container}.acl", network.pod(member)?.base_url);
         let acl = format!(
@@ -55,7 +58,8 @@ pub async fn describe_datasets(network: &Network) -> Result<usize, ScenarioError
             .map(|pod| pod.base_url.clone())
             .unwrap_or_default()
     };
-    let descriptions = descriptions(&base_url);
+    let mut descriptions = descriptions(&base_url);
+    descriptions.retain(|description| network.pods.contains_key(description.member));
     for description in &descriptions {
         let (member, name) = (description.member, description.name);
         let url = format!("{}{member}/.dataspace/datasets/{name}", network.pod(member)?.base_url);
