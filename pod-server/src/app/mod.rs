@@ -128,7 +128,7 @@ impl App {
         let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?
             .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &base_url)));
         let authenticator = Arc::new(authenticator);
-        store.listen(Arc::new(ProfileWatch::new(Arc::clone(&authenticator), &base_url)));
+        store.listen(Arc::new(ProfileWatch::new(&authenticator, &base_url)));
         let audit = Arc::new(AuditWriter::new(
             base_url.to_string(),
             Arc::clone(&store),

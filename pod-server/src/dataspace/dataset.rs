@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use oxrdf::{Graph, Literal, NamedNode, NamedOrBlankNode, Term};
+use oxrdf::{Graph, Literal, NamedNode, NamedOrBlankNode, Term, Triple};
 use serde::{Deserialize, Serialize};
 
 use super::graph;
@@ -163,6 +163,7 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
     if !faults.is_empty() {
         return Err(faults);
     }
+    let graph = with_assigners(graph, &offers, setting.owner);
     let own: BTreeSet<&str> = offers.iter().map(String::as_str).collect();
     let triples = graph::closure(&graph, &NamedOrBlankNode::from(node.clone()), &|named| {
         own.contains(named.as_str()) || named.as_str().starts_with(&format!("{}#", setting.iri))
@@ -227,6 +228,22 @@ fn settle_subject(graph: &Graph, node: &NamedNode) -> Result<Graph, Fault> {
         settled = graph::rename(&settled, offer, &NamedNode::new_unchecked(name));
     }
     Ok(settled)
+}
+
+/// Fills in the owner as the assigner of each offer that names none: nobody else can be.
+fn with_assigners(mut graph: Graph, offers: &BTreeSet<String>, owner: &str) -> Graph {
+    for offer in offers {
+        let offer = NamedNode::new_unchecked(offer.as_str());
+        let named = graph
+            .object_for_subject_predicate(offer.as_ref(), term(odrl::ASSIGNER))
+            .is_some();
+        let described = graph.triples_for_subject(offer.as_ref()).next().is_some();
+        if described && !named {
+            let owner = NamedNode::new_unchecked(owner);
+            graph.insert(&Triple::new(offer, term(odrl::ASSIGNER), owner));
+        }
+    }
+    graph
 }
 
 /// Reads the properties of one node and collects what is wrong with them.
@@ -424,7 +441,7 @@ mod tests {
             "what is not about the dataset is left out, and bytes are stable"
         );
         let graph = dataset.graph().unwrap();
-        assert_eq!(graph.len(), 10);
+        assert_eq!(graph.len(), 11, "ten triples that were said, and the owner as assigner");
     }
 
     #[test]

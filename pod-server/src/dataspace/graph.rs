@@ -3,8 +3,9 @@
 //! It never loads anything from the network: a JSON-LD document that names a remote context is refused.
 
 use http::{HeaderMap, header};
-use oxrdf::{BlankNode, Graph, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
+use oxrdf::{BlankNode, Graph, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
 use oxrdfio::{JsonLdProfileSet, RdfFormat, RdfParseError, RdfParser, RdfSerializer};
+use policies::odrl::{OdrlLimits, ParseError, json_ld};
 
 /// Prefixes that make our Turtle readable.
 const PREFIXES: [(&str, &str); 10] = [
@@ -157,6 +158,9 @@ fn better(best: &mut Option<(u8, f32)>, specificity: Option<u8>, weight: f32) {
 /// # Errors
 /// [`GraphError`], with line and column where the syntax is at fault.
 pub fn read(bytes: &[u8], syntax: Syntax, base: &str, triples_max: usize) -> Result<Graph, GraphError> {
+    if syntax == Syntax::JsonLd {
+        return read_json_ld(bytes, base, triples_max);
+    }
     let parser = RdfParser::from_format(syntax.format())
         .without_named_graphs()
         .rename_blank_nodes()
@@ -171,6 +175,37 @@ pub fn read(bytes: &[u8], syntax: Syntax, base: &str, triples_max: usize) -> Res
         }
     }
     Ok(graph)
+}
+
+/// JSON-LD may name the contexts that `policies` carries, ODRL's among them; no other is known and none is loaded.
+fn read_json_ld(bytes: &[u8], base: &str, triples_max: usize) -> Result<Graph, GraphError> {
+    let limits = OdrlLimits {
+        bytes_max: usize::MAX,
+        quads_max: triples_max,
+        ..OdrlLimits::default()
+    };
+    let quads = json_ld::quads(bytes, base, &limits).map_err(|error| match error {
+        ParseError::TooLarge { .. } => GraphError::TooLarge(triples_max),
+        ParseError::Syntax { line, message, .. } => GraphError::Syntax {
+            line: line.unwrap_or(1),
+            column: 1,
+            reason: message,
+        },
+        other => GraphError::Syntax {
+            line: 1,
+            column: 1,
+            reason: other.to_string(),
+        },
+    })?;
+    if let Some(named) = quads.iter().find(|quad| quad.graph_name != GraphName::DefaultGraph) {
+        let reason = format!("the document has a named graph, `{}`", named.graph_name);
+        return Err(GraphError::Syntax {
+            line: 1,
+            column: 1,
+            reason,
+        });
+    }
+    Ok(quads.into_iter().map(Triple::from).collect())
 }
 
 fn syntax_error(error: &RdfParseError) -> GraphError {

@@ -102,10 +102,17 @@ fn check(dataset: &Dataset, policy: &Policy, now: OffsetDateTime, faults: &mut V
             }
         }
     }
-    // Whoever asks and for whatever purpose: a term that is not understood here never will be.
-    let decision = tried(policy, dataset, ANYONE, vocab::dpv::PURPOSE, now);
-    for reason in decision.reasons {
-        if not_understood(reason.code) {
+    // Whoever asks and for whatever purpose: a term that is not understood here never will be. Without its conditions
+    // each permission is looked at whole, duties included.
+    let mut unconditional = policy.clone();
+    unconditional.prohibitions.clear();
+    for permission in &mut unconditional.permissions {
+        permission.constraints.clear();
+    }
+    let trials = [policy, &unconditional].map(|policy| tried(policy, dataset, ANYONE, vocab::dpv::PURPOSE, now));
+    let mut told = BTreeSet::new();
+    for reason in trials.into_iter().flat_map(|decision| decision.reasons) {
+        if not_understood(reason.code) && told.insert(reason.clone()) {
             let focus = reason
                 .rule
                 .map_or_else(|| policy.id.clone(), |rule| format!("{} {rule}", policy.id));

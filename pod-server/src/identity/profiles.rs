@@ -3,7 +3,7 @@
 //! Without this the server would ask itself over the network for every WebID that it hosts. A changed profile counts from
 //! the next request: the authenticator forgets the WebID when the commit is durable.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -73,17 +73,19 @@ impl LocalProfiles for StoredProfiles {
 }
 
 /// Makes the authenticator forget the issuers of a WebID when its profile document changes.
+///
+/// It holds the authenticator weakly: the authenticator reads profiles from the store, which holds this watch.
 pub struct ProfileWatch {
-    authenticator: Arc<Authenticator>,
+    authenticator: Weak<Authenticator>,
     base_url: String,
 }
 
 impl ProfileWatch {
     /// Watches over profiles below an origin. Add it to the store with [`Store::listen`].
     #[must_use]
-    pub fn new(authenticator: Arc<Authenticator>, base_url: &str) -> Self {
+    pub fn new(authenticator: &Arc<Authenticator>, base_url: &str) -> Self {
         Self {
-            authenticator,
+            authenticator: Arc::downgrade(authenticator),
             base_url: base_url.to_owned(),
         }
     }
@@ -91,14 +93,16 @@ impl ProfileWatch {
 
 impl CommitListener for ProfileWatch {
     fn committed(&self, _snapshot: &dyn Snapshot, events: &[Event]) {
+        let Some(authenticator) = self.authenticator.upgrade() else {
+            return;
+        };
         for event in events {
             if let Change::Created { name, .. } | Change::Updated { name, .. } | Change::Deleted { name, .. } =
                 &event.change
                 && !name.is_container()
             {
                 // The fragment that accounts of this server have; others are known again after their cache time.
-                self.authenticator
-                    .forget_webid(&format!("{}#me", name.iri(&self.base_url)));
+                authenticator.forget_webid(&format!("{}#me", name.iri(&self.base_url)));
             }
         }
     }

@@ -145,6 +145,19 @@ impl Visitor {
         }
     }
 
+    /// A visitor of a console that listens at an address.
+    #[must_use]
+    pub fn at(to: SocketAddr) -> Self {
+        Self {
+            to,
+            from: None,
+            host: to.to_string(),
+            cookies: BTreeMap::new(),
+            form_token: String::new(),
+            headers: Vec::new(),
+        }
+    }
+
     /// The same from another address of this machine.
     #[must_use]
     pub fn from(mut self, address: IpAddr) -> Self {
