@@ -103,11 +103,11 @@ fn check(dataset: &Dataset, policy: &Policy, now: OffsetDateTime, faults: &mut V
         }
     }
     // Whoever asks and for whatever purpose: a term that is not understood here never will be. Without its conditions
-    // each permission is looked at whole, duties included.
+    // each permission is looked at whole, duties included; only the question for consent stays.
     let mut unconditional = policy.clone();
     unconditional.prohibitions.clear();
     for permission in &mut unconditional.permissions {
-        permission.constraints.clear();
+        permission.constraints.retain(asks_for_consent);
     }
     let trials = [policy, &unconditional].map(|policy| tried(policy, dataset, ANYONE, vocab::dpv::PURPOSE, now));
     let mut told = BTreeSet::new();

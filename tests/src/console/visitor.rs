@@ -145,13 +145,13 @@ impl Visitor {
         }
     }
 
-    /// A visitor of a console that listens at an address.
+    /// A visitor of a console that speaks plain HTTP at an address.
     #[must_use]
-    pub fn at(to: SocketAddr) -> Self {
+    pub fn at(address: SocketAddr) -> Self {
         Self {
-            to,
+            to: Wire { address, tls: None },
             from: None,
-            host: to.to_string(),
+            host: address.to_string(),
             cookies: BTreeMap::new(),
             form_token: String::new(),
             headers: Vec::new(),
