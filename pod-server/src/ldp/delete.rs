@@ -23,7 +23,7 @@ pub(super) async fn delete(
         let verdict = service.decide(&Operation::Delete, target, &situation, caller).await?;
         service.check_method(&Method::DELETE, target, &situation)?;
         if situation.existing.is_none() {
-            return Err(Error::NotFound);
+            return Err(LdpService::missing(target, &verdict, caller));
         }
         let conditions = conditions(service, request, &situation)?;
         let used = caller.uses(LdpService::use_of(&Operation::Delete, &situation), &target.name);

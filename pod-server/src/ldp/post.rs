@@ -43,10 +43,10 @@ pub(super) async fn post(
     for _ in 0..service.bounds.attempts_max {
         let situation = service.look_around(target)?;
         let verdict = service.decide(&Operation::Post, target, &situation, caller).await?;
-        service.check_method(&Method::POST, target, &situation)?;
         if situation.existing.is_none() {
-            return Err(Error::NotFound);
+            return Err(LdpService::missing(target, &verdict, caller));
         }
+        service.check_method(&Method::POST, target, &situation)?;
         let conditions = conditions(service, request, &situation)?;
         let member = first.clone().map(Target::of).ok_or_else(no_name)?;
         let content = match (&received, waiting.take()) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use policies::wac::Modes;
 use server_kit::body::{self, Body};
 use server_kit::random::Random;
 use tokio::sync::Semaphore;
@@ -135,12 +136,23 @@ impl LdpService {
         if target.supports(method, kind) {
             return Ok(());
         }
-        if *method == Method::POST && situation.existing.is_none() {
-            return Err(Error::NotFound);
-        }
         Err(Error::MethodNotAllowed {
             allow: target.allow(kind),
         })
+    }
+
+    /// What to say about a target that does not exist: 404 to whoever may read there, and otherwise what a target that
+    /// exists and may not be touched would get, so that nothing is learnt (T23).
+    pub(super) fn missing(target: &Target, verdict: &crate::authz::Verdict, caller: &Caller) -> Error {
+        let sees = if target.is_acl() { Modes::CONTROL } else { Modes::READ };
+        if verdict.modes.contains(sees) {
+            return Error::NotFound;
+        }
+        if caller.is_authenticated() {
+            Error::Forbidden
+        } else {
+            Error::Unauthenticated
+        }
     }
 
     /// The answer to a write that stands.

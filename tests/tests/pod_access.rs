@@ -1,0 +1,433 @@
+//! Access to resources: the permission table, and spellings of a URL that must not open anything.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fmt::Write as _;
+
+use meent_tests::pod::{Agent, Client, PodServer, Reply, raw_request};
+
+const TABLE: &str = include_str!("../corpus/permission-table.tsv");
+const DOCUMENT: &str = "<#it> <urn:p> \"x\" .";
+
+struct Row<'t> {
+    method: &'t str,
+    target: &'t str,
+    modes: &'t str,
+    container: &'t str,
+    present: u16,
+    absent: u16,
+}
+
+fn rows() -> Vec<Row<'static>> {
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#')).skip(1);
+    lines
+        .map(|line| {
+            let cells: Vec<&str> = line.split('\t').collect();
+            Row {
+                method: cells[0],
+                target: cells[1],
+                modes: cells[2],
+                container: cells[3],
+                present: cells[4].parse().unwrap(),
+                absent: cells[5].parse().unwrap(),
+            }
+        })
+        .collect()
+}
+
+/// An authorization for someone; nothing for no modes.
+fn authorization(id: &str, who: &str, modes: &str, scope: &str) -> String {
+    let names: Vec<&str> = modes
+        .chars()
+        .filter_map(|mode| match mode {
+            'R' => Some("acl:Read"),
+            'A' => Some("acl:Append"),
+            'W' => Some("acl:Write"),
+            'C' => Some("acl:Control"),
+            _ => None,
+        })
+        .collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<#{id}> a acl:Authorization; {who}; {scope}; acl:mode {}.\n",
+        names.join(", ")
+    )
+}
+
+fn acl(owner: &str, parts: &[String]) -> String {
+    let mut text = format!(
+        "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>.\n\
+         <#owner> a acl:Authorization; acl:agent <{owner}>; acl:accessTo <./>; acl:default <./>; \
+         acl:mode acl:Read, acl:Write, acl:Control.\n"
+    );
+    for part in parts {
+        text.push_str(part);
+    }
+    text
+}
+
+async fn set_up(alice: &Client, owner: &str, who: &str, row: &Row<'_>, container: &str, present: bool) -> String {
+    let rights = acl(
+        owner,
+        &[
+            authorization("here", who, row.container, "acl:accessTo <./>"),
+            authorization("below", who, row.modes, "acl:default <./>"),
+        ],
+    );
+    assert_eq!(alice.put(container, "text/turtle", "").await.status, 201);
+    assert_eq!(
+        alice
+            .put(&format!("{container}.acl"), "text/turtle", rights)
+            .await
+            .status,
+        201
+    );
+    let document = format!("{container}doc.ttl");
+    let target = match row.target {
+        "container" => format!("{container}sub/"),
+        "document" => document.clone(),
+        "acl" => format!("{document}.acl"),
+        "meta" => format!("{document}.meta"),
+        "acl-of-acl" => format!("{document}.acl.acl"),
+        other => panic!("{other}"),
+    };
+    let has_subject = matches!(row.target, "acl" | "meta" | "acl-of-acl");
+    if has_subject || (present && row.target == "document") {
+        assert_eq!(alice.put(&document, "text/turtle", DOCUMENT).await.status, 201);
+    }
+    if present {
+        let made = match row.target {
+            "container" => alice.put(&target, "text/turtle", "").await.status.as_u16(),
+            "meta" => alice.put(&target, "text/turtle", DOCUMENT).await.status.as_u16(),
+            "acl" => {
+                let own = acl(
+                    owner,
+                    &[authorization("here", who, row.modes, "acl:accessTo <doc.ttl>")],
+                );
+                let own = own.replace("acl:accessTo <./>; acl:default <./>", "acl:accessTo <doc.ttl>");
+                alice.put(&target, "text/turtle", own).await.status.as_u16()
+            }
+            _ => 201,
+        };
+        assert_eq!(made, 201, "{target}");
+    }
+    target
+}
+
+async fn act(client: &Client, row: &Row<'_>, target: &str, owner: &str) -> Reply {
+    let patch = |body: &str| {
+        format!("@prefix solid: <http://www.w3.org/ns/solid/terms#>. _:p a solid:InsertDeletePatch; {body} .")
+    };
+    let insert = "solid:inserts { <urn:s> <urn:q> \"y\" . }";
+    match row.method {
+        "PUT" if row.target == "acl" => client.put(target, "text/turtle", acl(owner, &[])).await,
+        "PUT" => client.put(target, "text/turtle", "<urn:s> <urn:p> 1 .").await,
+        "POST" => client.request("POST", target).content("text/plain", "x").send().await,
+        "PATCH-insert" => client.patch(target, patch(insert)).await,
+        "PATCH-delete" => {
+            client
+                .patch(target, patch("solid:deletes { <#it> <urn:p> \"x\" . }"))
+                .await
+        }
+        "PATCH-where" => {
+            client
+                .patch(
+                    target,
+                    patch(&format!("solid:where {{ ?s <urn:p> \"x\" . }}; {insert}")),
+                )
+                .await
+        }
+        method => client.request(method, target).send().await,
+    }
+}
+
+/// solid#68-77, T5, T16, T22: every row for a known agent and for someone without credentials, present and absent.
+#[tokio::test(flavor = "multi_thread")]
+async fn permission_table() {
+    let server = PodServer::start().await;
+    let owner: Agent = server.agent("alice").await;
+    let alice = owner.client();
+    let bob_agent = server.agent("bob").await;
+    let bob = bob_agent.client();
+    let public = server.client();
+    let mut wrong = String::new();
+    let mut count = 0;
+    for row in rows() {
+        for (is_public, who) in [
+            (false, format!("acl:agent <{}>", bob_agent.web_id)),
+            (true, "acl:agentClass foaf:Agent".to_owned()),
+        ] {
+            for present in [true, false] {
+                count += 1;
+                let container = format!("/alice/t{count}/");
+                let target = set_up(&alice, &owner.web_id, &who, &row, &container, present).await;
+                let reply = act(if is_public { &public } else { &bob }, &row, &target, &owner.web_id).await;
+                let mut expected = if present { row.present } else { row.absent };
+                if is_public && expected == 403 {
+                    expected = 401;
+                }
+                if reply.status.as_u16() != expected {
+                    let _ = writeln!(
+                        wrong,
+                        "{} {} {} in {} (public {is_public}, present {present}): {} instead of {expected}: {}",
+                        row.method,
+                        row.target,
+                        row.modes,
+                        row.container,
+                        reply.status,
+                        reply.text()
+                    );
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(count > 400, "{count}");
+    server.stop().await;
+}
+
+/// solid#71, T13: `acl:accessTo` is not inherited and `acl:default` does not count directly, at any depth.
+#[tokio::test(flavor = "multi_thread")]
+async fn access_to_and_default_are_different() {
+    let server = PodServer::start().await;
+    let owner = server.agent("alice").await;
+    let alice = owner.client();
+    let public = server.client();
+    for (scope, here, below) in [
+        ("acl:accessTo <./>", 200, 401),
+        ("acl:default <./>", 401, 200),
+        ("acl:accessTo <./>; acl:default <./>", 200, 200),
+    ] {
+        let root = format!("/alice/{here}{below}/");
+        for path in ["", "a/", "a/b/", "a/b/c/"] {
+            alice.put(&format!("{root}{path}"), "text/turtle", "").await;
+            alice.put(&format!("{root}{path}x"), "text/plain", "x").await;
+        }
+        let rights = acl(
+            &owner.web_id,
+            &[authorization("all", "acl:agentClass foaf:Agent", "R", scope)],
+        );
+        assert_eq!(
+            alice.put(&format!("{root}.acl"), "text/turtle", rights).await.status,
+            201
+        );
+        assert_eq!(public.get(&root).await.status, here);
+        for path in ["x", "a/", "a/x", "a/b/c/", "a/b/c/x"] {
+            assert_eq!(public.get(&format!("{root}{path}")).await.status, below, "{root}{path}");
+        }
+    }
+    server.stop().await;
+}
+
+/// solid#70, solid#81, T17: lists that cannot be enforced, or that would lock everyone out, are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn unsound_lists_are_refused() {
+    let server = PodServer::start().await;
+    let owner = server.agent("alice").await;
+    let alice = owner.client();
+    alice.put("/alice/x", "text/plain", "x").await;
+    let prefix = "@prefix acl: <http://www.w3.org/ns/auth/acl#>. ";
+    let condition = format!(
+        "{prefix} <#a> a acl:Authorization; acl:agent <urn:x>; acl:accessTo <x>; acl:mode acl:Read; \
+         acl:condition [ a <urn:UnknownCondition> ]."
+    );
+    assert_eq!(alice.put("/alice/x.acl", "text/turtle", condition).await.status, 422);
+    assert_eq!(alice.put("/alice/x.acl", "text/turtle", "<a> <b> ").await.status, 400);
+    assert_eq!(alice.put("/alice/x.acl", "text/plain", "x").await.status, 415);
+    let locked = format!("{prefix} <#a> a acl:Authorization; acl:agent <urn:x>; acl:accessTo <./>; acl:mode acl:Read.");
+    assert_eq!(alice.put("/alice/.acl", "text/turtle", locked).await.status, 409);
+    assert_eq!(alice.delete("/alice/.acl").await.status, 405);
+    assert_eq!(alice.get("/alice/.acl").await.status, 200);
+    server.stop().await;
+}
+
+/// Invariant 8, T21: what was public a moment ago is refused at the next request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_counts_at_once() {
+    let server = PodServer::start().await;
+    let owner = server.agent("alice").await;
+    let (alice, public) = (owner.client(), server.client());
+    alice.put("/alice/x", "text/turtle", DOCUMENT).await;
+    let open = acl(
+        &owner.web_id,
+        &[authorization(
+            "all",
+            "acl:agentClass foaf:Agent",
+            "R",
+            "acl:accessTo <x>",
+        )],
+    );
+    let open = open.replace("acl:accessTo <./>; acl:default <./>", "acl:accessTo <x>");
+    let closed = acl(&owner.web_id, &[]).replace("acl:accessTo <./>; acl:default <./>", "acl:accessTo <x>");
+    for _ in 0..20 {
+        assert!(
+            alice
+                .put("/alice/x.acl", "text/turtle", open.clone())
+                .await
+                .status
+                .is_success()
+        );
+        for _ in 0..3 {
+            assert_eq!(public.get("/alice/x").await.status, 200);
+        }
+        assert!(
+            alice
+                .put("/alice/x.acl", "text/turtle", closed.clone())
+                .await
+                .status
+                .is_success()
+        );
+        assert_eq!(public.get("/alice/x").await.status, 401);
+    }
+    server.stop().await;
+}
+
+fn percent(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut all, byte| {
+        let _ = write!(all, "%{byte:02X}");
+        all
+    })
+}
+
+/// Other spellings of `/alice/private/secret.txt`.
+fn spellings() -> Vec<String> {
+    let segments = ["alice", "private", "secret.txt"];
+    let separators = [
+        "/",
+        "//",
+        "/./",
+        "/x/../",
+        "%2F",
+        "%2f",
+        "%252F",
+        "%252f",
+        "%5C",
+        "%5c",
+        "\\",
+        "/%2e/",
+        "/x/%2e%2e/",
+        "/x/..%2f",
+        "/%2E%2E/alice/",
+        "/;/",
+        "/..;/",
+        "/.%2e/",
+        "%c0%af",
+        "%e0%80%af",
+        "%EF%BC%8F",
+        "/%00/",
+        "/%20/",
+    ];
+    let suffixes = [
+        "",
+        "/",
+        "//",
+        "%2F",
+        ".",
+        "..",
+        "%00",
+        "%20",
+        "%09",
+        "?x",
+        "?x=.acl",
+        "#y",
+        ";a=b",
+        "%3Fx",
+        "%23y",
+        "/.",
+        "/..",
+        "%0d%0a",
+        ".acl/..",
+        "\u{ff0f}",
+        "~",
+        "%FF",
+        "%ed%a0%80",
+    ];
+    let mut all = Vec::new();
+    for first in separators {
+        for second in separators.iter().step_by(3) {
+            all.push(format!("/{}{first}{}{second}{}", segments[0], segments[1], segments[2]));
+        }
+    }
+    for suffix in suffixes {
+        all.push(format!("/alice/private/secret.txt{suffix}"));
+        all.push(format!("/alice/private{suffix}/secret.txt"));
+        all.push(format!("/alice{suffix}/private/secret.txt"));
+        all.push(format!(
+            "/{}/private/{}{suffix}",
+            percent("alice"),
+            percent("secret.txt")
+        ));
+        all.push(format!("/alice/{}/secret.txt{suffix}", percent("private")));
+        all.push(format!("//alice/private/secret.txt{suffix}"));
+        all.push(format!("/bob/../alice/private/secret.txt{suffix}"));
+        all.push(format!("/bob/%2e%2e/alice/private/secret.txt{suffix}"));
+        all.push(format!("/alice/PRIVATE/Secret.TXT{suffix}"));
+        all.push(format!("/alice/private/s%65cret.txt{suffix}"));
+        all.push(format!("/alice/private/s%2565cret.txt{suffix}"));
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// T1, T2, T3, T4, T8, T9, T59: no spelling of a private resource leaks it or changes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_opens_a_private_resource() {
+    let server = PodServer::start().await;
+    let alice = server.agent("alice").await.client();
+    server.agent("bob").await;
+    let canary = "the canary sings";
+    assert_eq!(
+        alice
+            .put("/alice/private/secret.txt", "text/plain", canary)
+            .await
+            .status,
+        201
+    );
+    let before = (
+        alice.get("/alice/private/").await.text(),
+        alice.get("/alice/").await.text(),
+    );
+    let spellings = spellings();
+    assert!(spellings.len() >= 400, "{}", spellings.len());
+    let authority = server
+        .base_url
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
+    let mut tasks = Vec::new();
+    for chunk in spellings.chunks(50) {
+        let (chunk, base, authority) = (chunk.to_vec(), server.base_url.clone(), authority.clone());
+        tasks.push(tokio::spawn(async move {
+            for path in chunk {
+                for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"] {
+                    for target in [path.clone(), format!("http://{authority}{path}")] {
+                        let request = format!(
+                            "{method} {target} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+                             Slug: .acl\r\nContent-Length: 1\r\n\r\nx"
+                        );
+                        let reply = raw_request(&base, request.as_bytes(), false).await.unwrap();
+                        let text = String::from_utf8_lossy(&reply.bytes).into_owned();
+                        assert!(!text.contains("canary"), "{method} {target} leaks: {text}");
+                        assert!(
+                            matches!(reply.status, 400 | 401 | 404 | 405 | 409 | 414 | 421),
+                            "{method} {target}: {text}"
+                        );
+                        assert!(!text.to_ascii_lowercase().contains("\r\netag:"), "{method} {target}: {text}");
+                    }
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(alice.get("/alice/private/secret.txt").await.text(), canary);
+    let after = (
+        alice.get("/alice/private/").await.text(),
+        alice.get("/alice/").await.text(),
+    );
+    assert_eq!(before, after);
+    server.stop().await;
+}
