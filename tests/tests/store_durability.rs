@@ -1,4 +1,4 @@
-//! Nothing that was acknowledged is lost, and nothing is torn, however the process ends (D1, D2, D4; ARCHITECTURE invariant 4).
+//! Nothing that was acknowledged is lost, and nothing is torn, however the process ends (D1-D4; ARCHITECTURE invariant 4).
 //!
 //! A short loop for every run; `cargo xtask bench durability` does a thousand cycles.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -6,6 +6,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use meent_tests::durability::faults::{AtSync, at_every_sync, tracer_works};
+use meent_tests::durability::power::{cuts, images_work};
 use meent_tests::durability::{Report, run};
 
 /// A new seed each time, so that many runs cover many moments; it is printed, and `MEENT_SEED` repeats it.
@@ -51,4 +52,14 @@ fn a_failed_sync_ends_the_process_and_loses_nothing() {
     }
     let report = at_every_sync(AtSync::Fail, 16, seed()).expect("the child starts");
     judge(&report, 16);
+}
+
+#[test]
+fn a_power_cut_loses_nothing_that_was_acknowledged() {
+    if let Err(reason) = images_work() {
+        println!("SKIPPED: power cuts, because no image can be mounted here (needs root): {reason}");
+        return;
+    }
+    let report = cuts(12, seed()).expect("the child starts");
+    judge(&report, 12);
 }

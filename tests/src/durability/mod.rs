@@ -7,6 +7,7 @@
 pub mod child;
 pub mod faults;
 pub mod model;
+pub mod power;
 pub mod script;
 pub mod throughput;
 pub mod verify;
@@ -218,6 +219,12 @@ impl Told {
             if line == word {
                 return;
             }
+        }
+    }
+
+    fn hear_waiting(&mut self, lines: &Receiver<String>) {
+        while let Ok(line) = lines.try_recv() {
+            self.hear(&line);
         }
     }
 
