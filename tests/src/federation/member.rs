@@ -345,10 +345,18 @@ async fn misbehave(
         )),
         Behaviour::Endless => {
             let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(4);
-            let column = first_column(&query);
+            let columns = columns(&query);
             tokio::spawn(async move {
-                let head = format!("{{\"head\":{{\"vars\":[\"{column}\"]}},\"results\":{{\"bindings\":[");
-                let row = format!("{{\"{column}\":{{\"type\":\"literal\",\"value\":\"x\"}}}},");
+                let names: Vec<String> = columns.iter().map(|column| format!("\"{column}\"")).collect();
+                let cells: Vec<String> = columns
+                    .iter()
+                    .map(|column| format!("\"{column}\":{{\"type\":\"literal\",\"value\":\"x\"}}"))
+                    .collect();
+                let head = format!(
+                    "{{\"head\":{{\"vars\":[{}]}},\"results\":{{\"bindings\":[",
+                    names.join(",")
+                );
+                let row = format!("{{{}}},", cells.join(","));
                 let mut chunk = Bytes::from(head);
                 while sender.send(Ok(Frame::data(chunk))).await.is_ok() {
                     chunk = Bytes::from(row.repeat(1000));
@@ -375,15 +383,19 @@ async fn misbehave(
     }
 }
 
-/// The first column that a sub-query selects.
-fn first_column(query: &str) -> String {
-    query
+/// The columns that a sub-query selects.
+fn columns(query: &str) -> Vec<String> {
+    let selected = query.split("WHERE").next().unwrap_or_default();
+    selected
         .split('?')
-        .nth(1)
-        .unwrap_or("x")
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .skip(1)
+        .map(|part| part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect())
         .collect()
+}
+
+/// The first of them.
+fn first_column(query: &str) -> String {
+    columns(query).into_iter().next().unwrap_or_default()
 }
 
 async fn evaluated(shared: &Arc<Shared>, query: String) -> Result<Result<Vec<u8>, String>, std::io::Error> {
