@@ -22,6 +22,7 @@ pub struct Running {
     pub app: Arc<App>,
     /// Where the operator's listener is bound.
     pub admin: Option<SocketAddr>,
+    index: std::thread::JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -45,7 +46,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
         None => None,
     };
     let app = Arc::new(App::build(config)?);
-    follow(&app, &shutdown)?;
+    let index = follow(&app, &shutdown)?;
     let limits = app.config.connections.clone();
     let mut tasks = Vec::new();
     let mut run = |listener, handler: Handler| {
@@ -69,6 +70,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     Ok(Running {
         app,
         admin: admin_address,
+        index,
         tasks,
     })
 }
@@ -80,6 +82,14 @@ impl Running {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a listener broke off");
             }
+        }
+        // The index reads the store until the end; whoever opens the store next must find it closed.
+        let index = self.index;
+        if tokio::task::spawn_blocking(move || index.join().is_err())
+            .await
+            .unwrap_or(true)
+        {
+            tracing::error!("the index broke off");
         }
     }
 }
@@ -154,11 +164,10 @@ fn redirect_handler(app: &Arc<App>) -> Handler {
     })
 }
 
-/// Ready means: the store answers.
 /// Lets the index follow the store until the shutdown.
-fn follow(app: &Arc<App>, shutdown: &Shutdown) -> Result<(), StartError> {
+fn follow(app: &Arc<App>, shutdown: &Shutdown) -> Result<std::thread::JoinHandle<()>, StartError> {
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    app.query.follow(stopped).map_err(|source| StartError::System {
+    let index = app.query.follow(stopped).map_err(|source| StartError::System {
         what: "the index cannot be started",
         source,
     })?;
@@ -168,9 +177,10 @@ fn follow(app: &Arc<App>, shutdown: &Shutdown) -> Result<(), StartError> {
         // Nobody listens any more when the follower has ended by itself.
         let _ = stop.send(true);
     });
-    Ok(())
+    Ok(index)
 }
 
+/// Ready means: the store answers, and the index shows all of it.
 fn readiness(app: &Arc<App>) -> Readiness {
     let app = Arc::clone(app);
     Arc::new(move || {

@@ -62,7 +62,12 @@ impl Operation {
         if target.is_acl() {
             return vec![needs(target.subject(), Modes::CONTROL)];
         }
-        let mut requirements = vec![needs(target.subject(), self.own_modes())];
+        let mut own = self.own_modes();
+        if *self == Self::Delete && target.is_container() {
+            // Whether it can be deleted tells whether it has members.
+            own |= Modes::READ;
+        }
+        let mut requirements = vec![needs(target.subject(), own)];
         let is_member = target.auxiliary().is_none();
         match self {
             Self::Delete if is_member => {

@@ -108,9 +108,9 @@ impl QueryService {
     ///
     /// # Errors
     /// When no thread can be started.
-    pub fn follow(&self, stop: watch::Receiver<bool>) -> std::io::Result<()> {
+    pub fn follow(&self, stop: watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
         let follower = Follower::new(Arc::clone(&self.index), Arc::clone(&self.store), &*self.base_url);
-        follower.spawn(stop).map(|_| ())
+        follower.spawn(stop)
     }
 
     /// The index.

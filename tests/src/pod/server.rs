@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use pod_server::app::{self, App, Running};
+use pod_server::app::{self, App, Running, StartError};
 use pod_server::config::Config;
 use pod_server::error::Error;
 use pod_server::ldp::provision;
 use pod_server::name::{Auxiliary, ResourceName};
-use pod_server::store::{CommitError, NewBody, NewState, ResourceKind, Warrant, commit};
+use pod_server::store::{CommitError, NewBody, NewState, ResourceKind, StoreError, Warrant, commit};
 use server_kit::shutdown::Shutdown;
 use tempfile::TempDir;
 
@@ -118,7 +118,7 @@ impl PodServer {
         merge(&mut value, &settings);
         let config: Config = serde_json::from_value(value).expect("a configuration");
         let shutdown = Shutdown::new();
-        let running = app::start(config, shutdown.clone()).await.expect("a server");
+        let running = start_patiently(config, &shutdown).await;
         let app = Arc::clone(&running.app);
         Self {
             base_url: app.config.server.base_url.to_string(),
@@ -143,6 +143,19 @@ impl Drop for PodServer {
     fn drop(&mut self) {
         self.shutdown.trigger();
     }
+}
+
+/// The server before may take a moment to let go of the directory: its last connections end by themselves.
+async fn start_patiently(config: Config, shutdown: &Shutdown) -> Running {
+    for _ in 0..100 {
+        match app::start(config.clone(), shutdown.clone()).await {
+            Err(StartError::Store(StoreError::Locked { .. })) => {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            other => return other.expect("a server"),
+        }
+    }
+    panic!("the directory is still in use after ten seconds");
 }
 
 fn turtle(text: String) -> NewState {
