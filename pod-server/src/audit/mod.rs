@@ -17,7 +17,7 @@ use server_kit::clock::Clock;
 use server_kit::random::Random;
 
 pub use event::Event;
-pub use people::{People, Person, by_iri};
+pub use people::{Gathered, People, Person, by_iri};
 pub use recorder::UseRecorder;
 pub use sealed::{Sealed, SealedError, hash};
 
@@ -97,7 +97,7 @@ impl AuditWriter {
         subjects: &RoaringBitmap,
         snapshot: &dyn Snapshot,
     ) -> Result<AuditEntry, StoreError> {
-        let (people, fresh) = self.people.gather(subjects, snapshot, &*self.random)?;
+        let Gathered { people, fresh } = self.people.gather(subjects, snapshot, &*self.random)?;
         if !fresh.is_empty() {
             // The queue of commits keeps its order: these are durable no later than the entry.
             self.people.keep(&*self.store, fresh);
@@ -124,7 +124,7 @@ impl AuditWriter {
         subjects: &RoaringBitmap,
         transaction: &mut dyn Transaction,
     ) -> Result<u64, StoreError> {
-        let (people, fresh) = {
+        let Gathered { people, fresh } = {
             let snapshot: &dyn Snapshot = transaction;
             self.people.gather(subjects, snapshot, &*self.random)?
         };

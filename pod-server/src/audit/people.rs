@@ -22,6 +22,15 @@ pub struct Person {
     secret: [u8; 32],
 }
 
+/// People as an entry needs them.
+#[derive(Default)]
+pub struct Gathered {
+    /// In order of their IRIs.
+    pub people: Vec<Arc<Person>>,
+    /// Those among them whose secret was made just now and must be kept.
+    pub fresh: Vec<Arc<Person>>,
+}
+
 /// The people seen so far, in memory.
 pub struct People {
     base_url: String,
@@ -38,8 +47,7 @@ impl People {
         }
     }
 
-    /// The people behind storages, in order of their IRIs, and those among them whose secret was made just now and must be
-    /// kept. A storage that no longer exists is nobody.
+    /// The people behind storages. A storage that no longer exists is nobody.
     ///
     /// # Errors
     /// When the store fails or a kept secret is damaged.
@@ -48,7 +56,7 @@ impl People {
         storages: &RoaringBitmap,
         snapshot: &dyn Snapshot,
         random: &dyn Random,
-    ) -> Result<(Vec<Arc<Person>>, Vec<Arc<Person>>), StoreError> {
+    ) -> Result<Gathered, StoreError> {
         let mut people = Vec::with_capacity(usize::try_from(storages.len()).unwrap_or(0));
         let mut missing = Vec::new();
         {
@@ -88,7 +96,7 @@ impl People {
             people.push(Arc::clone(person));
         }
         people.sort_by(|a, b| a.iri.cmp(&b.iri));
-        Ok((people, fresh))
+        Ok(Gathered { people, fresh })
     }
 
     /// The people behind storages, or none if the secret of one of them was erased: then nothing about this set can be

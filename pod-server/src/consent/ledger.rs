@@ -135,10 +135,15 @@ impl Held {
         let Some(record) = consent.and_then(StoredConsent::current) else {
             return Ok(());
         };
+        match storage_of(snapshot, key)? {
+            Some(storage) => self.insert(key, storage, record),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a record of a storage where it belongs, if it is given.
+    fn insert(&mut self, key: &str, storage: u32, record: &ConsentRecord) -> Result<(), StoreError> {
         let (Some(from), ConsentStatus::Given) = (record.given_at, record.status) else {
-            return Ok(());
-        };
-        let Some(storage) = storage_of(snapshot, key)? else {
             return Ok(());
         };
         let sample = sample(record);
@@ -242,4 +247,121 @@ fn storage_of(snapshot: &dyn Snapshot, key: &str) -> Result<Option<u32>, StoreEr
     };
     let found = snapshot.storage(&root)?;
     Ok(found.and_then(|storage| u32::try_from(storage.id.0).ok()))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use policies::consent::Notice;
+    use policies::request::WebId;
+    use proptest::prelude::*;
+    use vocab::{dpv, meent};
+
+    use super::*;
+
+    const PURPOSES: [&str; 4] = [
+        dpv::PUBLIC_BENEFIT,
+        meent::MOBILITY_PLANNING,
+        meent::BICYCLE_POLICY,
+        dpv::MARKETING,
+    ];
+    const RECIPIENTS: [&str; 2] = ["https://a.example/#us", "https://b.example/#us"];
+    const CONTAINERS: [&str; 3] = ["", "telraam/", "telraam/2026/"];
+    const DATASETS: [&str; 2] = ["https://k.example/city/.dataspace/datasets/t", "urn:x:other"];
+    const PROPERTIES: [&str; 2] = ["urn:x:p", "urn:x:q"];
+
+    fn moment(seconds: i64) -> OffsetDateTime {
+        OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds)
+    }
+
+    fn root(storage: u32) -> String {
+        format!("https://k.example/s{storage}/")
+    }
+
+    prop_compose! {
+        fn record()(
+            storage in 0_u32..4, status in 0_usize..5, any in any::<bool>(), recipient in 0_usize..2,
+            purpose in 0_usize..4, container in 0_usize..4, dataset in 0_usize..3, property in 0_usize..4,
+            from in 0_i64..10, until in 0_i64..12,
+        ) -> (u32, ConsentRecord) {
+            let properties = match property {
+                0 => Some(BTreeSet::from([PROPERTIES[0].to_owned()])),
+                1 => Some(PROPERTIES.map(str::to_owned).into()),
+                _ => None,
+            };
+            let record = ConsentRecord {
+                id: format!("{}.consent/1", root(storage)),
+                data_subject: WebId::parse(format!("{}profile/card#me", root(storage))).unwrap(),
+                storage: root(storage),
+                recipients: if any {
+                    Recipients::Any
+                } else {
+                    Recipients::These(BTreeSet::from([WebId::parse(RECIPIENTS[recipient]).unwrap()]))
+                },
+                purposes: BTreeSet::from([PURPOSES[purpose].to_owned()]),
+                data: ConsentedData {
+                    containers: CONTAINERS.get(container).map(|path| format!("{}{path}", root(storage))).into_iter().collect(),
+                    datasets: DATASETS.get(dataset).map(|dataset| (*dataset).to_owned()).into_iter().collect(),
+                    properties,
+                },
+                given_at: Some(moment(from)),
+                expires_at: moment(until),
+                changed_at: moment(from),
+                status: ConsentStatus::ALL[status],
+                notice: Notice { language: "nl".into(), hash: "ab".repeat(32) },
+                version: 1,
+                previous: None,
+            };
+            (storage, record)
+        }
+    }
+
+    proptest! {
+        /// CON-12, CON-13: the ledger says of each storage what `policies::consent::covers` says of its records.
+        #[test]
+        fn the_ledger_agrees_with_the_rule(
+            records in prop::collection::vec(record(), 0..12),
+            recipient in 0_usize..2, purpose in 0_usize..4, container in 0_usize..4, dataset in 0_usize..2,
+            shown in 0_usize..3, second in 0_i64..13,
+        ) {
+            let ledger = ConsentLedger::default();
+            for (number, (storage, record)) in records.iter().enumerate() {
+                ledger.held.write().insert(&format!("s{storage}/{number}"), *storage, record).unwrap();
+            }
+            let now = moment(second);
+            let properties: Option<BTreeSet<String>> = match shown {
+                0 => Some(BTreeSet::from([PROPERTIES[0].to_owned()])),
+                1 => Some(PROPERTIES.map(str::to_owned).into()),
+                _ => None,
+            };
+            let wanted = Wanted {
+                recipient: RECIPIENTS[recipient],
+                purpose: PURPOSES[purpose],
+                dataset: DATASETS[dataset],
+                container: CONTAINERS.get(container).copied(),
+                properties: properties.as_ref(),
+            };
+            let expected: RoaringBitmap = records
+                .iter()
+                .filter(|(storage, record)| {
+                    let place = wanted.container.map(|container| format!("{}{container}", root(*storage)));
+                    let all_shown = match (&record.data.properties, &properties) {
+                        (None, _) => true,
+                        (Some(consented), Some(shown)) => shown.is_subset(consented),
+                        (Some(_), None) => false,
+                    };
+                    all_shown && [Some(wanted.dataset.to_owned()), place].into_iter().flatten().any(|data| {
+                        let used = Use { recipient: wanted.recipient, purpose: wanted.purpose, data: &data };
+                        covers(record, &used, &Hierarchy::default(), now)
+                    })
+                })
+                .map(|(storage, _)| *storage)
+                .collect();
+            prop_assert_eq!(ledger.covering(&wanted, now), expected);
+            for (number, (storage, _)) in records.iter().enumerate() {
+                ledger.held.write().displace(&format!("s{storage}/{number}"));
+            }
+            prop_assert_eq!(ledger.kinds(), 0, "nothing stays behind");
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::dataspace::config::DataspaceConfig;
 use crate::dataspace::edge;
 use crate::dataspace::exchange::storage_name;
 use crate::dataspace::node::Node;
-use crate::store::{RecordKind, Snapshot, Storage, Transaction};
+use crate::store::{Snapshot, Storage, Transaction};
 
 /// What a consent is to say, as a person or an asking party writes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -251,39 +251,55 @@ impl Consents {
         requested_by: Option<String>,
         actor: String,
     ) -> Result<(String, StoredConsent), Problem> {
-        let id = self.node.random.uuid();
-        record.id = format!("{}.consent/{id}", storage.root.iri(&self.node.base_url));
+        let new_id = self.node.random.uuid();
+        record.id = format!("{}.consent/{new_id}", storage.root.iri(&self.node.base_url));
         record
             .validate(self.config.consent_days_max)
             .map_err(|error| edge::unprocessable("invalid-consent", error.to_string()))?;
         let name = storage_name(storage.root.as_str()).to_owned();
-        let (storage_id, consents_max, new_id) = (storage.id, self.config.consents_max, id.clone());
-        let consent = self
-            .node
+        let (storage_id, consents_max) = (storage.id, self.config.consents_max);
+        self.node
             .commit(move |node, transaction| {
-                let prefix = stored::key(&name, "");
-                let count = transaction
-                    .records(RecordKind::Consent, &prefix, None, consents_max)
-                    .map_err(|error| edge::store_problem(&error))?
-                    .len();
-                if count >= consents_max {
+                let known = stored::of_storage(&*transaction as &dyn Snapshot, &name, consents_max)
+                    .map_err(|error| edge::store_problem(&error))?;
+                let now = node.clock.now();
+                // Saying the same again changes nothing: one decision, one record, one press to take it back.
+                let same = known
+                    .iter()
+                    .find(|(_, other)| says_the_same(other, &record, requested_by.as_deref(), now));
+                if let Some((id, consent)) = same {
+                    return Ok((id.clone(), consent.clone()));
+                }
+                if known.len() >= consents_max {
                     let detail = format!("a storage holds at most {consents_max} consents");
                     return Err(edge::conflict("too-many-consents", detail));
                 }
                 let consent = StoredConsent::new(record, notice_text, requested_by);
-                write(
-                    node,
-                    transaction,
-                    &stored::key(&name, &new_id),
-                    &consent,
-                    &actor,
-                    storage_id,
-                )?;
-                Ok(consent)
+                let key = stored::key(&name, &new_id);
+                write(node, transaction, &key, &consent, &actor, storage_id)?;
+                Ok((new_id, consent))
             })
-            .await?;
-        Ok((id, consent))
+            .await
     }
+}
+
+/// Whether a consent that is open or given says what a new one would say, for as long at least.
+fn says_the_same(known: &StoredConsent, new: &ConsentRecord, requested_by: Option<&str>, now: OffsetDateTime) -> bool {
+    let asked = new.status == ConsentStatus::Requested;
+    let wanted = match known.status_at(now) {
+        // Who has consented need not be asked; who was asked need not be asked again.
+        ConsentStatus::Given => true,
+        ConsentStatus::Requested => asked && known.requested_by.as_deref() == requested_by,
+        _ => false,
+    };
+    wanted
+        && known.current().is_some_and(|record| {
+            record.recipients == new.recipients
+                && record.purposes == new.purposes
+                && record.data == new.data
+                && record.notice == new.notice
+                && (asked || record.expires_at >= new.expires_at)
+        })
 }
 
 /// Whether a decision was made before, so that it can be repeated without harm.
@@ -334,6 +350,10 @@ fn write(
         .and_then(|record| record.purposes.iter().next())
         .map(String::as_str);
     let mut event = Event::done(AuditAction::Consent, actor, storage).on(id);
+    // Which step it was stands in the record as the state that it led to.
+    event
+        .targets
+        .extend(consent.current().map(|record| record.status.iri()));
     event.purpose = purpose;
     event.subjects = vec![storage];
     node.record(transaction, &event)?;

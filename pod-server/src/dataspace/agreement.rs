@@ -4,15 +4,19 @@
 //! Whoever decides about a query gets the agreement from here at each decision, so that its end counts from the next one
 //! (invariant 8).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use policies::contract::{AgreementEvent, AgreementState, AgreementStepError};
 use policies::facts::{AgreementFact, DatasetFact, Fact};
 use policies::odrl;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
 use crate::store::{RecordKind, Snapshot, StoreError};
+
+/// Policies of agreements that are kept ready.
+const COMPILED_MAX: usize = 1_000;
 
 /// An agreement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,14 +138,28 @@ pub fn fact(snapshot: &dyn Snapshot, iri: &str) -> Fact {
         Ok(_) => return Fact::Absent,
         Err(error) => return Fact::Unavailable(error.to_string()),
     };
-    match agreement.policy() {
+    match compiled(&agreement) {
         Ok(policy) => Fact::Agreement(Arc::new(AgreementFact {
-            policy: Arc::new(policy),
+            policy,
             state: agreement.state,
             expires_at: None,
         })),
         Err(error) => Fact::Unavailable(error.to_string()),
     }
+}
+
+/// The policy of an agreement, read and checked once for each text: an agreement never changes, only its state does, and
+/// that is not kept here.
+fn compiled(agreement: &Agreement) -> Result<Arc<odrl::Policy>, StoreError> {
+    static COMPILED: LazyLock<quick_cache::sync::Cache<[u8; 32], Arc<odrl::Policy>>> =
+        LazyLock::new(|| quick_cache::sync::Cache::new(COMPILED_MAX));
+    let mut digest = Sha256::new();
+    for part in [&agreement.iri, &agreement.hash, &agreement.policy] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part);
+    }
+    let digest: [u8; 32] = digest.finalize().into();
+    COMPILED.get_or_insert_with(&digest, || agreement.policy().map(Arc::new))
 }
 
 /// The fact that `policies::decide` needs about a dataset: what it covers now. `base_url` is the server's.

@@ -205,9 +205,11 @@ pub fn terminate_agreement(
     agreement
         .step(AgreementEvent::Terminate, change)
         .map_err(|error| edge::conflict("agreement-not-active", error.to_string()))?;
+    let state = format!("{}{}", vocab::dspace::NS, NegotiationState::Terminated);
     let event = Event::done(AuditAction::Agreement, caller, storage)
         .on(&agreement.iri)
         .on(&agreement.dataset)
+        .on(&state)
         .purpose(&agreement.purpose)
         .under(Some(&agreement.iri));
     node.record(transaction, &event)?;
@@ -418,9 +420,12 @@ fn record(
     actor: &str,
     negotiation: &Negotiation,
 ) -> Result<(), Problem> {
+    // Which step it was stands in the record as the state that it led to.
+    let state = format!("{}{}", vocab::dspace::NS, negotiation.state);
     let event = Event::done(AuditAction::Agreement, actor, storage)
         .on(&negotiation.iri)
         .on(&negotiation.dataset)
+        .on(&state)
         .purpose(&negotiation.purpose)
         .under(negotiation.agreement.as_deref());
     node.record(transaction, &event)

@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use policies::audit::{AuditRecord, Outcome};
+use policies::consent::ConsentStatus;
 use policies::decision::{Decision, Effect, Reason, ReasonCode};
 use policies::explain;
 use policies::wac::Modes;
@@ -57,17 +58,21 @@ fn one(visit: &Visit, base_url: &str, storage: &str, leaf: u64, record: &AuditRe
     );
     let did = visit.text(&format!("log-action-{}", word(record)));
     let refused = record.outcome == Outcome::Deny;
+    let (steps, targets): (Vec<&String>, Vec<&String>) =
+        record.targets.iter().partition(|target| step(visit, target).is_some());
+    let step = steps.first().and_then(|target| step(visit, target));
     html! {
         article.card aria-labelledby=(format!("use-{leaf}")) {
             h3 id=(format!("use-{leaf}")) {
                 (who) ": " (did)
+                @if let Some(step) = step { ": " (step) }
                 @if refused { " (" (visit.text("log-refused")) ")" }
             }
             dl {
                 dt { (visit.text("log-when")) }
                 dd { time datetime=(words::instant(record.time)) { (words::minute(record.time)) } }
                 dt { (visit.text("log-did")) }
-                dd { @for target in &record.targets { div { code { (words::place(base_url, target)) } } } }
+                dd { @for target in targets { div { code { (words::place(base_url, target)) } } } }
                 @if let Some(via) = &record.via { dt { (visit.text("log-through")) } dd { (via) } }
                 dt { (visit.text("log-why")) }
                 dd {
@@ -119,6 +124,17 @@ fn sentences(visit: &Visit, record: &AuditRecord) -> Vec<String> {
         public_modes: Modes::NONE,
     };
     explain::decision(&decision, explain::Language::from_tag(visit.language.tag()))
+}
+
+/// The words for a target that names the state to which a step led.
+fn step(visit: &Visit, target: &str) -> Option<String> {
+    if let Some(status) = ConsentStatus::from_iri(target) {
+        return Some(visit.text(&format!("consent-state-{}", status.word())));
+    }
+    let state = target.strip_prefix(vocab::dspace::NS)?.to_ascii_lowercase();
+    let key = format!("log-step-{state}");
+    let text = visit.text(&key);
+    (text != key).then_some(text)
 }
 
 /// The action as it stands in records and in the keys of texts.

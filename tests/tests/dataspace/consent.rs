@@ -147,6 +147,9 @@ async fn a_city_asks_and_each_citizen_answers() {
         !covered(&server, "jan", COMPANY, MOBILITY, "telraam/"),
         "a request is no consent"
     );
+    // Asking again asks nobody twice.
+    let again = post(&kortrijk.client(), "/kortrijk/.consent/requests", &bulk).await;
+    assert_eq!(again.json()["requests"], asked.json()["requests"]);
     let request = only_consent(&jan, "jan").await;
     assert_eq!(
         (request["status"].as_str(), request["requested_by"].as_str()),

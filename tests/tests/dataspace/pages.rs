@@ -151,7 +151,7 @@ async fn a_citizen_answers_stops_and_keeps_proof_without_script() {
         "Wie keek",
         "kortrijk",
         "geweigerd",
-        "stap in een toestemming",
+        "toestemming: gestopt",
         "Bewijs bewaren",
     ] {
         assert!(page.body.contains(part), "{part}: {}", page.body);
