@@ -153,7 +153,7 @@ pub struct CatalogSection {
 impl Default for CatalogSection {
     fn default() -> Self {
         Self {
-            crawl_seconds: 30,
+            crawl_seconds: 10,
             catalog_bytes_max: 32 * 1024 * 1024,
             catalog_seconds_max: 10,
             members_max: 2_000,

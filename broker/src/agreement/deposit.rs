@@ -24,6 +24,10 @@ const DOCUMENT_BYTES_MAX: u64 = 256 * 1024;
 struct Deposited {
     agreement: String,
     access_token: String,
+    /// The agreed dataset, for a caller who wants to be sure.
+    #[serde(default)]
+    dataset: Option<String>,
+    /// The agreement in Turtle, when its owner cannot be asked.
     #[serde(default)]
     document: Option<String>,
 }
@@ -134,6 +138,13 @@ async fn deposit(broker: &Arc<Broker>, call: &Call, web_id: String, jkt: &str) -
             )
         })?,
     };
+    if let Some(expected) = &sent.dataset {
+        let (_, dataset) = super::read(&document, &sent.agreement, &web_id)
+            .map_err(|error| error::unprocessable("not-the-agreement", error.to_string()))?;
+        if dataset != *expected {
+            return Err(error::unprocessable("another-dataset", format!("the agreement is about `{dataset}`")));
+        }
+    }
     let row = DepositRow {
         web_id,
         agreement: sent.agreement,
