@@ -142,7 +142,10 @@ async fn deposit(broker: &Arc<Broker>, call: &Call, web_id: String, jkt: &str) -
         let (_, dataset) = super::read(&document, &sent.agreement, &web_id)
             .map_err(|error| error::unprocessable("not-the-agreement", error.to_string()))?;
         if dataset != *expected {
-            return Err(error::unprocessable("another-dataset", format!("the agreement is about `{dataset}`")));
+            return Err(error::unprocessable(
+                "another-dataset",
+                format!("the agreement is about `{dataset}`"),
+            ));
         }
     }
     let row = DepositRow {

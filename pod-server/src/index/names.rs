@@ -86,11 +86,6 @@ impl Names {
         self.storages.get(&storage)
     }
 
-    /// The roots of all storages that have indexed documents.
-    pub fn storage_roots(&self) -> impl Iterator<Item = &ResourceName> {
-        self.storages.values()
-    }
-
     /// Number of access control lists.
     #[must_use]
     pub fn group_count(&self) -> usize {

@@ -30,7 +30,7 @@ pub struct Description {
     pub turtle: String,
 }
 
-/// All datasets, given the base URL of each member's pod server. The registers of ABB and Statbel are open and need no agreement.
+/// All offers that need an agreement, given the base URL of each member's pod server. The registers of ABB and Statbel are public and need none.
 #[must_use]
 pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
     let purpose = "odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand dpv:ResearchAndDevelopment ]";
@@ -48,22 +48,7 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
         ),
     }
     };
-    // Open data needs no agreement, but a broker must be able to find it and to know what it can answer.
-    let open = |member: &'static str, name: &'static str, title: &str, container: &str| Description {
-        member,
-        name,
-        turtle: format!(
-            "{PREFIXES}<> a dcat:Dataset ; dcterms:title {title} ;
-  dcterms:accessRights <http://publications.europa.eu/resource/authority/access-right/PUBLIC> ;
-  meent:container <{base}{container}> ; meent:publishSummary true ;
-  odrl:hasPolicy [ a odrl:Offer ; odrl:assigner <{base}{member}/profile/card#me> ;
-    odrl:permission [ odrl:action odrl:use ; odrl:target <> ] ] .",
-            base = base_url(member),
-        ),
-    };
     vec![
-        open("abb", "register", "\"Register van gemeenten\"@nl , \"Registre des communes\"@fr , \"Register of municipalities\"@en", "abb/register/"),
-        open("statbel", "ongevallen", "\"Verkeersslachtoffers\"@nl , \"Victimes de la route\"@fr , \"Accident victims\"@en", "statbel/ongevallen/"),
         simple("gent", "fietstellingen", "\"Fietstellingen Gent\"@nl , \"Comptages vélo Gand\"@fr , \"Bicycle counts Gent\"@en", "gent/fietstellingen/", "<>"),
         simple("brugge", "tellingen", "\"Fietstellingen Brugge\"@nl , \"Comptages vélo Bruges\"@fr , \"Bicycle counts Brugge\"@en", "brugge/tellingen/", "<>"),
         simple(
