@@ -572,3 +572,64 @@ async fn long_listings_are_whole() {
     assert_eq!(json.json().to_string().matches("ldp#contains").count(), 50);
     server.stop().await;
 }
+
+/// The short way for public reads says the same as the long way, and never anything old.
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_public_reads_are_always_current() {
+    let server = PodServer::start().await;
+    let agent = server.agent("alice").await;
+    let (alice, public) = (agent.client(), server.client());
+    let path = "/alice/profile/card";
+    for round in 0..5 {
+        let body = format!("<#me> <urn:round> {round} .");
+        assert_eq!(alice.put(path, "text/turtle", body.clone()).await.status, 204);
+        let first = public.get(path).await;
+        let second = public.get(path).await;
+        assert_eq!((first.text(), second.text()), (body.clone(), body));
+        for name in [
+            "etag",
+            "link",
+            "allow",
+            "wac-allow",
+            "vary",
+            "content-type",
+            "content-security-policy",
+            "cache-control",
+        ] {
+            assert_eq!(first.header(name), second.header(name), "{name}");
+            assert!(!first.header(name).is_empty(), "{name}");
+        }
+        let unchanged = public
+            .request("GET", path)
+            .header("if-none-match", first.header("etag"))
+            .send()
+            .await;
+        assert_eq!((unchanged.status.as_u16(), unchanged.body.len()), (304, 0));
+        assert_eq!(unchanged.header("etag"), first.header("etag"));
+        let other = public
+            .request("GET", path)
+            .header("if-none-match", "\"0-t\"")
+            .send()
+            .await;
+        assert_eq!(other.status, 200);
+        let broken = public
+            .request("GET", path)
+            .header("if-none-match", "no tag")
+            .send()
+            .await;
+        assert_eq!(broken.status, 400);
+        let json = public
+            .request("GET", path)
+            .header("accept", "application/ld+json")
+            .send()
+            .await;
+        assert!(json.json().to_string().contains(&format!("\"{round}\"")) || json.text().contains(&round.to_string()));
+        let crossed = public
+            .request("GET", path)
+            .header("origin", "https://app.example")
+            .send()
+            .await;
+        assert_eq!(crossed.header("access-control-allow-origin"), "https://app.example");
+    }
+    server.stop().await;
+}

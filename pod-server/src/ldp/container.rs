@@ -40,21 +40,25 @@ impl Listing<'_> {
     /// # Errors
     /// When the own statements cannot be written.
     pub fn begin(&self, container: &Resource, own: &Document) -> Result<Vec<u8>, Error> {
-        let iri = self.container.iri(self.base_url);
-        let mut types = vec![
-            format!("{LDP}Resource"),
-            format!("{LDP}Container"),
-            format!("{LDP}BasicContainer"),
-        ];
-        if self.is_storage_root {
-            types.push(STORAGE.to_owned());
-        }
         let modified = xsd_date_time(container.modified);
+        let node = Node {
+            origin: self.base_url.trim_end_matches('/'),
+            path: self.container.as_str(),
+            types: if self.is_storage_root {
+                STORAGE_TYPES
+            } else {
+                CONTAINER_TYPES
+            },
+            media_type: "",
+            mtime: container.modified,
+            modified: &modified,
+            size: None,
+        };
         let mut out = Vec::with_capacity(1_024);
         match self.syntax {
             Syntax::JsonLd => {
                 out.extend_from_slice(b"[");
-                self.json_node(&mut out, &iri, &types, container.modified, &modified, None);
+                node.write_json(&mut out);
                 if !own.quads.is_empty() {
                     // The own statements are a JSON array of their own, whose items join this one.
                     let bare = Document {
@@ -72,7 +76,7 @@ impl Listing<'_> {
                 if self.syntax == Syntax::Turtle {
                     out.extend_from_slice(PREFIXES.as_bytes());
                 }
-                self.node(&mut out, &iri, &types, container.modified, &modified, None);
+                node.write_triples(&mut out, self.syntax);
                 out.extend_from_slice(&own.write(Syntax::NTriples)?);
             }
         }
@@ -82,33 +86,41 @@ impl Listing<'_> {
     /// A run of members.
     pub fn members(&self, members: &[Member], out: &mut Vec<u8>) {
         let container = self.container.iri(self.base_url);
-        out.reserve(members.len() * 400);
+        let origin = self.base_url.trim_end_matches('/');
+        let mut dates = DateMemory::default();
+        let mut kinds = KindMemory::default();
+        out.reserve(members.len() * 360);
         for member in members {
-            let iri = member.name.iri(self.base_url);
-            let mut types = vec![format!("{LDP}Resource")];
-            let size = if member.kind == ResourceKind::Container {
-                types.push(format!("{LDP}Container"));
-                types.push(format!("{LDP}BasicContainer"));
-                None
-            } else {
-                types.extend(media_type_iri(&member.media_type));
-                Some(member.size)
+            let is_container = member.kind == ResourceKind::Container;
+            let node = Node {
+                origin,
+                path: member.name.as_str(),
+                types: if is_container { CONTAINER_TYPES } else { RESOURCE_TYPES },
+                media_type: if is_container { "" } else { kinds.of(&member.media_type) },
+                mtime: member.modified,
+                modified: dates.of(member.modified),
+                size: (!is_container).then_some(member.size),
             };
-            let modified = xsd_date_time(member.modified);
             if self.syntax == Syntax::JsonLd {
-                out.extend_from_slice(b",\n{\"@id\":\"");
-                out.extend_from_slice(container.as_bytes());
-                out.extend_from_slice(b"\",\"");
-                out.extend_from_slice(CONTAINS.as_bytes());
-                out.extend_from_slice(b"\":[{\"@id\":\"");
-                out.extend_from_slice(iri.as_bytes());
-                out.extend_from_slice(b"\"}]},\n");
-                self.json_node(out, &iri, &types, member.modified, &modified, size);
+                append(
+                    out,
+                    format_args!(
+                        ",\n{{\"@id\":\"{container}\",\"{CONTAINS}\":[{{\"@id\":\"{origin}{}\"}}]}},\n",
+                        node.path
+                    ),
+                );
+                node.write_json(out);
             } else {
-                out.extend_from_slice(format!("<{container}> ").as_bytes());
-                out.extend_from_slice(self.property("ldp:contains", CONTAINS).as_bytes());
-                out.extend_from_slice(format!(" <{iri}> .\n").as_bytes());
-                self.node(out, &iri, &types, member.modified, &modified, size);
+                let contains = if self.syntax == Syntax::Turtle {
+                    TURTLE.contains
+                } else {
+                    N_TRIPLES.contains
+                };
+                append(
+                    out,
+                    format_args!("<{container}> {contains} <{origin}{}> .\n", node.path),
+                );
+                node.write_triples(out, self.syntax);
             }
         }
     }
@@ -119,46 +131,144 @@ impl Listing<'_> {
             out.extend_from_slice(b"]\n");
         }
     }
+}
 
-    fn property(&self, short: &str, iri: &str) -> String {
-        if self.syntax == Syntax::Turtle {
-            short.to_owned()
-        } else {
-            format!("<{iri}>")
-        }
+/// How predicates and datatypes are spelled in a syntax.
+struct Words {
+    kind: &'static str,
+    contains: &'static str,
+    modified: &'static str,
+    mtime: &'static str,
+    size: &'static str,
+    date_time: &'static str,
+    integer: &'static str,
+}
+
+const TURTLE: Words = Words {
+    kind: "a",
+    contains: "ldp:contains",
+    modified: "dc:modified",
+    mtime: "stat:mtime",
+    size: "stat:size",
+    date_time: "xsd:dateTime",
+    integer: "xsd:integer",
+};
+
+const N_TRIPLES: Words = Words {
+    kind: "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>",
+    contains: "<http://www.w3.org/ns/ldp#contains>",
+    modified: "<http://purl.org/dc/terms/modified>",
+    mtime: "<http://www.w3.org/ns/posix/stat#mtime>",
+    size: "<http://www.w3.org/ns/posix/stat#size>",
+    date_time: "<http://www.w3.org/2001/XMLSchema#dateTime>",
+    integer: "<http://www.w3.org/2001/XMLSchema#integer>",
+};
+
+const RESOURCE_TYPES: &[&str] = &["http://www.w3.org/ns/ldp#Resource"];
+const CONTAINER_TYPES: &[&str] = &[
+    "http://www.w3.org/ns/ldp#Resource",
+    "http://www.w3.org/ns/ldp#Container",
+    "http://www.w3.org/ns/ldp#BasicContainer",
+];
+const STORAGE_TYPES: &[&str] = &[
+    "http://www.w3.org/ns/ldp#Resource",
+    "http://www.w3.org/ns/ldp#Container",
+    "http://www.w3.org/ns/ldp#BasicContainer",
+    STORAGE,
+];
+
+/// What a listing says about one resource.
+struct Node<'n> {
+    origin: &'n str,
+    path: &'n str,
+    types: &'n [&'n str],
+    /// IRI of the class of its media type; empty for none.
+    media_type: &'n str,
+    mtime: i64,
+    modified: &'n str,
+    size: Option<u64>,
+}
+
+impl Node<'_> {
+    fn all_types(&self) -> impl Iterator<Item = &str> {
+        let media_type = (!self.media_type.is_empty()).then_some(self.media_type);
+        self.types.iter().copied().chain(media_type)
     }
 
-    /// One node in Turtle or N-Triples: the same statements, with prefixed names where there are prefixes.
-    fn node(&self, out: &mut Vec<u8>, iri: &str, types: &[String], mtime: i64, modified: &str, size: Option<u64>) {
-        let mut statement = |predicate: &str, object: &str| {
-            out.extend_from_slice(format!("<{iri}> {predicate} {object} .\n").as_bytes());
-        };
-        for kind in types {
-            statement(&self.property("a", TYPE), &format!("<{kind}>"));
+    /// One statement after another in N-Triples; in Turtle the same with prefixed names.
+    fn write_triples(&self, out: &mut Vec<u8>, syntax: Syntax) {
+        let words = if syntax == Syntax::Turtle { &TURTLE } else { &N_TRIPLES };
+        let (origin, path) = (self.origin, self.path);
+        for kind in self.all_types() {
+            append(out, format_args!("<{origin}{path}> {} <{kind}> .\n", words.kind));
         }
-        let date_time = self.property("xsd:dateTime", &format!("{XSD}dateTime"));
-        let integer = self.property("xsd:integer", &format!("{XSD}integer"));
-        statement(
-            &self.property("dc:modified", MODIFIED),
-            &format!("\"{modified}\"^^{date_time}"),
+        append(
+            out,
+            format_args!(
+                "<{origin}{path}> {} \"{}\"^^{} .\n<{origin}{path}> {} \"{}\"^^{} .\n",
+                words.modified, self.modified, words.date_time, words.mtime, self.mtime, words.integer
+            ),
         );
-        statement(&self.property("stat:mtime", MTIME), &format!("\"{mtime}\"^^{integer}"));
-        if let Some(size) = size {
-            statement(&self.property("stat:size", SIZE), &format!("\"{size}\"^^{integer}"));
+        if let Some(size) = self.size {
+            append(
+                out,
+                format_args!("<{origin}{path}> {} \"{size}\"^^{} .\n", words.size, words.integer),
+            );
         }
     }
 
-    fn json_node(&self, out: &mut Vec<u8>, iri: &str, types: &[String], mtime: i64, modified: &str, size: Option<u64>) {
-        let mut node = serde_json::json!({
-            "@id": iri,
-            "@type": types,
-            MODIFIED: [{ "@value": modified, "@type": format!("{XSD}dateTime") }],
-            MTIME: [{ "@value": mtime }],
-        });
-        if let (Some(size), Some(object)) = (size, node.as_object_mut()) {
-            object.insert(SIZE.to_owned(), serde_json::json!([{ "@value": size }]));
+    /// A node object. Canonical names are percent-encoded, so that nothing in an IRI needs escaping in JSON.
+    fn write_json(&self, out: &mut Vec<u8>) {
+        append(
+            out,
+            format_args!("{{\"@id\":\"{}{}\",\"@type\":[", self.origin, self.path),
+        );
+        for (index, kind) in self.all_types().enumerate() {
+            append(out, format_args!("{}\"{kind}\"", if index == 0 { "" } else { "," }));
         }
-        out.extend_from_slice(node.to_string().as_bytes());
+        append(
+            out,
+            format_args!(
+                "],\"{MODIFIED}\":[{{\"@value\":\"{}\",\"@type\":\"{XSD}dateTime\"}}],\"{MTIME}\":[{{\"@value\":{}}}]",
+                self.modified, self.mtime
+            ),
+        );
+        if let Some(size) = self.size {
+            append(out, format_args!(",\"{SIZE}\":[{{\"@value\":{size}}}]"));
+        }
+        out.push(b'}');
+    }
+}
+
+/// Appends formatted text. Writing into memory cannot fail.
+fn append(out: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
+    let _ = std::io::Write::write_fmt(out, text);
+}
+
+/// Members made together share a time: it is written once.
+#[derive(Default)]
+struct DateMemory(Option<(i64, String)>);
+
+impl DateMemory {
+    fn of(&mut self, unix_seconds: i64) -> &str {
+        if self.0.as_ref().is_none_or(|(known, _)| *known != unix_seconds) {
+            self.0 = Some((unix_seconds, xsd_date_time(unix_seconds)));
+        }
+        self.0.as_ref().map_or("", |(_, text)| text)
+    }
+}
+
+/// Members beside each other often share a media type.
+#[derive(Default)]
+struct KindMemory(Option<(String, String)>);
+
+impl KindMemory {
+    fn of(&mut self, media_type: &str) -> &str {
+        if self.0.as_ref().is_none_or(|(known, _)| known != media_type) {
+            let iri = media_type_iri(media_type).unwrap_or_default();
+            self.0 = Some((media_type.to_owned(), iri));
+        }
+        self.0.as_ref().map_or("", |(_, iri)| iri)
     }
 }
 

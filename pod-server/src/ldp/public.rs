@@ -12,6 +12,8 @@ use server_kit::body::{self, Body};
 
 use crate::authz::Verdict;
 use crate::config::LdpSection;
+use crate::http::conditional::{Preconditions, ReadOutcome};
+use crate::http::etag::ETag;
 use crate::http::media_type::{Syntax, stored_syntax};
 use crate::http::negotiation::choose_syntax;
 use crate::name::ResourceName;
@@ -42,13 +44,11 @@ struct Ready {
 }
 
 /// Headers whose presence sends a request the long way.
-const LONG_WAY: [HeaderName; 9] = [
+const LONG_WAY: [HeaderName; 7] = [
     header::AUTHORIZATION,
     header::ORIGIN,
     header::RANGE,
     header::IF_MATCH,
-    header::IF_NONE_MATCH,
-    header::IF_MODIFIED_SINCE,
     header::IF_UNMODIFIED_SINCE,
     HeaderName::from_static("prefer"),
     HeaderName::from_static("dpop"),
@@ -81,6 +81,9 @@ impl PublicReads {
         let ready = ready.as_ref()?;
         if ready.id != resource.id || ready.version != resource.version {
             return None;
+        }
+        if let Some(response) = not_modified(request, ready, resource)? {
+            return Some(response);
         }
         let stored = crate::ldp::read::stored_etag(resource).variant;
         let bytes = match latest.body {
@@ -141,6 +144,31 @@ impl PublicReads {
             place.store(Some(Arc::new(ready)));
         }
     }
+}
+
+/// 304, if the client names the state that it has. The outer none is for conditions that need the long way.
+fn not_modified(request: &HeaderMap, ready: &Ready, resource: &Resource) -> Option<Option<Response<Body>>> {
+    if !request.contains_key(header::IF_NONE_MATCH) && !request.contains_key(header::IF_MODIFIED_SINCE) {
+        return Some(None);
+    }
+    let conditions = Preconditions::from_headers(request).ok()?;
+    let etag = ETag {
+        state: ready.version,
+        variant: ready.variant,
+    };
+    match conditions.evaluate_read(&etag, resource.modified) {
+        ReadOutcome::NotModified => {}
+        ReadOutcome::Proceed => return Some(None),
+        ReadOutcome::Failed(_) => return None,
+    }
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    let headers = response.headers_mut();
+    headers.clone_from(&ready.headers);
+    for about_content in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::ACCEPT_RANGES] {
+        headers.remove(about_content);
+    }
+    Some(Some(response))
 }
 
 fn is_special(request: &HeaderMap) -> bool {
