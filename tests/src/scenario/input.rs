@@ -54,6 +54,7 @@ impl Input {
                 files.gent,
             ),
             feed("gent", "/gent/parkeren/", None, files.gent_parking),
+            feed("brugge", "/brugge/verkeersmetingen/", None, files.brugge.clone()),
             feed(
                 "brugge",
                 "/brugge/tellingen/",
