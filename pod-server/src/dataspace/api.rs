@@ -403,9 +403,9 @@ impl Dataspace {
     }
 
     fn read_agreement(&self, call: &Call, storage: &Storage, id: &str) -> Answer {
-        let caller = call.web_id()?.as_str();
-        let syntax = Syntax::negotiate(&call.headers).ok_or_else(edge::not_acceptable)?;
         let iri = self.agreement_iri(storage, id);
+        let caller = call.reader_of(&iri)?.as_str();
+        let syntax = Syntax::negotiate(&call.headers).ok_or_else(edge::not_acceptable)?;
         let snapshot = self.node.snapshot()?;
         let agreement = agreement::load(&*snapshot, &iri)
             .map_err(|error| edge::store_problem(&error))?

@@ -53,6 +53,18 @@ impl Call {
         }
     }
 
+    /// The WebID of the caller who wants to read one agreement: as [`web_id`](Self::web_id), and also the holder of a
+    /// token that is bound to this very agreement, so that a broker can read what it acts under.
+    ///
+    /// # Errors
+    /// As [`web_id`](Self::web_id).
+    pub fn reader_of(&self, agreement: &str) -> Result<&WebId, Problem> {
+        match (&self.credentials.grant, &self.credentials.agent) {
+            (Some(grant), Agent::Authenticated(web_id)) if grant.agreement == agreement => Ok(web_id),
+            _ => self.web_id(),
+        }
+    }
+
     /// The value of a query parameter.
     #[must_use]
     pub fn parameter(&self, name: &str) -> Option<String> {

@@ -92,7 +92,7 @@ impl Company {
             dataset,
             token,
         };
-        self.deposit(base_url, member, &access).await?;
+        self.deposit(&access, purpose).await?;
         self.access.insert(name.to_owned(), access);
         Ok(())
     }
@@ -111,19 +111,27 @@ impl Company {
         Ok(token.to_owned())
     }
 
-    async fn deposit(&self, base_url: &str, member: &str, access: &Access) -> Result<(), ScenarioError> {
-        let body = json!({
-            "agreement": access.agreement,
-            "dataset": access.dataset,
-            "member": base_url,
-            "storage": member,
-            "token": access.token,
-        });
-        self.party
-            .post_json(&format!("{}agreements", self.broker_url), &body)
-            .await?
-            .success("leaving a token")?;
+    async fn deposit(&self, access: &Access, purpose: &str) -> Result<(), ScenarioError> {
+        let body = json!({ "agreement": access.agreement, "access_token": access.token });
+        let delegation = self.delegation(std::slice::from_ref(&access.agreement), purpose)?;
+        let headers = [("content-type", "application/json"), ("delegation", delegation.as_str())];
+        let url = format!("{}agreements", self.broker_url);
+        self.party.send(Method::POST, &url, &headers, body.to_string()).await?.success("leaving a token")?;
         Ok(())
+    }
+
+    /// Lets the broker act under some agreements, for one purpose, for five minutes.
+    fn delegation(&self, agreements: &[String], purpose: &str) -> Result<String, ScenarioError> {
+        let terms = DelegationTerms {
+            consumer: &self.party.web_id,
+            broker: &self.broker_url,
+            broker_jkt: &self.broker_jkt,
+            agreements,
+            purpose,
+            seconds: 300,
+        };
+        let delegation = self.party.key.delegation(&terms, SystemClock.unix(), &SystemRandom);
+        delegation.map_err(|error| ScenarioError(error.to_string()))
     }
 
     /// Sends a query to the broker, with a fresh delegation of five minutes.
@@ -132,19 +140,7 @@ impl Company {
     /// When no answer comes. A refusal is an answer.
     pub async fn send(&self, query: &str, purpose: &str) -> Result<Reply, ScenarioError> {
         let agreements: Vec<String> = self.access.values().map(|access| access.agreement.clone()).collect();
-        let terms = DelegationTerms {
-            consumer: &self.party.web_id,
-            broker: &self.broker_url,
-            broker_jkt: &self.broker_jkt,
-            agreements: &agreements,
-            purpose,
-            seconds: 300,
-        };
-        let delegation = self
-            .party
-            .key
-            .delegation(&terms, SystemClock.unix(), &SystemRandom)
-            .map_err(|error| ScenarioError(error.to_string()))?;
+        let delegation = self.delegation(&agreements, purpose)?;
         let body = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("query", query)
             .append_pair("purpose", purpose)
