@@ -22,6 +22,10 @@ pub const CONTAINERS_MAX: usize = 1_000;
 /// Most offers of one dataset.
 pub const OFFERS_MAX: usize = 16;
 
+/// `dcterms:accessRights` of data that anyone may read, in the European authority table (DCAT-AP). The access control
+/// lists of the containers have to agree: this only says so.
+pub const PUBLIC: &str = "http://publications.europa.eu/resource/authority/access-right/PUBLIC";
+
 /// One fault in a description, at the place where it lies.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
@@ -146,8 +150,10 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
         ));
     }
     let offers = reader.iris(odrl::HAS_POLICY, &mut faults);
-    if offers.is_empty() && faults.is_empty() {
-        faults.push(reader.fault(odrl::HAS_POLICY, "a dataset needs at least one offer"));
+    let public = reader.iris(dcterms::ACCESS_RIGHTS, &mut faults).contains(PUBLIC);
+    if offers.is_empty() && !public && faults.is_empty() {
+        let advice = format!("a dataset needs at least one offer, unless its `dcterms:accessRights` are <{PUBLIC}>");
+        faults.push(reader.fault(odrl::HAS_POLICY, advice));
     }
     if offers.len() > OFFERS_MAX {
         faults.push(reader.fault(odrl::HAS_POLICY, format!("at most {OFFERS_MAX} offers")));

@@ -1,17 +1,23 @@
 //! The statistics of a dataset for the catalogue.
 //!
-//! They tell of the dataset's own containers, as far as their owner wants them published. A dataset that reaches into
-//! other people's storages by their consent has none: how much of it there is depends on who asks.
+//! They tell of the dataset's own containers, as far as their owner wants them published. Of a dataset that reaches into
+//! other people's storages they tell only what at least [`STORAGES_MIN`] storages have in common, whether their owners
+//! consent or not, and only where every offer allows nothing but aggregates: what fewer people have can then not appear
+//! in an answer either, so that whoever plans with these statistics misses nothing.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use oxrdf::{TermRef, TripleRef};
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
+use server_kit::summary::{ClassCount, PropertyCount};
+use vocab::{meent, odrl};
 
 use super::view::{Predicates, View};
 use crate::dataspace::catalog::Summaries;
 use crate::dataspace::dataset::Dataset;
-use crate::index::{Index, Summary};
+use crate::index::{Index, IndexSnapshot, NamedSnapshot, Summary};
 use crate::name::ResourceName;
 
 /// Summaries that are kept until the index changes.
@@ -41,9 +47,13 @@ impl IndexSummaries {
     }
 }
 
+/// Storages that must share a line of the statistics over other people's data before it is published.
+pub const STORAGES_MIN: usize = 5;
+
 impl Summaries for IndexSummaries {
     fn summary(&self, dataset: &Dataset) -> Option<Summary> {
-        if !dataset.member_containers.is_empty() || self.index.incomplete().is_some() {
+        let personal = !dataset.member_containers.is_empty();
+        if self.index.incomplete().is_some() || (personal && !allows_only_aggregates(dataset)) {
             return None;
         }
         let named = self.index.named();
@@ -59,10 +69,78 @@ impl Summaries for IndexSummaries {
             .flat_map(|container| named.names.within(container))
             .map(|(_, document)| document.0)
             .collect();
+        let storages = if personal { by_storage(&named, &dataset.member_containers) } else { BTreeMap::new() };
         let snapshot = Arc::clone(&named.snapshot);
         drop(named);
-        let summary = View::new(snapshot, &documents, Predicates::default()).summary();
+        let own = View::new(Arc::clone(&snapshot), &documents, Predicates::default()).summary();
+        let summary = if personal { Arc::new(joined(&own, shared(&snapshot, &storages))) } else { own };
         self.kept.insert(dataset.iri.clone(), (epoch, Arc::clone(&summary)));
         Some((*summary).clone())
     }
+}
+
+/// Whether the one offer of a dataset has the duty to answer with aggregates only.
+fn allows_only_aggregates(dataset: &Dataset) -> bool {
+    let duty = |triple: TripleRef<'_>| {
+        triple.predicate.as_str() == odrl::ACTION
+            && matches!(triple.object, TermRef::NamedNode(action) if action.as_str() == meent::AGGREGATE_ONLY)
+    };
+    dataset.offers.len() == 1 && dataset.graph().is_ok_and(|graph| graph.iter().any(duty))
+}
+
+/// The documents below the relative containers, by storage.
+fn by_storage(named: &NamedSnapshot<'_>, paths: &BTreeSet<String>) -> BTreeMap<ResourceName, RoaringBitmap> {
+    let mut storages: BTreeMap<ResourceName, RoaringBitmap> = BTreeMap::new();
+    let Ok(everything) = ResourceName::parse("/") else { return storages };
+    for (name, document) in named.names.within(&everything) {
+        let Some(root) = name.storage_root() else { continue };
+        let below = name.as_str().get(root.as_str().len()..).unwrap_or_default();
+        if paths.iter().any(|path| below.starts_with(path.as_str())) {
+            storages.entry(root).or_default().insert(document.0);
+        }
+    }
+    storages
+}
+
+/// What at least [`STORAGES_MIN`] storages have in common.
+fn shared(snapshot: &Arc<IndexSnapshot>, storages: &BTreeMap<ResourceName, RoaringBitmap>) -> Summary {
+    let mut properties: BTreeMap<(String, String, String), (usize, u64)> = BTreeMap::new();
+    let mut classes: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+    let mut total = Summary::default();
+    for documents in storages.values() {
+        let one = View::new(Arc::clone(snapshot), documents, Predicates::default()).summary();
+        total.documents += one.documents;
+        total.distinct_subjects += one.distinct_subjects;
+        for line in &one.properties {
+            let key = (line.property.clone(), line.subject_authority.clone(), line.object_authority.clone());
+            let (count, triples) = properties.entry(key).or_default();
+            (*count, *triples) = (*count + 1, *triples + line.triples);
+        }
+        for line in &one.classes {
+            let (count, instances) = classes.entry(line.class.clone()).or_default();
+            (*count, *instances) = (*count + 1, *instances + line.instances);
+        }
+    }
+    for ((property, subject_authority, object_authority), (count, triples)) in properties {
+        if count >= STORAGES_MIN {
+            total.triples += triples;
+            total.properties.push(PropertyCount { property, subject_authority, object_authority, triples });
+        }
+    }
+    for (class, (count, instances)) in classes {
+        if count >= STORAGES_MIN {
+            total.classes.push(ClassCount { class, instances });
+        }
+    }
+    total
+}
+
+/// Two summaries of different documents as one.
+fn joined(own: &Summary, mut other: Summary) -> Summary {
+    other.triples += own.triples;
+    other.documents += own.documents;
+    other.distinct_subjects += own.distinct_subjects;
+    other.properties.extend(own.properties.iter().cloned());
+    other.classes.extend(own.classes.iter().cloned());
+    other.sorted()
 }

@@ -1,5 +1,7 @@
 //! The datasets that the members offer, as their owners describe them.
 
+use pod_server::dataspace::dataset::PUBLIC;
+
 /// The purpose that every offer of the scenario allows.
 pub const PURPOSE: &str = "https://w3id.org/dpv#ResearchAndDevelopment";
 /// A purpose that none of them allows.
@@ -30,7 +32,7 @@ pub struct Description {
     pub turtle: String,
 }
 
-/// All offers that need an agreement, given the base URL of each member's pod server. The registers of ABB and Statbel are public and need none.
+/// All datasets: the two open registers, and the offers that need an agreement; given the base URL of each member's pod server.
 #[must_use]
 pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
     let purpose = "odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand dpv:ResearchAndDevelopment ]";
@@ -48,7 +50,18 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
         ),
     }
     };
+    let open = |member: &'static str, name: &'static str, title: &str, container: &str| Description {
+        member,
+        name,
+        turtle: format!(
+            "{PREFIXES}<> a dcat:Dataset ; dcterms:title {title} ; meent:container <{}{container}> ; meent:publishSummary true ;
+  dcterms:accessRights <{PUBLIC}> .",
+            base_url(member),
+        ),
+    };
     vec![
+        open("abb", "register", "\"Register van gemeenten\"@nl , \"Registre des communes\"@fr , \"Register of municipalities\"@en", "abb/register/"),
+        open("statbel", "ongevallen", "\"Verkeersslachtoffers\"@nl , \"Victimes de la route\"@fr , \"Road casualties\"@en", "statbel/ongevallen/"),
         simple("gent", "fietstellingen", "\"Fietstellingen Gent\"@nl , \"Comptages vélo Gand\"@fr , \"Bicycle counts Gent\"@en", "gent/fietstellingen/", "<>"),
         simple("brugge", "tellingen", "\"Fietstellingen Brugge\"@nl , \"Comptages vélo Bruges\"@fr , \"Bicycle counts Brugge\"@en", "brugge/tellingen/", "<>"),
         simple(

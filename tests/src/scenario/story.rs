@@ -121,7 +121,7 @@ async fn settle(network: &Network, input: &Input, teller: &mut dyn Teller) -> Re
     setting_up::open_registers(network).await?;
     let count = setting_up::describe_datasets(network).await?;
     teller.say(&format!(
-        "ABB and Statbel open their registers; the municipalities publish {count} datasets with an offer each."
+        "ABB and Statbel open their registers; the members publish {count} datasets, the municipalities' with an offer."
     ));
     let sharing = setting_up::ask_citizens(network, &input.citizens).await?;
     teller.say(&format!(
@@ -134,7 +134,7 @@ async fn settle(network: &Network, input: &Input, teller: &mut dyn Teller) -> Re
 
 async fn agreements(network: &Network, teller: &mut dyn Teller) -> Result<Company, ScenarioError> {
     let mut company = Company::new(network, network.party("mobiliteit")?.clone()).await?;
-    company.wait_for_catalog(network, 4).await?;
+    company.wait_for_catalog(network, 6).await?;
     for (member, name) in [
         ("gent", "fietstellingen"),
         ("brugge", "tellingen"),
@@ -364,7 +364,7 @@ async fn broker_emptied(
     network.spawn("broker")?;
     network.ready("broker").await?;
     let mut company = Company::new(network, network.party("mobiliteit")?.clone()).await?;
-    company.wait_for_catalog(network, 4).await?;
+    company.wait_for_catalog(network, 6).await?;
     company
         .ask(&network.pod("mechelen")?.base_url, "mechelen", "parkeren", PURPOSE)
         .await?;
