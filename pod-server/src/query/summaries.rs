@@ -69,11 +69,19 @@ impl Summaries for IndexSummaries {
             .flat_map(|container| named.names.within(container))
             .map(|(_, document)| document.0)
             .collect();
-        let storages = if personal { by_storage(&named, &dataset.member_containers) } else { BTreeMap::new() };
+        let storages = if personal {
+            by_storage(&named, &dataset.member_containers)
+        } else {
+            BTreeMap::new()
+        };
         let snapshot = Arc::clone(&named.snapshot);
         drop(named);
         let own = View::new(Arc::clone(&snapshot), &documents, Predicates::default()).summary();
-        let summary = if personal { Arc::new(joined(&own, shared(&snapshot, &storages))) } else { own };
+        let summary = if personal {
+            Arc::new(joined(&own, shared(&snapshot, &storages)))
+        } else {
+            own
+        };
         self.kept.insert(dataset.iri.clone(), (epoch, Arc::clone(&summary)));
         Some((*summary).clone())
     }
@@ -91,7 +99,9 @@ fn allows_only_aggregates(dataset: &Dataset) -> bool {
 /// The documents below the relative containers, by storage.
 fn by_storage(named: &NamedSnapshot<'_>, paths: &BTreeSet<String>) -> BTreeMap<ResourceName, RoaringBitmap> {
     let mut storages: BTreeMap<ResourceName, RoaringBitmap> = BTreeMap::new();
-    let Ok(everything) = ResourceName::parse("/") else { return storages };
+    let Ok(everything) = ResourceName::parse("/") else {
+        return storages;
+    };
     for (name, document) in named.names.within(&everything) {
         let Some(root) = name.storage_root() else { continue };
         let below = name.as_str().get(root.as_str().len()..).unwrap_or_default();
@@ -112,7 +122,11 @@ fn shared(snapshot: &Arc<IndexSnapshot>, storages: &BTreeMap<ResourceName, Roari
         total.documents += one.documents;
         total.distinct_subjects += one.distinct_subjects;
         for line in &one.properties {
-            let key = (line.property.clone(), line.subject_authority.clone(), line.object_authority.clone());
+            let key = (
+                line.property.clone(),
+                line.subject_authority.clone(),
+                line.object_authority.clone(),
+            );
             let (count, triples) = properties.entry(key).or_default();
             (*count, *triples) = (*count + 1, *triples + line.triples);
         }
@@ -124,7 +138,12 @@ fn shared(snapshot: &Arc<IndexSnapshot>, storages: &BTreeMap<ResourceName, Roari
     for ((property, subject_authority, object_authority), (count, triples)) in properties {
         if count >= STORAGES_MIN {
             total.triples += triples;
-            total.properties.push(PropertyCount { property, subject_authority, object_authority, triples });
+            total.properties.push(PropertyCount {
+                property,
+                subject_authority,
+                object_authority,
+                triples,
+            });
         }
     }
     for (class, (count, instances)) in classes {

@@ -114,9 +114,15 @@ impl Company {
     async fn deposit(&self, access: &Access, purpose: &str) -> Result<(), ScenarioError> {
         let body = json!({ "agreement": access.agreement, "access_token": access.token });
         let delegation = self.delegation(std::slice::from_ref(&access.agreement), purpose)?;
-        let headers = [("content-type", "application/json"), ("delegation", delegation.as_str())];
+        let headers = [
+            ("content-type", "application/json"),
+            ("delegation", delegation.as_str()),
+        ];
         let url = format!("{}agreements", self.broker_url);
-        self.party.send(Method::POST, &url, &headers, body.to_string()).await?.success("leaving a token")?;
+        self.party
+            .send(Method::POST, &url, &headers, body.to_string())
+            .await?
+            .success("leaving a token")?;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ pub const PURPOSE: &str = "https://w3id.org/dpv#ResearchAndDevelopment";
 /// A purpose that none of them allows.
 pub const WRONG_PURPOSE: &str = "https://w3id.org/dpv#Marketing";
 /// The property that the offer of Mechelen leaves out.
-pub const OUTSIDE: &str = "http://www.w3.org/2000/01/rdf-schema#label";
+pub const OUTSIDE: &str = "https://w3id.org/meent/ns#airTemperature";
 
 const PREFIXES: &str = "@prefix dcat: <http://www.w3.org/ns/dcat#> .
 @prefix dcterms: <http://purl.org/dc/terms/> .
@@ -50,7 +50,8 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
         ),
     }
     };
-    let open = |member: &'static str, name: &'static str, title: &str, container: &str| Description {
+    let open = |member: &'static str, name: &'static str, title: &str, container: &str| {
+        Description {
         member,
         name,
         turtle: format!(
@@ -58,6 +59,7 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
   dcterms:accessRights <{PUBLIC}> .",
             base_url(member),
         ),
+    }
     };
     vec![
         open("abb", "register", "\"Register van gemeenten\"@nl , \"Registre des communes\"@fr , \"Register of municipalities\"@en", "abb/register/"),
@@ -70,7 +72,7 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
             "\"Bezetting van parkings\"@nl , \"Occupation des parkings\"@fr , \"Occupancy of car parks\"@en",
             "mechelen/parkeren/",
             "[ a odrl:AssetCollection ; odrl:source <> ; odrl:refinement [ odrl:leftOperand meent:property ; odrl:operator odrl:isAnyOf ; \
-             odrl:rightOperand rdf:type , sosa:observedProperty , sosa:hasFeatureOfInterest , sosa:resultTime , sosa:hasSimpleResult , dcterms:spatial ] ]",
+             odrl:rightOperand rdf:type , sosa:observedProperty , sosa:hasFeatureOfInterest , sosa:resultTime , sosa:hasSimpleResult , dcterms:spatial , rdfs:label ] ]",
         ),
         Description {
             member: "kortrijk",

@@ -222,11 +222,11 @@ fn brugge() -> String {
 }
 
 fn mechelen() -> String {
-    let mut text = String::from("parking_id,rounded_hour,occupancy_rate\n");
+    let mut text = String::from("parking_id,rounded_hour,occupancy_rate,e_temp_c\n");
     for step in 0..5 * 24_u64 {
         let (day, hour) = (13 + step / 24, step % 24);
         let rate = citizens::random(600, step) % 1000;
-        let _ = writeln!(text, "P Tinel,2024-05-{day} {hour:02}:00:00,0.{rate:03}");
+        let _ = writeln!(text, "P Tinel,2024-05-{day} {hour:02}:00:00,0.{rate:03},{hour}.5");
     }
     text
 }

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::company::Company;
-use super::datasets::{PURPOSE, WRONG_PURPOSE, short_lived};
+use super::datasets::{OUTSIDE, PURPOSE, WRONG_PURPOSE, short_lived};
 use super::expected::{CITIZENS_MIN, Expected, Rows};
 use super::input::Input;
 use super::network::{Network, PASSWORD};
@@ -62,7 +62,7 @@ pub async fn run(options: &Options, teller: &mut dyn Teller) -> Result<Network, 
     teller.chapter("A company asks for access and gets agreements");
     let company = agreements(&network, teller).await?;
     let expected = Expected::read(&input, &sharing, CITIZENS_MIN);
-    ask_all(&company, &expected, teller).await?;
+    ask_all(&network, &company, &expected, teller).await?;
     let sharing = withdraw(&network, &company, &input, sharing, teller).await?;
     refusals(&network, &company, teller).await?;
     logs(&network, &sharing, teller).await?;
@@ -151,28 +151,64 @@ async fn agreements(network: &Network, teller: &mut dyn Teller) -> Result<Compan
     Ok(company)
 }
 
-async fn ask_all(company: &Company, expected: &Expected, teller: &mut dyn Teller) -> Result<(), ScenarioError> {
+async fn ask_all(
+    network: &Network,
+    company: &Company,
+    expected: &Expected,
+    teller: &mut dyn Teller,
+) -> Result<(), ScenarioError> {
     teller.chapter("Six questions over all owners");
     for question in &QUESTIONS {
         let started = Instant::now();
         let answer = company.query(question.text, PURPOSE).await?;
         same(question, &answer.rows, &expected.rows(question.name))?;
+        let manifest = manifest(network, &answer.reply).await?;
         if !answer.complete {
             return Err(ScenarioError(format!(
-                "{} says that it is incomplete: {:?}",
-                question.name, answer.reply.headers
+                "{} says that it is incomplete: {manifest}",
+                question.name
             )));
         }
         teller.say(&format!(
-            "{}: {}. {} rows in {} ms, equal to the independent expectation; {} members asked.",
+            "{}: {}. {} rows in {} ms, equal to the independent expectation; asked: {}.",
             question.name,
             question.shows,
             answer.rows.len(),
             started.elapsed().as_millis(),
-            answer.reply.header("meent-members"),
+            asked(&manifest),
         ));
     }
     Ok(())
+}
+
+/// What the broker says about a query that it has answered: which sources, how many requests, rows and milliseconds.
+async fn manifest(network: &Network, reply: &super::party::Reply) -> Result<serde_json::Value, ScenarioError> {
+    let url = format!("{}queries/{}", network.broker_url, reply.header("meent-query"));
+    Ok(serde_json::from_str(
+        &super::network::read_public(&network.egress, &url).await?,
+    )?)
+}
+
+/// The members that a query was sent to, with the number of requests.
+fn asked(manifest: &serde_json::Value) -> String {
+    let sources = manifest.get("sources").and_then(serde_json::Value::as_array);
+    let line = |source: &serde_json::Value| {
+        let requests = source
+            .get("requests")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or_default();
+        let member = source
+            .get("member")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default();
+        (requests > 0).then(|| format!("{member} ({requests})"))
+    };
+    sources
+        .into_iter()
+        .flatten()
+        .filter_map(line)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 async fn withdraw(
@@ -225,10 +261,8 @@ async fn refusals(network: &Network, company: &Company, teller: &mut dyn Teller)
         .await?;
     refused("Mechelen itself, asked for the wrong purpose", &direct, teller)?;
 
-    let label = "SELECT ?park ?label { ?observation <http://www.w3.org/ns/sosa/hasFeatureOfInterest> ?park . \
-                 ?park <http://www.w3.org/2000/01/rdf-schema#label> ?label . \
-                 FILTER(STRSTARTS(STR(?park), \"https://data.mechelen.be/\")) } LIMIT 5";
-    let direct = company.query_directly(&mechelen, parkeren, label, PURPOSE).await?;
+    let outside = format!("SELECT ?observation ?value {{ ?observation <{OUTSIDE}> ?value }} LIMIT 5");
+    let direct = company.query_directly(&mechelen, parkeren, &outside, PURPOSE).await?;
     nothing(
         "Mechelen itself, asked for a property outside the agreement",
         &direct,
@@ -236,7 +270,7 @@ async fn refusals(network: &Network, company: &Company, teller: &mut dyn Teller)
     )?;
     nothing(
         "the broker, asked for a property outside the agreement",
-        &company.send(label, PURPOSE).await?,
+        &company.send(&outside, PURPOSE).await?,
         teller,
     )?;
 
