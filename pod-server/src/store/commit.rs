@@ -34,13 +34,19 @@ pub struct Committed {
     pub leaf: Option<u64>,
 }
 
+/// The inside of a commit without its types; false rolls it back.
+pub type ErasedRun = Box<dyn FnOnce(&mut dyn Transaction) -> bool + Send>;
+
+/// Hears what became of a commit.
+pub type ErasedDone = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
+
 /// A commit without its types: runs inside the transaction, then `done` hears whether the group became durable.
 pub struct ErasedWork {
     /// Runs inside the transaction; false rolls this commit back.
-    pub run: Box<dyn FnOnce(&mut dyn Transaction) -> bool + Send>,
+    pub run: ErasedRun,
     /// Called once, after the sync (or after the failure), on the writer's thread. A commit that rolled itself back hears
     /// `Ok` as soon as the state on which it decided is durable.
-    pub done: Box<dyn FnOnce(Result<Committed, StoreError>) + Send>,
+    pub done: ErasedDone,
 }
 
 type Outcome<T, E> = Arc<Mutex<Option<Result<T, CommitError<E>>>>>;
@@ -98,9 +104,7 @@ where
     conclude(&outcome, durable)
 }
 
-type Run = Box<dyn FnOnce(&mut dyn Transaction) -> bool + Send>;
-
-fn erase<T, E>(work: Work<T, E>) -> (Run, Outcome<T, E>)
+fn erase<T, E>(work: Work<T, E>) -> (ErasedRun, Outcome<T, E>)
 where
     T: Send + 'static,
     E: Send + 'static,

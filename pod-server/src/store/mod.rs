@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::name::ResourceName;
 
 pub use audit::{AuditEntry, StorageSet, StoredAuditEntry};
-pub use commit::{CommitError, Committed, ErasedWork, Work, commit, commit_blocking};
+pub use commit::{CommitError, Committed, ErasedDone, ErasedRun, ErasedWork, Work, commit, commit_blocking};
 pub use error::StoreError;
 pub use event::{Change, Event, RecordKind};
 pub use permit::{ReadPermit, Warrant};

@@ -65,6 +65,7 @@ impl fmt::Display for Report {
 }
 
 /// What a child told before it ended.
+#[derive(Default)]
 struct Told {
     /// Last acknowledged step of each writer.
     acknowledged: BTreeMap<u16, u64>,
@@ -137,7 +138,7 @@ fn kill_at_random(command: &mut Command, seed: u64, cycle: u64) -> std::io::Resu
     let lines = listen(&mut child);
     let dice = number(seed, cycle);
     let mut told = Told::default();
-    if dice % 5 == 0 {
+    if dice.is_multiple_of(5) {
         std::thread::sleep(Duration::from_micros(dice / 5 % 30_000));
     } else {
         told.hear_until(&lines, "ready");
@@ -188,16 +189,6 @@ fn listen(child: &mut Child) -> Receiver<String> {
         });
     }
     lines
-}
-
-impl Default for Told {
-    fn default() -> Self {
-        Self {
-            acknowledged: BTreeMap::new(),
-            count: 0,
-            stopped: None,
-        }
-    }
 }
 
 impl Told {

@@ -22,12 +22,13 @@ fn word(event: &Event) -> String {
 fn complete(factory: Factory<'_>) -> Result<(), Violation> {
     let store = with_storage(factory, Bounds::default())?;
     let start = store.snapshot(permit())?.sequence()?;
-    let mut numbers = Vec::new();
-    numbers.push(put(&*store, "/a/b/x", "one")?.1.sequence);
-    numbers.push(put(&*store, "/a/b/x", "two")?.1.sequence);
-    numbers.push(put(&*store, "/a/b/x.acl", "acl")?.1.sequence);
-    numbers.push(record(&*store, RecordKind::Consent, "k", "v")?.sequence);
-    numbers.push(remove(&*store, "/a/b/x")?.1.sequence);
+    let numbers = [
+        put(&*store, "/a/b/x", "one")?.1.sequence,
+        put(&*store, "/a/b/x", "two")?.1.sequence,
+        put(&*store, "/a/b/x.acl", "acl")?.1.sequence,
+        record(&*store, RecordKind::Consent, "k", "v")?.sequence,
+        remove(&*store, "/a/b/x")?.1.sequence,
+    ];
     let expected: [&[&str]; 5] = [
         &["+/a/b/", "~/a/", "+/a/b/x"],
         &["~/a/b/x"],

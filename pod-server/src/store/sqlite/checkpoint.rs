@@ -74,6 +74,7 @@ impl Checkpoints {
     /// Called by the writer between groups.
     pub(super) fn between_groups(&self, writer: &Connection) {
         let frames = self.frames.load(Ordering::Relaxed);
+        metrics::gauge!("store_log_bytes").set(frames.saturating_mul(FRAME_BYTES) as f64);
         if self.health.is_full() {
             // Each group is copied at once: then the log takes the same blocks of the disk again and again.
             copy(writer, CheckpointMode::PASSIVE, &self.health);

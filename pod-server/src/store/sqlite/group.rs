@@ -7,16 +7,15 @@ use rusqlite::{Transaction as DatabaseTransaction, params};
 use super::rows::signed;
 use super::write::{Surroundings, WriteTransaction};
 use crate::name::ResourceName;
-use crate::store::{AuditEntry, Committed, ErasedWork, Event, Sequence, StoreError, Transaction};
+use crate::store::{
+    AuditEntry, Committed, ErasedDone, ErasedRun, ErasedWork, Event, Sequence, StoreError, Transaction,
+};
 
 /// A commit that waits in the queue.
 pub(super) struct Queued {
     pub(super) entry: Option<AuditEntry>,
     pub(super) work: ErasedWork,
 }
-
-/// Tells a waiting commit its outcome.
-type Done = Box<dyn FnOnce(Result<Committed, StoreError>) + Send>;
 
 /// What became of one commit, provided that its group becomes durable.
 enum Fate {
@@ -34,7 +33,7 @@ pub(super) struct Group<'g> {
     around: &'g Surroundings<'g>,
     now: i64,
     sequence: Sequence,
-    told: Vec<(Done, Fate)>,
+    told: Vec<(ErasedDone, Fate)>,
     pub(super) events: Vec<Event>,
     pub(super) touched: Vec<ResourceName>,
     pub(super) bytes: u64,
@@ -42,7 +41,7 @@ pub(super) struct Group<'g> {
 }
 
 /// Those who wait for a group.
-pub(super) struct Waiting(Vec<(Done, Fate)>);
+pub(super) struct Waiting(Vec<(ErasedDone, Fate)>);
 
 impl<'g> Group<'g> {
     pub(super) fn new(
@@ -94,11 +93,7 @@ impl<'g> Group<'g> {
         self.told.push((work.done, fate));
     }
 
-    fn attempt(
-        &mut self,
-        entry: Option<&AuditEntry>,
-        run: Box<dyn FnOnce(&mut dyn Transaction) -> bool + Send>,
-    ) -> Result<Fate, StoreError> {
+    fn attempt(&mut self, entry: Option<&AuditEntry>, run: ErasedRun) -> Result<Fate, StoreError> {
         self.statement("SAVEPOINT one")?;
         let mut inside = WriteTransaction::new(self.transaction, self.around, self.sequence, self.now);
         // A panic inside the work concerns that commit alone; what it touched is rolled back with it.
@@ -204,7 +199,7 @@ impl Waiting {
 }
 
 /// Tells one commit its outcome; what the listener does with it must not end the writer.
-pub(super) fn tell(done: Done, outcome: Result<Committed, StoreError>) {
+pub(super) fn tell(done: ErasedDone, outcome: Result<Committed, StoreError>) {
     if catch_unwind(AssertUnwindSafe(|| done(outcome))).is_err() {
         tracing::error!("a caller panicked on hearing the outcome of its commit");
     }

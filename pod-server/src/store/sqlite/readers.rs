@@ -79,7 +79,11 @@ pub(super) struct View<'s> {
     /// Present until the view is dropped.
     connection: Option<Connection>,
     sequence: Sequence,
+    opened: Instant,
 }
+
+/// A view that is open longer than this is reported: it keeps the write-ahead log from starting anew.
+const LONG_VIEW: Duration = Duration::from_secs(60);
 
 impl<'s> View<'s> {
     pub(super) fn open(shared: &'s Shared) -> Result<Self, StoreError> {
@@ -87,6 +91,7 @@ impl<'s> View<'s> {
             shared,
             connection: Some(shared.readers.lend()?),
             sequence: Sequence(0),
+            opened: Instant::now(),
         };
         let connection = view.connection()?;
         connection.prepare_cached("BEGIN")?.execute([])?;
@@ -101,6 +106,10 @@ impl Drop for View<'_> {
         let Some(connection) = self.connection.take() else {
             return;
         };
+        let open = self.opened.elapsed();
+        if open > LONG_VIEW {
+            tracing::warn!(seconds = open.as_secs(), "a view of the store was open for long");
+        }
         let ended = connection.is_autocommit()
             || connection
                 .prepare_cached("ROLLBACK")
