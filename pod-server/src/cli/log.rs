@@ -22,6 +22,9 @@ pub(super) enum LogCommand {
     Verify {
         #[command(flatten)]
         file: ConfigFile,
+        /// Directory of a store, also of a copy of one, instead of the configured store
+        #[arg(long, value_name = "DIR", conflicts_with = "export")]
+        store: Option<PathBuf>,
         /// A storage's own log, downloaded from `/{storage}/.log`, instead of the store of the configuration
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
@@ -38,6 +41,7 @@ impl LogCommand {
     pub(super) fn run(self) -> Result<(), Failure> {
         let Self::Verify {
             file,
+            store,
             export,
             key,
             checkpoint,
@@ -52,12 +56,19 @@ impl LogCommand {
                 verify::export(&export, key.as_ref(), earlier.as_deref())
             }
             None => {
-                let config = file.load()?;
-                let key = match key {
-                    Some(key) => key,
-                    None => own_key(&config)?,
+                let (directory, key) = match (store, key) {
+                    (Some(directory), Some(key)) => (directory, key),
+                    (Some(directory), None) => {
+                        let key = verify::key_in(&directory).map_err(|fault| Failure::Said(fault.to_string()))?;
+                        (directory, key)
+                    }
+                    (None, key) => {
+                        let config = file.load()?;
+                        let key = key.map_or_else(|| own_key(&config), Ok)?;
+                        (config.store.directory, key)
+                    }
                 };
-                verify::store(&config.store.directory, &key, earlier.as_deref())
+                verify::store(&directory, &key, earlier.as_deref())
             }
         };
         let proved = proved.map_err(|fault| Failure::Said(format!("the log is NOT sound: {fault}")))?;

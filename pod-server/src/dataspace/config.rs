@@ -61,7 +61,7 @@ impl Default for DataspaceConfig {
 }
 
 /// Name of the log's key file in the store's directory, unless the configuration names another file.
-const LOG_KEY_FILE: &str = "log.key";
+pub const LOG_KEY_FILE: &str = "log.key";
 
 impl DataspaceConfig {
     /// Where the key is that signs the log's checkpoints.

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 
 use policies::audit::merkle;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
-use server_kit::audit_log::{self, Checkpoint, CheckpointError, VerifierKey};
+use server_kit::audit_log::{self, Checkpoint, CheckpointError, LogKey, VerifierKey};
+use server_kit::random::SystemRandom;
 
 use super::own::{LogExport, ProvenEntry};
 use crate::audit::{Sealed, SealedError, hash};
+use crate::dataspace::config::LOG_KEY_FILE;
 
 /// Name of the database in a store's directory.
 const DATABASE: &str = "store.sqlite";
@@ -138,6 +140,25 @@ pub enum LogFault {
         /// Why.
         reason: String,
     },
+}
+
+/// The public half of the log's key that lies in a store's directory. Whoever could change the log could change this file
+/// too: a key from elsewhere proves more.
+///
+/// # Errors
+/// [`LogFault::File`] when there is none, or it cannot be used.
+pub fn key_in(directory: &Path) -> Result<VerifierKey, LogFault> {
+    let file = directory.join(LOG_KEY_FILE);
+    let unusable = |reason: String| LogFault::File {
+        file: file.clone(),
+        reason: format!("{reason}; give the log's public key with `--key`"),
+    };
+    let text = std::fs::read_to_string(&file).map_err(|error| unusable(error.to_string()))?;
+    // `PRIVATE+KEY+<name>+<id>+<key>` (signed-note): the name is needed to load it.
+    let name = text.split('+').nth(2).unwrap_or_default();
+    LogKey::load_or_generate(&file, name, &SystemRandom)
+        .map(|key| key.verifier().clone())
+        .map_err(|error| unusable(error.to_string()))
 }
 
 /// Verifies the whole log of a store: its checkpoint, every leaf, every readable record, every stored hash, and that an

@@ -283,3 +283,42 @@ async fn racing_messages_leave_one_outcome() {
     }
     server.stop().await;
 }
+
+/// T89: a token never outlives what the agreement itself permits, and a period that is over cannot be agreed on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_ends_with_the_agreed_period() {
+    let server = PodServer::start().await;
+    let gent = server.agent("gent").await.client();
+    let mobility = server.agent("mobility").await.client();
+    let until = |minutes: i64| {
+        let moment = server.app.clock.now() + time::Duration::minutes(minutes);
+        moment.format(&time::format_description::well_known::Rfc3339).unwrap()
+    };
+    for (minutes, possible) in [(10, true), (-10, false)] {
+        let limited = dataset(&server, "meent:automaticAgreement true").replace(
+            "odrl:constraint [",
+            &format!(
+                "odrl:constraint [ odrl:leftOperand odrl:dateTime ; odrl:operator odrl:lt ; odrl:rightOperand \"{}\"^^xsd:dateTime ] , [",
+                until(minutes)
+            ),
+        );
+        let made = put_dataset(&gent, "/gent/.dataspace/datasets/fietsen", limited).await;
+        assert!(made.status.is_success(), "{}", made.text());
+        let purpose = if possible { MOBILITY } else { BICYCLES };
+        let asked = post(&mobility, NEGOTIATIONS, &ask(&server, purpose)).await;
+        if !possible {
+            assert_eq!(
+                (asked.status.as_u16(), asked.text().contains("outside-period")),
+                (422, true),
+                "{}",
+                asked.text()
+            );
+            continue;
+        }
+        let token_path = format!("{}/token", path(&server, asked.json()["agreement"].as_str().unwrap()));
+        let token = post(&mobility, &token_path, &serde_json::json!({})).await;
+        let seconds = token.json()["expires_in"].as_i64().unwrap();
+        assert!((500..=600).contains(&seconds), "{seconds}");
+    }
+    server.stop().await;
+}
