@@ -14,7 +14,7 @@ const ROWS: &str = "SELECT ?o ?v WHERE { ?o :value ?v }";
 
 async fn network() -> Network {
     let mut network = Network::start(dealt(5, Dealing::ByOwner)).await;
-    network.limits.member_ms_max = 600;
+    network.limits.member_ms_max = 1_500;
     network.limits.member_bytes_max = 4 * 1024 * 1024;
     network.limits.member_rows_max = 50_000;
     network
@@ -31,9 +31,9 @@ async fn every_misbehaviour_is_named_and_the_others_answer() {
         .collect();
     assert!(good.len() < whole.len());
     for (behaviour, word) in [
-        (Behaviour::Hangs, "within 600 ms"),
-        (Behaviour::HangsAfterHead, "within 600 ms"),
-        (Behaviour::Drips, "within 600 ms"),
+        (Behaviour::Hangs, "within 1500 ms"),
+        (Behaviour::HangsAfterHead, "within 1500 ms"),
+        (Behaviour::Drips, "within 1500 ms"),
         (Behaviour::Garbage, "broken"),
         (Behaviour::Html, "text/html"),
         (Behaviour::Truncated, "broken"),
@@ -56,7 +56,7 @@ async fn every_misbehaviour_is_named_and_the_others_answer() {
         let started = Instant::now();
         let answered = network.ask(&query(ROWS)).await.unwrap();
         let took = started.elapsed();
-        assert!(took < Duration::from_millis(2_500), "{behaviour:?} took {took:?}");
+        assert!(took < Duration::from_millis(5_000), "{behaviour:?} took {took:?}");
         assert_eq!(answered.rows, good, "{behaviour:?}");
         assert!(!answered.completeness.complete, "{behaviour:?} went unnoticed");
         let report = &answered.completeness.sources[2];
@@ -86,7 +86,7 @@ async fn every_misbehaviour_is_named_and_the_others_answer() {
 #[tokio::test(flavor = "multi_thread")]
 async fn merged_triples_are_whole_documents_or_nothing() {
     let mut network = Network::start(dealt(3, Dealing::SharedAuthority)).await;
-    network.limits.member_ms_max = 600;
+    network.limits.member_ms_max = 1_500;
     for behaviour in [Behaviour::Truncated, Behaviour::DiesMidway, Behaviour::Hangs] {
         network.members[1].behave(behaviour);
         let answered = network.ask(&query(ROWS)).await.unwrap();

@@ -109,6 +109,7 @@ async fn next(
         };
         let frame = frame.map_err(|error| match error.kind() {
             std::io::ErrorKind::TimedOut => FetchError::TimedOut(0),
+            std::io::ErrorKind::FileTooLarge => FetchError::TooManyBytes(expected.bytes_max),
             _ => FetchError::Broken("the connection ended before the answer did".to_owned()),
         })?;
         let Ok(chunk) = frame.into_data() else { continue };

@@ -375,7 +375,7 @@ async fn misbehave(
             let column = first_column(&query);
             let mut bytes = format!("{{\"head\":{{\"vars\":[\"{column}\"]}},\"results\":{{\"bindings\":[{{\"{column}\":{{\"type\":\"literal\",\"value\":\"")
                 .into_bytes();
-            bytes.extend(std::iter::repeat_n(b'x', 32 * 1024 * 1024));
+            bytes.extend(std::iter::repeat_n(b'x', 8 * 1024 * 1024));
             bytes.extend_from_slice(b"\"}}]}}");
             Ok(response(StatusCode::OK, json, full(bytes)))
         }

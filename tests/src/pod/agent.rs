@@ -53,6 +53,12 @@ impl Agent {
         Client::new(&self.base_url).with_agent(self.clone())
     }
 
+    /// The key that the agent's tokens are bound to.
+    #[must_use]
+    pub fn key(&self) -> &DpopKey {
+        &self.key
+    }
+
     /// The two header fields that prove who asks, for one request.
     ///
     /// # Panics
