@@ -1,4 +1,4 @@
-//! A small HTTP client for tests: one connection pool, no redirects, nothing added that was not asked for.
+//! A small HTTP client for tests: a connection for each request, no redirects, nothing added that was not asked for.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
@@ -55,7 +55,9 @@ impl Client {
     /// A client for an origin.
     pub fn new(base_url: &str) -> Self {
         Self {
-            pool: Pool::builder(TokioExecutor::new()).build_http(),
+            pool: Pool::builder(TokioExecutor::new())
+                .pool_max_idle_per_host(0)
+                .build_http(),
             base_url: base_url.trim_end_matches('/').to_owned(),
             agent: None,
         }

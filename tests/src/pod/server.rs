@@ -86,14 +86,18 @@ impl PodServer {
              <http://www.w3.org/ns/pim/space#storage> </{name}/>.",
             self.console_url
         );
-        let public = "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>. \
-             <#public> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <card>; acl:mode acl:Read.";
+        let public = format!(
+            "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>. \
+             <#public> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <card>; acl:mode acl:Read. \
+             <#owner> a acl:Authorization; acl:agent <{web_id}>; acl:accessTo <card>; \
+             acl:mode acl:Read, acl:Write, acl:Control."
+        );
         let (storage, owner) = (name.to_owned(), web_id.clone());
         let card = ResourceName::parse(&format!("/{name}/profile/card")).expect("a name");
         let work = move |transaction: &mut dyn pod_server::store::Transaction| {
             provision::create_storage(transaction, &storage, &owner).map_err(CommitError::Refused)?;
             transaction.put(&card, turtle(profile))?;
-            transaction.put(&card.auxiliary(Auxiliary::Acl), turtle(public.to_owned()))?;
+            transaction.put(&card.auxiliary(Auxiliary::Acl), turtle(public))?;
             Ok(())
         };
         let warrant = Warrant::without_proof("a test makes an account");
