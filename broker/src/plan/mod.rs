@@ -10,6 +10,7 @@ mod deliver;
 mod expression;
 mod local;
 mod materialise;
+mod modify;
 mod normalise;
 mod render;
 mod rewrite;
