@@ -431,7 +431,15 @@ async fn repeated_public_reads_are_always_current() {
     let server = PodServer::start().await;
     let agent = server.agent("alice").await;
     let (alice, public) = (agent.client(), server.client());
-    let path = "/alice/profile/card";
+    let path = "/alice/open.ttl";
+    let acl = format!(
+        "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>. \
+         <#public> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <open.ttl>; acl:mode acl:Read. \
+         <#owner> a acl:Authorization; acl:agent <{}>; acl:accessTo <open.ttl>; acl:mode acl:Read, acl:Write, acl:Control.",
+        agent.web_id
+    );
+    assert_eq!(alice.put(path, "text/turtle", "").await.status, 201);
+    assert_eq!(alice.put("/alice/open.ttl.acl", "text/turtle", acl).await.status, 201);
     for round in 0..5 {
         let body = format!("<#me> <urn:round> {round} .");
         assert_eq!(alice.put(path, "text/turtle", body.clone()).await.status, 204);
