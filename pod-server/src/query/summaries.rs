@@ -2,7 +2,7 @@
 //!
 //! They tell of the dataset's own containers, as far as their owner wants them published. Of a dataset that reaches into
 //! other people's storages they tell only what at least [`STORAGES_MIN`] storages have in common, whether their owners
-//! consent or not, and only where every offer allows nothing but aggregates: what fewer people have can then not appear
+//! consent or not, with sizes as powers of ten, and only where every offer allows nothing but aggregates: what fewer people have can then not appear
 //! in an answer either, so that whoever plans with these statistics misses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,8 +135,10 @@ fn shared(snapshot: &Arc<IndexSnapshot>, storages: &BTreeMap<ResourceName, Roari
             (*count, *instances) = (*count + 1, *instances + line.instances);
         }
     }
+    (total.documents, total.distinct_subjects) = (coarse(total.documents), coarse(total.distinct_subjects));
     for ((property, subject_authority, object_authority), (count, triples)) in properties {
         if count >= STORAGES_MIN {
+            let triples = coarse(triples);
             total.triples += triples;
             total.properties.push(PropertyCount {
                 property,
@@ -148,10 +150,19 @@ fn shared(snapshot: &Arc<IndexSnapshot>, storages: &BTreeMap<ResourceName, Roari
     }
     for (class, (count, instances)) in classes {
         if count >= STORAGES_MIN {
+            let instances = coarse(instances);
             total.classes.push(ClassCount { class, instances });
         }
     }
     total
+}
+
+/// The power of ten at or above a count, so that one person more or less does not show.
+fn coarse(count: u64) -> u64 {
+    (0..20)
+        .map(|zeros| 10_u64.saturating_pow(zeros))
+        .find(|power| *power >= count)
+        .unwrap_or(u64::MAX)
 }
 
 /// Two summaries of different documents as one.
