@@ -515,7 +515,7 @@ async fn terms_bind_and_every_query_is_on_record() {
         .unwrap();
     assert!(
         export(&database, exported.path())
-            .and_then(|_| Ok(verify_directory(exported.path(), &key, None)))
+            .map(|_| verify_directory(exported.path(), &key, None))
             .is_ok_and(|v| v.is_err())
     );
     broker.stop().await;

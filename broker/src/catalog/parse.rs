@@ -86,7 +86,7 @@ impl<'a> Graph<'a> {
         };
         self.by_subject
             .iter()
-            .filter(|(_, about)| about.iter().any(|t| is(&t)))
+            .filter(|(_, about)| about.iter().any(&is))
             .map(|(subject, _)| *subject)
             .collect()
     }

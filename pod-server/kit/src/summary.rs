@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use oxrdf::vocab::rdf;
-use oxrdf::{BlankNode, Literal, NamedNode, NamedNodeRef, NamedOrBlankNode, Term, Triple};
+use oxrdf::{BlankNode, Literal, NamedNode, NamedOrBlankNode, Term, Triple};
 
 const VOID: &str = "http://rdfs.org/ns/void#";
 const MEENT: &str = "https://w3id.org/meent/ns#";
@@ -239,7 +239,7 @@ fn meent(name: &str) -> NamedNode {
 }
 
 fn count(value: u64) -> Literal {
-    Literal::new_typed_literal(value.to_string(), NamedNodeRef::from(oxrdf::vocab::xsd::INTEGER))
+    Literal::new_typed_literal(value.to_string(), oxrdf::vocab::xsd::INTEGER)
 }
 
 fn value<'a>(triples: &[&'a Triple], namespace: &str, name: &str) -> Option<&'a Term> {

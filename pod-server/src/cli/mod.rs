@@ -66,10 +66,7 @@ impl ConfigFile {
     /// Names the key that is wrong.
     pub fn load(&self) -> Result<Config, Failure> {
         // The variable that names the file itself is no key of it.
-        let config: Config = match load(self.config.as_deref(), ENV_PREFIX) {
-            Ok(config) => config,
-            Err(error) => return Err(error.into()),
-        };
+        let config: Config = load(self.config.as_deref(), ENV_PREFIX)?;
         config
             .check()
             .map_err(|fault| Failure::Said(format!("configuration: {fault}")))?;

@@ -135,24 +135,29 @@ impl Job {
 
     /// Writes page after page of one consistent view until `send` says that nobody wants more.
     fn run(&self, show: impl FnOnce(&Resource), mut send: impl FnMut(Vec<u8>) -> bool) -> Result<(), Error> {
-        let snapshot = self.store.snapshot(self.permit)?;
-        let snapshot: &dyn Snapshot = snapshot.as_ref();
-        let container = snapshot.resource(&self.container.name)?.ok_or(Error::NotFound)?;
-        show(&container);
-        let own = self.own(snapshot, &container)?;
         let listing = self.listing();
-        let mut page = listing.begin(&container, &own)?;
+        let mut page = {
+            let snapshot = self.store.snapshot(self.permit)?;
+            let snapshot: &dyn Snapshot = snapshot.as_ref();
+            let container = snapshot.resource(&self.container.name)?.ok_or(Error::NotFound)?;
+            show(&container);
+            let own = self.own(snapshot, &container)?;
+            listing.begin(&container, &own)?
+        };
         let mut after = None;
-        while !self.minimal {
-            let members = snapshot.members(&self.container.name, after.as_ref(), self.page_members)?;
+        let mut more = !self.minimal;
+        while more {
+            // One view for each page: a client that reads slowly must not hold a view of the store.
+            let members =
+                self.store
+                    .snapshot(self.permit)?
+                    .members(&self.container.name, after.as_ref(), self.page_members)?;
             listing.members(&members, &mut page);
             if !send(std::mem::take(&mut page)) {
                 return Ok(());
             }
-            match members.last() {
-                Some(last) if members.len() == self.page_members => after = Some(last.name.clone()),
-                _ => break,
-            }
+            more = members.len() == self.page_members;
+            after = members.last().map(|last| last.name.clone());
         }
         listing.end(&mut page);
         send(page);

@@ -132,10 +132,9 @@ fn role_of(name: &ResourceName) -> Role {
             Role::StorageRoot
         };
     }
-    let mut containers = inside.strip_suffix('/').map_or_else(
-        || inside.rsplit_once('/').map_or("", |(containers, _)| containers),
-        |whole| whole,
-    );
+    let mut containers = inside
+        .strip_suffix('/')
+        .unwrap_or_else(|| inside.rsplit_once('/').map_or("", |(containers, _)| containers));
     containers = containers.trim_end_matches('/');
     // A container named like an auxiliary resource would be the slash twin of one.
     if containers.split('/').any(has_auxiliary_suffix) {

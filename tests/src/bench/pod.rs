@@ -234,7 +234,7 @@ impl Bench<'_> {
         let (Some(one), Some(other)) = (middle(ours), middle(theirs)) else {
             return Ok(self.void("no rounds", runs));
         };
-        Ok(self.filled(&one, &other, syncs, runs)?)
+        self.filled(&one, &other, syncs, runs)
     }
 
     fn filled(&self, one: &Run, other: &Run, syncs: Vec<f64>, runs: serde_json::Value) -> Result<Row, BenchError> {
