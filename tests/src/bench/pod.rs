@@ -244,7 +244,11 @@ impl Bench<'_> {
             time(one.measured.p50_micros),
             time(one.measured.p99_micros)
         );
-        let cpu = format!("CPU {:.1} against {:.1} µs", one.cpu_micros, other.cpu_micros);
+        let times = other.cpu_micros / one.cpu_micros.max(1e-9);
+        let cpu = format!(
+            "CPU {:.1} against {:.1} µs ({times:.2})",
+            one.cpu_micros, other.cpu_micros
+        );
         let bare = format!(
             "p50 {}, p99 {}",
             time(other.measured.p50_micros),
