@@ -21,6 +21,9 @@ pub enum Dependency {
         /// Its state; none if it did not exist.
         found: Option<(ResourceId, Sequence)>,
     },
+    /// A group document of another server. It counts for a bounded time and changes without any commit here, so nothing
+    /// that rests on it may be kept until the next one.
+    RemoteGroup,
 }
 
 impl Dependency {
@@ -38,6 +41,8 @@ impl Dependency {
                 let now = snapshot.resource(document)?;
                 now.map(|group| (group.id, group.version)) == *found
             }
+            // Nothing here says that it changed; its time is bounded where it is fetched.
+            Self::RemoteGroup => true,
         })
     }
 }

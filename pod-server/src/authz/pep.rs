@@ -21,7 +21,7 @@ use super::recorder::{Recorder, Use};
 use crate::config::AuthzSection;
 use crate::error::Error;
 use crate::name::ResourceName;
-use crate::store::{CommitError, ErasedWork, Snapshot, Store, StoreError, Warrant, commit};
+use crate::store::{CommitError, ErasedWork, Snapshot, Store, StoreError, Transaction, Warrant, commit};
 
 /// Modes that an operation needs on one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Pep {
     }
 
     /// The subject, with its origin only where a list names origins or the operator wants every one checked.
-    fn with_relevant_origin(&self, subject: &Subject, resource: &ResourceName) -> Result<Subject, Error> {
+    pub(super) fn with_relevant_origin(&self, subject: &Subject, resource: &ResourceName) -> Result<Subject, Error> {
         let mut subject = subject.clone();
         if subject.origin.is_some() && !self.bounds.origins_always {
             let (fact, _) = self.pip.effective_acl(resource)?;
@@ -226,10 +226,13 @@ impl Pep {
         )))
     }
 
-    /// Records a permitted read and mints its proof. Waits until the leaf is durable, unless anyone may read.
+    /// Records a permitted read and mints its proof. Waits until the leaf is durable, unless anyone may read. The leaf is
+    /// written only under the rules that the verdict rests on, so that nothing is read that was written after they
+    /// changed (T21).
     ///
     /// # Errors
-    /// The refusal as 401 or 403; [`Error::Unavailable`] when the use cannot be recorded: no audit, no data.
+    /// The refusal as 401 or 403; [`Error::Unavailable`] when the use cannot be recorded, or when the rules changed while
+    /// it was decided: no audit, no data.
     pub async fn authorize_read<O>(
         &self,
         verdict: &Verdict,
@@ -244,10 +247,19 @@ impl Pep {
         }
         let entry = self.recorder.entry(used, &verdict.decision).map_err(unrecorded)?;
         let warrant = Warrant::from_receipt(Receipt::with_commit(entry));
-        let committed = commit::<(), StoreError>(self.store.as_ref(), warrant, Box::new(|_| Ok(()))).await;
-        let leaf = match committed {
+        let dependencies = verdict.dependencies.clone();
+        let work = move |transaction: &mut dyn Transaction| match dependencies_hold(&dependencies, &*transaction) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(CommitError::Refused(RulesChanged)),
+            Err(error) => Err(CommitError::Store(error)),
+        };
+        let leaf = match commit(self.store.as_ref(), warrant, Box::new(work)).await {
             Ok(((), committed)) => committed.leaf,
-            Err(CommitError::Refused(error) | CommitError::Store(error)) => return Err(unrecorded(error.to_string())),
+            Err(CommitError::Refused(RulesChanged)) => {
+                let detail = "the access rules changed while the request was decided; send it again";
+                return Err(Error::Unavailable(detail.to_owned()));
+            }
+            Err(CommitError::Store(error)) => return Err(unrecorded(error.to_string())),
         };
         let leaf = leaf.ok_or_else(|| unrecorded("the store wrote no leaf".to_owned()))?;
         Ok(Authorized::mint(operation, Receipt::durable(leaf)))
@@ -301,6 +313,9 @@ impl Pep {
         }
     }
 }
+
+/// The rules that a verdict rests on are no longer those that count.
+struct RulesChanged;
 
 fn is_group(request: &policies::facts::FactRequest) -> bool {
     matches!(request, policies::facts::FactRequest::GroupMembers { .. })

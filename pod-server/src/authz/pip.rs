@@ -208,7 +208,7 @@ impl Pip {
     async fn group(&self, group: &str) -> Result<(Fact, Option<Dependency>), StoreError> {
         match self.name_of(group) {
             Some(name) => self.local_group(group, name),
-            None => Ok((self.remote_group(group).await, None)),
+            None => Ok((self.remote_group(group).await, Some(Dependency::RemoteGroup))),
         }
     }
 

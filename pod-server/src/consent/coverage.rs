@@ -88,6 +88,29 @@ impl Coverage {
         covered
     }
 
+    /// Those of [`Self::at`] whose consent was not given before an instant in Unix seconds.
+    #[must_use]
+    pub fn given_since(&self, since: i64, now: OffsetDateTime) -> RoaringBitmap {
+        let mut covered = self.at(now);
+        for (from, storages) in &self.starts {
+            if from.unix_timestamp() >= since {
+                break;
+            }
+            covered -= storages;
+        }
+        for storage in &self.several {
+            let counts = self.spans.get(&storage).is_some_and(|spans| {
+                spans
+                    .iter()
+                    .any(|(_, span)| span.contains(now) && span.from.unix_timestamp() >= since)
+            });
+            if !counts {
+                covered.remove(storage);
+            }
+        }
+        covered
+    }
+
     /// Takes a storage out of the bitmaps.
     fn forget(&mut self, storage: u32) {
         self.several.remove(storage);
@@ -177,6 +200,14 @@ mod tests {
                     .map(|((storage, _), _)| *storage)
                     .collect();
                 prop_assert_eq!(coverage.at(now), expected, "at second {}", second);
+                for since in [0, 7, 19] {
+                    let expected: RoaringBitmap = plain
+                        .iter()
+                        .filter(|(_, span)| span.contains(now) && span.from >= moment(since))
+                        .map(|((storage, _), _)| *storage)
+                        .collect();
+                    prop_assert_eq!(coverage.given_since(since, now), expected, "since {} at {}", since, second);
+                }
             }
             prop_assert_eq!(coverage.is_empty(), plain.is_empty());
         }

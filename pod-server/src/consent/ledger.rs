@@ -33,6 +33,9 @@ pub struct Wanted<'a> {
     pub purpose: &'a str,
     /// IRI of the dataset under whose agreement the data is used.
     pub dataset: &'a str,
+    /// Unix seconds since when the dataset has covered no more than it does now. A consent to the dataset that was given
+    /// before was given to less, and does not count.
+    pub dataset_since: i64,
     /// Path of the container below the root of each storage (`telraam/`), or none when only a consent to the whole
     /// dataset counts.
     pub container: Option<&'a str>,
@@ -91,8 +94,10 @@ impl ConsentLedger {
         let held = self.held.read();
         let mut covered = RoaringBitmap::new();
         for kind in held.kinds.values() {
-            if kind.covers(wanted, now) {
-                covered |= kind.coverage.at(now);
+            match kind.covers(wanted, now) {
+                None => {}
+                Some(By::Container) => covered |= kind.coverage.at(now),
+                Some(By::Dataset) => covered |= kind.coverage.given_since(wanted.dataset_since, now),
             }
         }
         covered
@@ -178,15 +183,24 @@ impl Held {
     }
 }
 
+/// By what a kind of consents covers a use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// By the container, which says what the person meant.
+    Container,
+    /// By the dataset alone, whose owner says what it reaches.
+    Dataset,
+}
+
 impl Kind {
-    fn covers(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> bool {
+    fn covers(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> Option<By> {
         let shown = match (&self.sample.data.properties, wanted.properties) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(consented), Some(shown)) => shown.is_subset(consented),
         };
         if !shown {
-            return false;
+            return None;
         }
         let purposes = Hierarchy::default();
         // The sample is valid around the asked instant: time is decided by the coverage.
@@ -195,14 +209,18 @@ impl Kind {
         sample.changed_at = now;
         sample.expires_at = now.saturating_add(time::Duration::SECOND);
         let below = wanted.container.map(|container| format!("{ANY_STORAGE}{container}"));
-        std::iter::once(wanted.dataset).chain(below.as_deref()).any(|data| {
+        let covers = |data| {
             let used = Use {
                 recipient: wanted.recipient,
                 purpose: wanted.purpose,
                 data,
             };
             covers(&sample, &used, &purposes, now)
-        })
+        };
+        if below.as_deref().is_some_and(covers) {
+            return Some(By::Container);
+        }
+        covers(wanted.dataset).then_some(By::Dataset)
     }
 }
 
@@ -322,7 +340,7 @@ mod tests {
         fn the_ledger_agrees_with_the_rule(
             records in prop::collection::vec(record(), 0..12),
             recipient in 0_usize..2, purpose in 0_usize..4, container in 0_usize..4, dataset in 0_usize..2,
-            shown in 0_usize..3, second in 0_i64..13,
+            shown in 0_usize..3, second in 0_i64..13, since in 0_i64..10,
         ) {
             let ledger = ConsentLedger::default();
             for (number, (storage, record)) in records.iter().enumerate() {
@@ -338,6 +356,7 @@ mod tests {
                 recipient: RECIPIENTS[recipient],
                 purpose: PURPOSES[purpose],
                 dataset: DATASETS[dataset],
+                dataset_since: since,
                 container: CONTAINERS.get(container).copied(),
                 properties: properties.as_ref(),
             };
@@ -350,7 +369,9 @@ mod tests {
                         (Some(consented), Some(shown)) => shown.is_subset(consented),
                         (Some(_), None) => false,
                     };
-                    all_shown && [Some(wanted.dataset.to_owned()), place].into_iter().flatten().any(|data| {
+                    let old = record.given_at.is_none_or(|given| given < moment(since));
+                    let dataset = (!old).then(|| wanted.dataset.to_owned());
+                    all_shown && [dataset, place].into_iter().flatten().any(|data| {
                         let used = Use { recipient: wanted.recipient, purpose: wanted.purpose, data: &data };
                         covers(record, &used, &Hierarchy::default(), now)
                     })

@@ -251,7 +251,7 @@ impl Dataspace {
                     }
                 }
                 if let Some(before) = &before {
-                    dataset.issued = before.issued;
+                    dataset.continue_from(before);
                 }
                 let action = if before.is_some() {
                     AuditAction::Update
@@ -324,9 +324,10 @@ impl Dataspace {
     fn read_negotiation(&self, call: &Call, storage: &Storage, id: &str) -> Answer {
         let caller = call.web_id()?.as_str();
         let snapshot = self.node.snapshot()?;
-        let negotiation = exchange::read_negotiation(&*snapshot, &key(storage, id), self.node.clock.unix())?;
+        let key = key(storage, id);
+        let negotiation = exchange::read_negotiation(&*snapshot, &key, self.node.clock.unix())?;
         if negotiation.side(caller).is_none() {
-            return Err(edge::not_found(&call.path));
+            return Err(exchange::unknown(&key));
         }
         edge::json(StatusCode::OK, &negotiation.to_json())
     }
@@ -335,13 +336,13 @@ impl Dataspace {
         let caller = call.web_id()?.as_str();
         let now = self.node.clock.unix();
         let snapshot = self.node.snapshot()?;
-        let (page, next) = page(
-            call,
-            &self.config,
-            &*snapshot,
-            RecordKind::Negotiation,
-            &key(storage, ""),
-        )?;
+        // A consumer's own ones: the names of others' tell who they are.
+        let prefix = if caller == storage.owner {
+            key(storage, "")
+        } else {
+            exchange::asked_by(exchange::storage_name(storage.root.as_str()), caller)
+        };
+        let (page, next) = page(call, &self.config, &*snapshot, RecordKind::Negotiation, &prefix)?;
         let mut found = Vec::new();
         for (key, bytes) in page {
             let Some(mut negotiation) = agreement::read_json::<super::negotiation::Negotiation>(Some(bytes), &key)

@@ -16,6 +16,8 @@ pub struct DataspaceConfig {
     pub datasets_max: usize,
     /// How long a negotiation may stay unfinished, in seconds.
     pub negotiation_seconds_max: i64,
+    /// Most negotiations of one consumer with one storage, past ones included.
+    pub negotiations_max: usize,
     /// Longest message of a consumer, in characters.
     pub message_chars_max: usize,
     /// How long an agreement token counts, in seconds; at most 3600.
@@ -46,6 +48,7 @@ impl Default for DataspaceConfig {
             description_triples_max: 5_000,
             datasets_max: 1_000,
             negotiation_seconds_max: 14 * 86_400,
+            negotiations_max: 1_000,
             message_chars_max: 2_000,
             token_seconds: 3_600,
             umbrella_storages: Vec::new(),

@@ -81,6 +81,10 @@ pub struct Dataset {
     pub issued: i64,
     /// Unix seconds of this version.
     pub modified: i64,
+    /// Unix seconds since when it has reached no further than it does: a person who consented to it before that moment
+    /// consented to less.
+    #[serde(default)]
+    pub reach_since: i64,
 }
 
 impl Dataset {
@@ -90,6 +94,16 @@ impl Dataset {
     /// If the stored text is no longer N-Triples, which means that the store is damaged.
     pub fn graph(&self) -> Result<Graph, graph::GraphError> {
         graph::read(self.triples.as_bytes(), graph::Syntax::Turtle, &self.iri, usize::MAX)
+    }
+
+    /// Takes over from the version before what an update does not change: when it was first made, and, unless it reaches
+    /// further now, since when it has reached this far.
+    pub fn continue_from(&mut self, before: &Self) {
+        self.issued = before.issued;
+        if self.containers.is_subset(&before.containers) && self.member_containers.is_subset(&before.member_containers)
+        {
+            self.reach_since = before.reach_since;
+        }
     }
 
     /// The title in a language, or in any.
@@ -193,6 +207,7 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
         triples: lines.concat(),
         issued: setting.now,
         modified: setting.now,
+        reach_since: setting.now,
     })
 }
 

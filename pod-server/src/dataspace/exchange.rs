@@ -50,6 +50,7 @@ pub fn ask(
     if let Some(existing) = existing {
         return Ok((existing, false));
     }
+    check_room(config, transaction, &asked_by(storage, consumer))?;
     let id = key.rsplit('/').next().unwrap_or_default();
     let state =
         step(None, Actor::Consumer, Message::ContractRequest).map_err(|error| step_problem(&error.to_string()))?;
@@ -97,7 +98,7 @@ pub fn agree(
 ) -> Result<Negotiation, Problem> {
     let mut negotiation = load_negotiation(transaction, key, node.clock.unix())?;
     if negotiation.side(caller) != Some(Actor::Provider) {
-        return Err(edge::not_found(&negotiation.iri));
+        return Err(unknown(key));
     }
     if negotiation.agreement.is_some() && negotiation.state != NegotiationState::Terminated {
         // The same decision again: the first one stands.
@@ -125,9 +126,7 @@ pub fn terminate_negotiation(
 ) -> Result<Negotiation, Problem> {
     let now = node.clock.unix();
     let mut negotiation = load_negotiation(transaction, key, now)?;
-    let side = negotiation
-        .side(caller)
-        .ok_or_else(|| edge::not_found(&negotiation.iri))?;
+    let side = negotiation.side(caller).ok_or_else(|| unknown(key))?;
     if negotiation.state == NegotiationState::Terminated {
         return Ok(negotiation);
     }
@@ -271,6 +270,7 @@ fn slot(
     now: i64,
 ) -> Result<(String, Option<Negotiation>), Problem> {
     const ROUNDS_MAX: u32 = 1_000;
+    let prefix = asked_by(storage, consumer);
     for round in 0..ROUNDS_MAX {
         let mut digest = Sha256::new();
         for part in [
@@ -285,7 +285,7 @@ fn slot(
         }
         digest.update(round.to_be_bytes());
         let id = hex::encode(digest.finalize().get(..16).unwrap_or_default());
-        let key = format!("{storage}/{id}");
+        let key = format!("{prefix}{id}");
         let found: Option<Negotiation> = transaction
             .record(RecordKind::Negotiation, &key)
             .and_then(|bytes| agreement::read_json(bytes, &key))
@@ -302,6 +302,29 @@ fn slot(
         "Too many negotiations",
     )
     .detail(format!("the same request was ended {ROUNDS_MAX} times")))
+}
+
+/// What the keys of one consumer's negotiations with one storage begin with, so that they can be counted.
+#[must_use]
+pub fn asked_by(storage: &str, consumer: &str) -> String {
+    let digest = Sha256::digest(consumer);
+    format!("{storage}/{}", hex::encode(digest.get(..8).unwrap_or_default()))
+}
+
+/// Anybody may ask, so that asking must not fill the owner's storage (T125).
+fn check_room(config: &DataspaceConfig, transaction: &dyn Transaction, prefix: &str) -> Result<(), Problem> {
+    let known = transaction
+        .records(RecordKind::Negotiation, prefix, None, config.negotiations_max)
+        .map_err(|error| edge::store_problem(&error))?;
+    if known.len() < config.negotiations_max {
+        return Ok(());
+    }
+    let detail = format!(
+        "you have asked here {} times, which is the most that this server keeps of one consumer",
+        config.negotiations_max
+    );
+    let too_many = http::StatusCode::TOO_MANY_REQUESTS;
+    Err(Problem::new(too_many, "too-many-negotiations", "Too many negotiations").detail(detail))
 }
 
 /// Whether a negotiation, or the agreement that came of it, has ended.
@@ -374,9 +397,16 @@ pub fn read_negotiation(snapshot: &dyn Snapshot, key: &str, now: i64) -> Result<
         .record(RecordKind::Negotiation, key)
         .and_then(|bytes| agreement::read_json(bytes, key))
         .map_err(|error| edge::store_problem(&error))?
-        .ok_or_else(|| edge::not_found(key))?;
+        .ok_or_else(|| unknown(key))?;
     negotiation.lapse(now);
     Ok(negotiation)
+}
+
+/// The one answer about a negotiation that is not there and about one that is none of the caller's business. Its name
+/// follows from who asks for what, so that anything else would tell who does.
+#[must_use]
+pub fn unknown(key: &str) -> Problem {
+    edge::not_found(key)
 }
 
 /// The record key of a negotiation of this server.

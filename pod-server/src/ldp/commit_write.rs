@@ -9,6 +9,7 @@ use crate::http::conditional::Preconditions;
 use crate::store::{self, CommitError, Store, StoreError, Transaction, Warrant};
 
 use super::operation::Operation;
+use super::profile_guard::{ProfileGuard, Writer};
 use super::situation::{Shape, Situation};
 use super::target::Target;
 
@@ -43,6 +44,8 @@ pub(super) struct Basis {
     pub(super) shape: Shape,
     /// What the client demands.
     pub(super) conditions: Preconditions,
+    /// Who writes.
+    pub(super) writer: Writer,
 }
 
 /// Outcome of a commit.
@@ -74,7 +77,12 @@ pub(super) async fn commit_write<T: Send + 'static>(
             .conditions
             .evaluate_write(now.current())
             .map_err(|condition| refused(Refusal::Error(Error::Precondition(condition))))?;
-        change(transaction, &now).map_err(refused)
+        let guard = ProfileGuard::before(&*transaction, &basis.target, &basis.writer).map_err(refused)?;
+        let changed = change(transaction, &now).map_err(refused)?;
+        if let Some(guard) = guard {
+            guard.after(&*transaction).map_err(refused)?;
+        }
+        Ok(changed)
     };
     match store::commit(store.as_ref(), Warrant::from_receipt(receipt), Box::new(work)).await {
         Ok((value, _)) => Ok(Outcome::Done(value)),

@@ -33,6 +33,7 @@ pub(super) async fn delete(
             dependencies: verdict.dependencies().to_vec(),
             shape: situation.shape(),
             conditions,
+            writer: service.writer(caller),
         };
         let name = target.name.clone();
         let outcome = commit_write(&service.store, proof, basis, move |transaction, _| {

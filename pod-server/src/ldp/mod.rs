@@ -16,6 +16,7 @@ pub mod operation;
 pub mod patch;
 mod patch_request;
 mod post;
+mod profile_guard;
 pub mod provision;
 mod public;
 mod put;

@@ -51,6 +51,7 @@ pub(super) async fn patch(
             dependencies: verdict.dependencies().to_vec(),
             shape: situation.shape(),
             conditions,
+            writer: service.writer(caller),
         };
         let created = situation.existing.is_none();
         let change = Change {

@@ -64,6 +64,7 @@ pub(super) async fn post(
             dependencies: verdict.dependencies().to_vec(),
             shape: situation.shape(),
             conditions,
+            writer: service.writer(caller),
         };
         let (names, base_url) = (candidates.clone(), std::sync::Arc::clone(&service.base_url));
         let outcome = commit_write(&service.store, proof, basis, move |transaction, _| {

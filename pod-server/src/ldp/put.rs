@@ -51,6 +51,7 @@ pub(super) async fn put(
             dependencies: verdict.dependencies().to_vec(),
             shape: situation.shape(),
             conditions,
+            writer: service.writer(caller),
         };
         let created = situation.existing.is_none();
         let (name, base_url) = (target.clone(), std::sync::Arc::clone(&service.base_url));

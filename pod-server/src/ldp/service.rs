@@ -20,6 +20,7 @@ use crate::store::{ReadPermit, Snapshot, Store, StoreError};
 use super::document::Bounds;
 use super::headers;
 use super::operation::Operation;
+use super::profile_guard::Writer;
 use super::public::PublicReads;
 use super::representation::RepresentationCache;
 use super::situation::Situation;
@@ -97,6 +98,15 @@ impl LdpService {
     pub(super) fn rdf_bounds(&self) -> Bounds {
         Bounds {
             nesting_max: self.bounds.nesting_max,
+        }
+    }
+
+    /// Who writes, for the checks that a transaction makes.
+    pub(super) fn writer(&self, caller: &Caller) -> Writer {
+        Writer {
+            agent: caller.subject.agent.clone(),
+            base_url: Arc::clone(&self.base_url),
+            bounds: self.rdf_bounds(),
         }
     }
 

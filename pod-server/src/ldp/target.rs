@@ -163,11 +163,12 @@ fn has_auxiliary_suffix(segment: &str) -> bool {
         .any(|auxiliary| segment.ends_with(auxiliary.suffix()))
 }
 
-/// Names that begin with a full stop directly below a storage's root belong to the server.
+/// Names that begin with a full stop directly below a storage's root belong to the server, and so does the name of the
+/// query endpoint, in whatever spelling it is asked for (T4).
 fn is_reserved_inside(root: &ResourceName, name: &ResourceName) -> bool {
     name.as_str()
         .get(root.as_str().len()..)
-        .is_some_and(|inside| inside.starts_with('.'))
+        .is_some_and(|inside| inside.starts_with('.') || inside.split('/').next() == Some("sparql"))
 }
 
 #[cfg(test)]
@@ -200,6 +201,13 @@ mod tests {
             ("/gent/.ACL", "Reserved"),
             ("/gent/.hidden/x", "Reserved"),
             ("/gent/.log.acl", "Reserved"),
+            ("/gent/sparql", "Reserved"),
+            ("/gent/%73parql", "Reserved"),
+            ("/gent/sparql/", "Reserved"),
+            ("/gent/sparql/x", "Reserved"),
+            ("/gent/sparql.acl", "Reserved"),
+            ("/gent/sparql.ttl", "Document"),
+            ("/gent/a/sparql", "Document"),
             ("/gent/a", "Document"),
             ("/gent/a.acl", "Acl of /gent/a"),
             ("/gent/a.acl.acl", "Reserved"),

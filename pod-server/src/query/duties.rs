@@ -243,6 +243,19 @@ fn enf_10_other_forms_are_refused_by_name() {
             "SELECT (COUNT(*) AS ?n) { VALUES ?m { ex:m1 ex:m1 ex:m2 } ?m ex:speed ?v }",
             "VALUES",
         ),
+        // A text that grows too long, or does not: one bit about one person, whatever the size of groups (T96).
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v BIND(IF(?m = ex:m1 && ?v > 5, CONCAT(STR(?m), STR(?m)), '') AS ?x) }",
+            "CONCAT",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v FILTER(STRLEN(REPLACE(STR(?v), '.', '$0$0$0')) > 0) }",
+            "REPLACE",
+        ),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?m ex:speed ?v } HAVING(STRLEN(ENCODE_FOR_URI(STR(COUNT(?v)))) > 0)",
+            "ENCODE_FOR_URI",
+        ),
         (
             "SELECT (SUM(?w) AS ?n) { VALUES (?m ?w) { (ex:m1 1) (ex:m2 100) } ?m ex:speed ?v }",
             "VALUES",

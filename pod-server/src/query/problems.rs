@@ -101,6 +101,13 @@ pub(super) fn busy() -> Problem {
     Problem::unavailable("too many queries are being answered; try again soon", 2)
 }
 
+/// The right to the data ended while the query waited for its turn.
+pub(super) fn ended() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "right-ended", "The right to the data ended").detail(
+        "a consent, an agreement or an access rule changed while the query waited, and it no longer sees this data",
+    )
+}
+
 /// The evaluation did not reach its end.
 pub(super) fn of_failure(failure: &EvaluationFailure, limits: &QueryLimits) -> Problem {
     let (budget, max) = match failure {

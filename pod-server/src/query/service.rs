@@ -176,11 +176,14 @@ impl QueryService {
             query_hash: hex::encode(Sha256::digest(asked.query.as_bytes())),
             predicates: predicates(&parsed.query).into_iter().collect(),
         };
+        // From before the decision on, so that nothing that ends while the query waits goes unnoticed (T87).
+        let mut revocations = self.revocations.clone();
+        revocations.mark_unchanged();
         let proof = self
             .scope
             .authorize(&asked, &|scoped| admissible(&parsed, scoped))
             .await?;
-        let body = self.answer(proof, asked, parsed, format).await?;
+        let body = self.answer(proof, asked, parsed, format, revocations).await?;
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -220,6 +223,7 @@ impl QueryService {
         asked: Asked,
         parsed: ParsedQuery,
         format: AnswerFormat,
+        revocations: watch::Receiver<u64>,
     ) -> Result<Body, Problem> {
         let token = CancellationToken::new();
         // Dropped when the caller hangs up before the first byte.
@@ -234,7 +238,7 @@ impl QueryService {
             token,
             limits: Arc::clone(&self.limits),
             scope: Arc::clone(&self.scope),
-            revocations: self.revocations.clone(),
+            revocations,
             clock: Arc::clone(&self.clock),
             queued: Instant::now(),
             runtime: tokio::runtime::Handle::current(),
@@ -315,6 +319,14 @@ impl Job {
         }
         let began = Instant::now();
         let scoped = self.proof.operation().clone();
+        let mut revocations = self.revocations;
+        if revocations.has_changed().unwrap_or(true) {
+            revocations.mark_unchanged();
+            let lasts = self.scope.still_covers(&self.asked, &scoped);
+            if !self.runtime.block_on(lasts) {
+                return out.fail(problems::ended());
+            }
+        }
         let plan = match QueryPlan::new(self.parsed, scoped.view(), scoped.subjects_min()) {
             Ok(plan) => plan,
             Err(rejection) => return out.fail(problems::of_aggregate(&rejection)),
@@ -323,8 +335,7 @@ impl Job {
             Duration::try_from(until - self.clock.now()).unwrap_or(Duration::ZERO)
         });
         let time = Duration::from_millis(self.limits.time_ms_max).min(decided);
-        let (token, mut revocations) = (self.token.clone(), self.revocations);
-        revocations.mark_unchanged();
+        let token = self.token.clone();
         let (scope, asked, watched) = (self.scope, self.asked, scoped.clone());
         let watcher = self.runtime.spawn(async move {
             let revoked = async {

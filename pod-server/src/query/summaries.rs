@@ -63,7 +63,10 @@ impl Summaries for IndexSummaries {
         {
             return Some((*summary).clone());
         }
+        // A container in somebody else's storage is reached through consent only, and a catalogue has nobody's.
+        let own = |name: &ResourceName| name.storage_root().is_some_and(|root| root.as_str() == dataset.storage);
         let containers: Vec<ResourceName> = dataset.containers.iter().filter_map(|iri| self.name_of(iri)).collect();
+        let containers: Vec<ResourceName> = containers.into_iter().filter(own).collect();
         let documents: RoaringBitmap = containers
             .iter()
             .flat_map(|container| named.names.within(container))

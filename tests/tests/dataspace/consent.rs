@@ -30,6 +30,7 @@ fn covered(server: &PodServer, storage: &str, recipient: &str, purpose: &str, co
         recipient,
         purpose,
         dataset: "urn:x:dataset",
+        dataset_since: 0,
         container: Some(container),
         properties: None,
     };

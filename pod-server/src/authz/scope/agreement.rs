@@ -85,8 +85,9 @@ impl Scope {
             return Err(refused(problem, vec![ReasonCode::NothingVisible]));
         }
         let owner = owner_of(agreement, &*snapshot);
+        let since = reach_since(&*snapshot, &self.base_url, &terms.dataset)?;
         drop(snapshot);
-        let agreed = self.agreed_view(&grant.agreement, terms, now)?;
+        let agreed = self.agreed_view(agreement, terms, since, now)?;
         let subjects_min = decision.obligations.iter().filter_map(|obligation| match obligation {
             Obligation::AggregateOnly { subjects_min } => Some(*subjects_min),
             // Every use is recorded anyhow.
@@ -171,11 +172,18 @@ impl Scope {
         )
     }
 
-    fn agreed_view(&self, iri: &str, terms: &decision::View, now: OffsetDateTime) -> Result<Arc<Agreed>, Refusal> {
-        let covering: Vec<RoaringBitmap> = self
-            .containers(terms)
+    fn agreed_view(
+        &self,
+        agreement: &Agreement,
+        terms: &decision::View,
+        since: i64,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Agreed>, Refusal> {
+        let iri = agreement.iri.as_str();
+        let containers = self.containers(agreement, terms);
+        let covering: Vec<RoaringBitmap> = containers
             .iter()
-            .map(|container| self.covering(terms, container.path.as_deref(), now))
+            .map(|container| self.covering(terms, container.path.as_deref(), since, now))
             .collect();
         let named = self.index.named();
         let epoch = named.names.epoch();
@@ -187,7 +195,7 @@ impl Scope {
             return Ok(known);
         }
         let mut visible = RoaringBitmap::new();
-        for (container, consenting) in self.containers(terms).iter().zip(&covering) {
+        for (container, consenting) in containers.iter().zip(&covering) {
             container.collect(
                 &named.names,
                 &named.snapshot,
@@ -211,10 +219,15 @@ impl Scope {
         Ok(agreed)
     }
 
-    fn containers(&self, terms: &decision::View) -> Vec<Container> {
+    /// The containers of the dataset. What lies in the storages of others is reached through consent only, whatever the
+    /// dataset says by now: its description may be younger than the agreement.
+    fn containers(&self, agreement: &Agreement, terms: &decision::View) -> Vec<Container> {
         let named = terms.containers.iter().filter_map(|iri| {
             let name = self.pep.pip().name_of(iri).filter(ResourceName::is_container)?;
             let root = name.storage_root()?;
+            if terms.consent.is_none() && root.as_str() != agreement.storage {
+                return None;
+            }
             let path = name
                 .as_str()
                 .strip_prefix(root.as_str())
@@ -232,7 +245,13 @@ impl Scope {
     }
 
     /// The storages whose owners consent to this use of a container.
-    fn covering(&self, terms: &decision::View, container: Option<&str>, now: OffsetDateTime) -> RoaringBitmap {
+    fn covering(
+        &self,
+        terms: &decision::View,
+        container: Option<&str>,
+        since: i64,
+        now: OffsetDateTime,
+    ) -> RoaringBitmap {
         let Some(consent) = &terms.consent else {
             return RoaringBitmap::new();
         };
@@ -240,6 +259,7 @@ impl Scope {
             recipient: &consent.recipient,
             purpose: &consent.purpose,
             dataset: &terms.dataset,
+            dataset_since: since,
             container,
             properties: terms.properties.as_ref(),
         };
@@ -279,6 +299,7 @@ impl Scope {
                     recipient: &agreement.assignee,
                     purpose: &purpose,
                     dataset: &agreement.dataset,
+                    dataset_since: dataset.reach_since,
                     container: Some(path),
                     properties: None,
                 };
@@ -345,6 +366,14 @@ fn storages_of(snapshot: &IndexSnapshot, documents: &RoaringBitmap) -> RoaringBi
         .filter_map(|document| snapshot.document(DocumentId(document)))
         .filter_map(|document| u32::try_from(document.storage.0).ok())
         .collect()
+}
+
+/// Unix seconds since when a dataset has covered no more than it does.
+fn reach_since(snapshot: &dyn Snapshot, base_url: &str, dataset: &str) -> Result<i64, Refusal> {
+    let dataset = stored::load_dataset(snapshot, base_url, dataset)
+        .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
+    // A dataset that is gone covers nothing, and no consent to it counts.
+    Ok(dataset.map_or(i64::MAX, |dataset| dataset.reach_since))
 }
 
 fn owner_of(agreement: &Agreement, snapshot: &dyn Snapshot) -> Option<StorageId> {

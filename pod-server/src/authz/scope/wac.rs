@@ -181,8 +181,12 @@ impl Scope {
     }
 
     async fn ask(&self, subject: &Subject, resource: &ResourceName) -> Result<(bool, bool, bool), Refusal> {
+        let subject = self.pep.with_relevant_origin(subject, resource).map_err(|error| {
+            tracing::error!(%error, %resource, "an access control list could not be read for a query");
+            Refusal::unavailable("an access control list cannot be evaluated now")
+        })?;
         let request = AccessRequest {
-            subject: subject.clone(),
+            subject,
             action: Action::Wac(Modes::READ),
             resource: resource.iri(&self.base_url),
             purpose: None,

@@ -1,0 +1,108 @@
+//! Keeps what decides who can log in as a storage's owner, when others write the owner's profile (T33, solid#114).
+//!
+//! A right to write a document is no right to become its subject. Before and after a write, inside its transaction, the
+//! protected statements are compared; if they differ the write does not take place. The owner may change them.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use oxrdf::Triple;
+use policies::request::Agent;
+use server_kit::problem::Problem;
+
+use crate::error::Error;
+use crate::http::media_type::stored_syntax;
+use crate::identity::profile;
+use crate::name::ResourceName;
+use crate::store::{ResourceKind, Snapshot};
+
+use super::commit_write::Refusal;
+use super::document::{self, Bounds};
+use super::representation::whole;
+use super::target::Target;
+
+/// Largest profile that is looked at, in bytes: a larger one is not read when somebody logs in either, so that it states
+/// nothing.
+const PROFILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Who writes, and how documents are read.
+#[derive(Clone)]
+pub(super) struct Writer {
+    pub(super) agent: Agent,
+    pub(super) base_url: Arc<str>,
+    pub(super) bounds: Bounds,
+}
+
+/// The protected document as it was before a write by somebody other than its owner.
+pub(super) struct ProfileGuard<'w> {
+    writer: &'w Writer,
+    document: ResourceName,
+    before: Vec<Triple>,
+}
+
+impl<'w> ProfileGuard<'w> {
+    /// Looks at the profile before a write; none if the write cannot concern it or is the owner's.
+    pub(super) fn before(
+        snapshot: &dyn Snapshot,
+        target: &Target,
+        writer: &'w Writer,
+    ) -> Result<Option<Self>, Refusal> {
+        let Some(root) = target.name.storage_root() else {
+            return Ok(None);
+        };
+        let Some(storage) = snapshot.storage(&root)? else {
+            return Ok(None);
+        };
+        if writer
+            .agent
+            .web_id()
+            .is_some_and(|web_id| web_id.as_str() == storage.owner)
+        {
+            return Ok(None);
+        }
+        let base_url = writer.base_url.trim_end_matches('/');
+        let path = profile::document_of(&storage.owner).strip_prefix(base_url);
+        let Some(document) = path.and_then(|path| ResourceName::parse(path).ok()) else {
+            return Ok(None);
+        };
+        // A member that is made in a container may turn out to be the profile.
+        if document != target.name && document.parent().as_ref() != Some(&target.name) {
+            return Ok(None);
+        }
+        let before = writer.read(snapshot, &document)?;
+        Ok(Some(Self {
+            writer,
+            document,
+            before,
+        }))
+    }
+
+    /// Refuses a write that changed the protected statements.
+    pub(super) fn after(&self, snapshot: &dyn Snapshot) -> Result<(), Refusal> {
+        let after = self.writer.read(snapshot, &self.document)?;
+        let fault = profile::protects(self.before.iter().map(Triple::as_ref), after.iter().map(Triple::as_ref));
+        fault.map_err(|fault| {
+            metrics::counter!("profile_takeovers_refused_total").increment(1);
+            tracing::warn!(agent = ?self.writer.agent, profile = %self.document, %fault, "a profile was protected");
+            let problem = Problem::new(StatusCode::FORBIDDEN, "profile-protected", "The profile is protected");
+            Refusal::Error(Error::from(problem.detail(fault.to_string())))
+        })
+    }
+}
+
+impl Writer {
+    fn read(&self, snapshot: &dyn Snapshot, document: &ResourceName) -> Result<Vec<Triple>, Refusal> {
+        let Some(resource) = snapshot.resource(document)? else {
+            return Ok(Vec::new());
+        };
+        let syntax = stored_syntax(&resource.media_type)
+            .filter(|_| resource.kind == ResourceKind::RdfSource && resource.size <= PROFILE_BYTES_MAX);
+        let Some(syntax) = syntax else { return Ok(Vec::new()) };
+        let bytes = whole(snapshot.body(&resource)?)?;
+        let read = document::parse(&bytes, syntax, &document.iri(&self.base_url), self.bounds)?;
+        let triples = read.quads.into_iter();
+        Ok(triples
+            .map(|quad| Triple::new(quad.subject, quad.predicate, quad.object))
+            .collect())
+    }
+}
