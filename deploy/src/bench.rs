@@ -11,7 +11,7 @@ use meent_tests::bench::report::Table;
 use meent_tests::bench::{Effort, durability, federation, pod};
 use serde_json::json;
 
-use crate::{Failure, say};
+use crate::{Failure, beside_programs, say};
 
 /// What to measure.
 #[derive(Debug, Subcommand)]
@@ -63,7 +63,7 @@ pub enum BenchCommand {
 /// Where results go besides standard output.
 #[derive(Debug, Args)]
 pub struct Output {
-    /// File for the result as JSON; `target/bench-….json` unless given
+    /// File for the result as JSON; `bench-….json` in cargo's target folder unless given
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -77,7 +77,7 @@ impl BenchCommand {
         let bar = ProgressBar::new_spinner();
         bar.enable_steady_tick(Duration::from_millis(200));
         let mut progress = |text: &str| bar.set_message(text.to_owned());
-        let machine = Machine::measure(&std::env::temp_dir())?;
+        let machine = Machine::measure()?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let (table, output, name, sound) = match self {
             Self::Pod {
@@ -125,10 +125,7 @@ impl BenchCommand {
 
 fn publish(machine: &Machine, table: &Table, file: Option<PathBuf>, name: &str) -> Result<(), Failure> {
     say(&format!("{}\nMachine: {}.", table.text(), machine.text()));
-    let file = file.unwrap_or_else(|| PathBuf::from("target").join(format!("bench-{name}.json")));
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
+    let file = file.map_or_else(|| beside_programs(&format!("bench-{name}.json")), Ok)?;
     let result = json!({ "machine": machine, "table": table });
     std::fs::write(&file, serde_json::to_vec_pretty(&result)?)?;
     say(&format!("JSON: {}", file.display()));

@@ -4,6 +4,7 @@ mod bench;
 mod load;
 mod quickstart;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -68,6 +69,13 @@ impl From<meent_tests::bench::BenchError> for Failure {
     fn from(error: meent_tests::bench::BenchError) -> Self {
         Self(error.to_string())
     }
+}
+
+/// A place in cargo's target folder, which this program's own folder lies in.
+fn beside_programs(name: &str) -> Result<PathBuf, Failure> {
+    let own = std::env::current_exe()?;
+    let folder = own.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+    Ok(folder.join(name))
 }
 
 /// Says something on standard output: results only, so that they can be piped.

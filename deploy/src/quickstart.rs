@@ -8,7 +8,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use meent_tests::scenario::story::{self, Options, Teller};
 
-use crate::{Failure, say};
+use crate::{Failure, beside_programs, say};
 
 /// Name of the file that says that a folder was made by this command.
 const MARK: &str = "made-by-quickstart";
@@ -28,9 +28,9 @@ pub struct QuickstartCommand {
     /// First of the hundred ports that the network uses
     #[arg(long, default_value_t = 7_100)]
     port: u16,
-    /// Folder for the network's files; it is emptied when an earlier run made it
-    #[arg(long, value_name = "DIRECTORY", default_value = "target/quickstart")]
-    folder: PathBuf,
+    /// Folder for the network's files, emptied when an earlier run made it; `quickstart` in cargo's target folder unless given
+    #[arg(long, value_name = "DIRECTORY")]
+    folder: Option<PathBuf>,
     /// End at once and leave the servers running in the background, instead of waiting for Ctrl-C
     #[arg(long)]
     no_wait: bool,
@@ -77,6 +77,7 @@ impl QuickstartCommand {
                 self.citizens
             )));
         }
+        let folder = self.folder.clone().map_or_else(|| beside_programs("quickstart"), Ok)?;
         let Some(last) = self.port.checked_add(99).filter(|_| self.port > 0) else {
             return Err(Failure(format!(
                 "`--port {}` leaves no room for a hundred ports",
@@ -88,11 +89,11 @@ impl QuickstartCommand {
                 return Err(Failure(format!(
                     "port {port} is taken, perhaps by an earlier quickstart (`kill $(cat {}/processes)`): free it, or choose \
                      another range with --port",
-                    self.folder.display()
+                    folder.display()
                 )));
             }
         }
-        empty(&self.folder)?;
+        empty(&folder)?;
         let binaries = std::env::current_exe()?
             .parent()
             .map(Path::to_path_buf)
@@ -100,7 +101,7 @@ impl QuickstartCommand {
         Ok(Options {
             data: self.data.as_deref().map(std::fs::canonicalize).transpose()?,
             citizens: self.citizens,
-            folder: std::fs::canonicalize(&self.folder)?,
+            folder: std::fs::canonicalize(&folder)?,
             binaries,
             first_port: self.port,
         })

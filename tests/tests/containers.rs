@@ -53,12 +53,12 @@ async fn a_network_of_containers_answers_forgets_and_names_what_is_missing() {
     let network = &fleet.network;
 
     setting_up::open_registers(network).await.unwrap();
-    assert_eq!(setting_up::describe_datasets(network).await.unwrap(), 2);
+    let datasets = setting_up::describe_datasets(network).await.unwrap();
     let sharing = setting_up::ask_citizens(network, &input.citizens).await.unwrap();
     let mut company = Company::new(network, network.party("mobiliteit").unwrap().clone())
         .await
         .unwrap();
-    company.wait_for_catalog(network, 2).await.unwrap();
+    company.wait_for_catalog(network, datasets).await.unwrap();
     for (member, dataset) in [("gent", "fietstellingen"), ("kortrijk", "telraam")] {
         let base_url = network.pod(member).unwrap().base_url.clone();
         company.ask(&base_url, member, dataset, PURPOSE).await.unwrap();

@@ -150,7 +150,7 @@ mod tests {
     fn predicates_are_found_everywhere() {
         let query = "PREFIX : <urn:> CONSTRUCT { ?s :template ?o } WHERE {
             ?s :bgp ?o OPTIONAL { ?s :optional ?x FILTER EXISTS { ?s (:path1/^:path2)+ ?y } } MINUS { ?s :minus ?z }
-            { SELECT ?s (COUNT(*) AS ?n) { GRAPH ?g { ?s :sub ?p } } GROUP BY (EXISTS { ?s :key ?k }) }
+            { SELECT ?s (COUNT(*) AS ?n) { GRAPH ?g { ?s :sub ?p } } GROUP BY ?s (EXISTS { ?s :key ?k } AS ?e) }
             ?s !(:negated) ?w BIND(EXISTS { ?s :bind ?v } AS ?b) }";
         let query = SparqlParser::new().parse_query(query).unwrap();
         let expected =

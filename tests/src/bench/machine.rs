@@ -1,6 +1,5 @@
 //! The machine that a measurement ran on: figures mean nothing without it.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -26,11 +25,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Looks at this machine, and measures the disk of `directory` for a second.
+    /// Looks at this machine, and measures for a second the disk where temporary files lie.
     ///
     /// # Errors
     /// When the disk fails.
-    pub fn measure(directory: &Path) -> Result<Self, BenchError> {
+    pub fn measure() -> Result<Self, BenchError> {
+        // A folder of its own: two measurements at one time must not meet.
+        let folder = tempfile::tempdir()?;
         let load_average = first_number(&read("/proc/loadavg")).unwrap_or_default();
         Ok(Self {
             processor: line_value(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned()),
@@ -41,7 +42,7 @@ impl Machine {
                 >> 20,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             load_average,
-            disk_syncs_per_second: disk_syncs(directory, Duration::from_secs(1))?,
+            disk_syncs_per_second: disk_syncs(folder.path(), Duration::from_secs(1))?,
         })
     }
 

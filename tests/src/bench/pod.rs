@@ -17,7 +17,7 @@ use super::bare::Answer;
 use super::load::{Load, Measured, write_requests};
 use super::process::{Pinned, pinned};
 use super::report::{Row, Table, median, per_second, time};
-use super::subject::{MEMBERS, SERVER_CORE, Subject, document, free_port};
+use super::subject::{MEMBERS, SERVER_CORE, Subject, document, free_ports};
 use super::{BenchError, Effort};
 use crate::durability::throughput::disk_syncs;
 use crate::pod::{Client, Reply};
@@ -244,7 +244,11 @@ impl Bench<'_> {
             time(one.measured.p50_micros),
             time(one.measured.p99_micros)
         );
-        let cpu = format!("CPU {:.1} against {:.1} µs", one.cpu_micros, other.cpu_micros);
+        let times = other.cpu_micros / one.cpu_micros.max(1e-9);
+        let cpu = format!(
+            "CPU {:.1} against {:.1} µs ({times:.2})",
+            one.cpu_micros, other.cpu_micros
+        );
         let bare = format!(
             "p50 {}, p99 {}",
             time(other.measured.p50_micros),
@@ -318,7 +322,8 @@ impl Bench<'_> {
         };
         let file = self.folder.join("answer.json");
         std::fs::write(&file, serde_json::to_vec(&answer)?)?;
-        let authority = format!("127.0.0.1:{}", free_port()?);
+        let [port] = free_ports()?;
+        let authority = format!("127.0.0.1:{port}");
         let arguments = ["bare", "--address", &authority, "--answer", &file.display().to_string()];
         let log = self.folder.join("bare.txt");
         let bare = Pinned::start(&self.programs.own, &arguments, SERVER_CORE, &log)?;

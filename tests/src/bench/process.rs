@@ -51,7 +51,7 @@ impl Pinned {
     /// # Errors
     /// When the process has ended.
     pub fn cpu_seconds(&self) -> Result<f64, BenchError> {
-        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let text = self.proc("stat")?;
         // The name in brackets may hold anything; fields 14 and 15 count from after it.
         let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
         let ticks: f64 = fields
@@ -67,12 +67,17 @@ impl Pinned {
     /// # Errors
     /// When the process has ended.
     pub fn resident_bytes(&self) -> Result<u64, BenchError> {
-        let text = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id()))?;
+        let text = self.proc("statm")?;
         let pages = text
             .split_whitespace()
             .nth(1)
             .and_then(|field| field.parse::<u64>().ok());
         Ok(pages.unwrap_or_default() * PAGE_BYTES)
+    }
+
+    fn proc(&self, file: &str) -> Result<String, BenchError> {
+        let path = format!("/proc/{}/{file}", self.child.id());
+        std::fs::read_to_string(&path).map_err(|error| BenchError(format!("the server has ended (`{path}`: {error})")))
     }
 
     /// Whether it still runs.

@@ -50,7 +50,7 @@ impl Subject {
     /// # Errors
     /// What could not be prepared, or the server's last words.
     pub async fn start(folder: &Path, binary: &Path) -> Result<Self, BenchError> {
-        let [content, console, admin] = [free_port()?, free_port()?, free_port()?];
+        let [content, console, admin] = free_ports()?;
         let base_url = format!("http://127.0.0.1:{content}/");
         let console_url = format!("http://127.0.0.1:{console}/");
         let egress = EgressConfig {
@@ -105,12 +105,23 @@ impl Subject {
     }
 }
 
-/// A port that is free now.
+/// Ports that are free now, below those that the system gives to outgoing connections: nobody gets them by chance between
+/// this look and the start of a server.
 ///
 /// # Errors
-/// When there is none.
-pub fn free_port() -> Result<u16, BenchError> {
-    Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+/// When there are none.
+pub fn free_ports<const COUNT: usize>() -> Result<[u16; COUNT], BenchError> {
+    const FIRST: u16 = 20_000;
+    const RANGE: u16 = 10_000;
+    let first = u16::try_from(std::process::id() % u32::from(RANGE)).unwrap_or_default();
+    let mut found = [0; COUNT];
+    let mut candidates = (0..RANGE).map(|step| FIRST + (first + step) % RANGE);
+    for port in &mut found {
+        *port = candidates
+            .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+            .ok_or_else(|| BenchError("no port is free".to_owned()))?;
+    }
+    Ok(found)
 }
 
 /// A Turtle document of one kilobyte, as a sensor would write it.
