@@ -79,7 +79,9 @@ fn loaded(input: &Input, store: &dyn Store) -> oxigraph::store::Store {
         let root = ResourceName::parse(&root).unwrap();
         for resource in snapshot.descendants(&root, None, 1_000_000).unwrap() {
             // Brugge keeps its measurements in OSLO too, but offers only the observations made from them.
-            if !resource.name.as_str().ends_with(".ttl") || resource.name.as_str().starts_with("/brugge/verkeersmetingen/") {
+            if !resource.name.as_str().ends_with(".ttl")
+                || resource.name.as_str().starts_with("/brugge/verkeersmetingen/")
+            {
                 continue;
             }
             let bytes = match snapshot.body(&resource).unwrap() {

@@ -41,7 +41,7 @@ use crate::store::Sequence;
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IndexLimits {
-    /// Most triples in all current and not yet merged documents together. One takes about 64 bytes for its rows and as
+    /// Most triples in all current and not yet merged documents together. One takes 80 bytes for its rows and as
     /// much as its new terms need. Beyond this the index stops and queries answer 503.
     pub triples_max: u64,
     /// Most bytes of one document that are indexed. A larger one is left out, and queries that should see it say so.

@@ -50,7 +50,7 @@ pub struct Execution<'v> {
     scanned_max: u64,
     literal_bytes_max: usize,
     stopped: Cell<Option<ScanError>>,
-    near: Vec<[Cell<usize>; 4]>,
+    near: Vec<[Cell<usize>; 5]>,
 }
 
 impl std::fmt::Debug for Execution<'_> {
@@ -81,7 +81,7 @@ impl<'v> Execution<'v> {
                 documents(dataset.named.as_deref().unwrap_or(&[])),
             ),
         };
-        let near = view.snapshot().runs().iter().map(|_| <[Cell<usize>; 4]>::default());
+        let near = view.snapshot().runs().iter().map(|_| <[Cell<usize>; 5]>::default());
         Self {
             view,
             terms,

@@ -48,6 +48,15 @@ impl Agent {
         }
     }
 
+    /// The same agent and key with another token, such as one that is bound to an agreement.
+    #[must_use]
+    pub fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.into(),
+            ..self.clone()
+        }
+    }
+
     /// A client that sends this agent's credentials with every request.
     pub fn client(&self) -> Client {
         Client::new(&self.base_url).with_agent(self.clone())

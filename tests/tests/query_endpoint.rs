@@ -1,0 +1,494 @@
+//! The SPARQL endpoints over real sockets: who sees what, under which agreement, in which format, and what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use meent_tests::pod::{Agent, Client, PodServer, Reply};
+use serde_json::{Value, json};
+
+const TURTLE: &str = "text/turtle";
+const RESEARCH: &str = "https://w3id.org/dpv#ResearchAndDevelopment";
+const MARKETING: &str = "https://w3id.org/dpv#Marketing";
+const ALL: &str = "SELECT * { ?s <urn:speed> ?v } ORDER BY ?v";
+const SUM: &str = "SELECT (SUM(?v) AS ?sum) (COUNT(?v) AS ?n) { ?s <urn:speed> ?v }";
+
+async fn ask(client: &Client, path: &str, query: &str, parameters: &[(&str, &str)]) -> Reply {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("query", query);
+    for (name, value) in parameters {
+        form.append_pair(name, value);
+    }
+    let body = form.finish();
+    client
+        .request("POST", path)
+        .content("application/x-www-form-urlencoded", body)
+        .send()
+        .await
+}
+
+/// The values of a variable, in the order of the answer.
+fn values(reply: &Reply, variable: &str) -> Vec<String> {
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let json = reply.json();
+    let bindings = json["results"]["bindings"].as_array().expect("bindings");
+    let value = |row: &Value| row[variable]["value"].as_str().map(ToOwned::to_owned);
+    bindings.iter().filter_map(value).collect()
+}
+
+fn kind(reply: &Reply) -> String {
+    let json = reply.json();
+    json["type"]
+        .as_str()
+        .unwrap_or_default()
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+async fn speed(client: &Client, path: &str, value: u32) {
+    let body = format!("<#it> <urn:speed> {value} ; <urn:secret> {value} .");
+    let reply = client.put(path, TURTLE, body).await;
+    assert!(reply.status.is_success(), "{}", reply.text());
+}
+
+fn acl(owner: &Agent, path: &str, grants: &str) -> String {
+    format!(
+        "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>.
+         <#owner> a acl:Authorization; acl:agent <{}>; acl:accessTo <{path}>; acl:default <{path}>;
+           acl:mode acl:Read, acl:Write, acl:Control. {grants}",
+        owner.web_id
+    )
+}
+
+/// Invariant 7: everyone sees what they may read, and nothing else; writes and revocations count at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn everyone_sees_what_they_may_read() {
+    let server = PodServer::start().await;
+    let (alice, bob) = (server.agent("alice").await, server.agent("bob").await);
+    let (a, b, public) = (alice.client(), bob.client(), server.client());
+    speed(&a, "/alice/open/x", 1).await;
+    speed(&a, "/alice/shared/x", 2).await;
+    speed(&a, "/alice/own/x", 3).await;
+    speed(&b, "/bob/x", 4).await;
+    let open = acl(
+        &alice,
+        "./",
+        "<#p> a acl:Authorization; acl:agentClass foaf:Agent; acl:default <./>; acl:mode acl:Read.",
+    );
+    assert_eq!(a.put("/alice/open/.acl", TURTLE, open).await.status, 201);
+    let grant = format!(
+        "<#b> a acl:Authorization; acl:agent <{}>; acl:default <./>; acl:mode acl:Read.",
+        bob.web_id
+    );
+    assert_eq!(
+        a.put("/alice/shared/.acl", TURTLE, acl(&alice, "./", &grant))
+            .await
+            .status,
+        201
+    );
+    for (client, path, expected) in [
+        (&a, "/sparql", vec!["1", "2", "3"]),
+        (&b, "/sparql", vec!["1", "2", "4"]),
+        (&public, "/sparql", vec!["1"]),
+        (&a, "/alice/sparql", vec!["1", "2", "3"]),
+        (&b, "/alice/sparql", vec!["1", "2"]),
+        (&b, "/bob/sparql", vec!["4"]),
+        (&public, "/bob/sparql", vec![]),
+    ] {
+        assert_eq!(values(&ask(client, path, ALL, &[]).await, "v"), expected, "{path}");
+    }
+    let graph = format!(
+        "SELECT ?v {{ GRAPH <{}alice/own/x> {{ ?s <urn:speed> ?v }} }}",
+        server.base_url
+    );
+    assert_eq!(values(&ask(&a, "/sparql", &graph, &[]).await, "v"), ["3"]);
+    assert_eq!(
+        values(&ask(&b, "/sparql", &graph, &[]).await, "v"),
+        Vec::<String>::new()
+    );
+    // Read your writes, replacement, deletion.
+    speed(&a, "/alice/open/x", 10).await;
+    assert_eq!(values(&ask(&public, "/sparql", ALL, &[]).await, "v"), ["10"]);
+    assert_eq!(a.delete("/alice/open/x").await.status, 204);
+    assert_eq!(
+        values(&ask(&public, "/sparql", ALL, &[]).await, "v"),
+        Vec::<String>::new()
+    );
+    // Revocation counts at the next query (invariant 8); lists are never part of an answer.
+    assert!(
+        a.put("/alice/shared/.acl", TURTLE, acl(&alice, "./", ""))
+            .await
+            .status
+            .is_success()
+    );
+    assert_eq!(values(&ask(&b, "/sparql", ALL, &[]).await, "v"), ["4"]);
+    let lists = "SELECT ?s { ?s <http://www.w3.org/ns/auth/acl#mode> ?m }";
+    assert_eq!(values(&ask(&a, "/sparql", lists, &[]).await, "s"), Vec::<String>::new());
+    // A description has the rights of its subject.
+    assert!(
+        a.put("/alice/own/x.meta", TURTLE, "<x> <urn:about> 7 .")
+            .await
+            .status
+            .is_success()
+    );
+    let about = "SELECT ?v { ?s <urn:about> ?v }";
+    assert_eq!(values(&ask(&a, "/sparql", about, &[]).await, "v"), ["7"]);
+    assert_eq!(values(&ask(&b, "/sparql", about, &[]).await, "v"), Vec::<String>::new());
+    assert_eq!(ask(&a, "/nobody/sparql", ALL, &[]).await.status, 404);
+    let server = server.restart().await;
+    assert_eq!(
+        values(&ask(&alice.client(), "/sparql", ALL, &[]).await, "v"),
+        ["2", "3"],
+        "after a restart"
+    );
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn formats_and_refusals() {
+    let server = PodServer::start_with(json!({ "query": { "rows_max": 50, "scanned_max": 5_000 } })).await;
+    let alice = server.agent("alice").await.client();
+    let body: String = (0..100).map(|n| format!("<#s{n}> <urn:p> {n} . ")).collect();
+    assert_eq!(alice.put("/alice/x", TURTLE, body).await.status, 201);
+    let get = |accept: &'static str, query: &str| {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let request = alice
+            .request("GET", &format!("/alice/sparql?query={query}"))
+            .header("accept", accept);
+        async move { request.send().await }
+    };
+    for (accept, query, media_type, part) in [
+        (
+            "application/sparql-results+xml",
+            "SELECT * { <#s1> ?p ?o }",
+            "application/sparql-results+xml",
+            "<sparql",
+        ),
+        (
+            "text/csv",
+            "SELECT ?o { ?s ?p ?o FILTER(?o = 7) }",
+            "text/csv",
+            "o\r\n7\r\n",
+        ),
+        (
+            "text/tab-separated-values",
+            "ASK {}",
+            "text/tab-separated-values",
+            "true",
+        ),
+        ("*/*", "ASK {}", "application/sparql-results+json", "\"boolean\":true"),
+        ("text/turtle", "CONSTRUCT WHERE { ?s ?p 7 }", "text/turtle", "<urn:p>"),
+        (
+            "application/n-triples",
+            "DESCRIBE <x#s7>",
+            "application/n-triples",
+            "<urn:p>",
+        ),
+        (
+            "application/ld+json",
+            "CONSTRUCT WHERE { ?s ?p 7 }",
+            "application/ld+json",
+            "urn:p",
+        ),
+    ] {
+        let reply = get(accept, query).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.header("content-type")),
+            (200, media_type),
+            "{query} {}",
+            reply.text()
+        );
+        assert!(reply.text().contains(part), "{query}: {}", reply.text());
+    }
+    let deep = format!("SELECT * {{ {} }}", "{".repeat(10_000));
+    for (query, status, expected) in [
+        ("SELECT * { ?s ?p }", 400, "malformed-query"),
+        (deep.as_str(), 400, "query-too-deep"),
+        (
+            "SELECT * { SERVICE <http://169.254.169.254/> { ?s ?p ?o } }",
+            400,
+            "clause-refused",
+        ),
+        ("LOAD <http://169.254.169.254/>", 400, "update-refused"),
+        ("INSERT DATA { <a> <b> <c> }", 400, "update-refused"),
+        ("SELECT * { ?s ?p ?o }", 413, "query-too-costly"),
+        (
+            "SELECT (COUNT(*) AS ?n) { ?s ?p ?o . ?t ?q ?r }",
+            413,
+            "query-too-costly",
+        ),
+    ] {
+        let reply = ask(&alice, "/alice/sparql", query, &[]).await;
+        assert_eq!(
+            (reply.status.as_u16(), kind(&reply).as_str()),
+            (status, expected),
+            "{}",
+            reply.text()
+        );
+    }
+    let syntax = ask(&alice, "/alice/sparql", "SELECT *\n{ ?s ?p }", &[]).await.json();
+    assert_eq!(syntax["line"], 2);
+    assert_eq!(get("image/png", "ASK {}").await.status, 406);
+    let untyped = alice.request("POST", "/alice/sparql").body("ASK {}").send().await;
+    assert_eq!(untyped.status, 400);
+    assert_eq!(alice.put("/alice/sparql", TURTLE, "").await.status, 405);
+    server.stop().await;
+}
+
+struct Scene {
+    server: PodServer,
+    owner: Agent,
+    company: Agent,
+    citizens: Vec<Agent>,
+}
+
+/// A city whose dataset reaches into six citizens' storages; five of them consent.
+async fn scene() -> Scene {
+    let server = PodServer::start().await;
+    let owner = server.agent("stad").await;
+    let company = server.agent("bedrijf").await;
+    let mut citizens = Vec::new();
+    for number in 1..=6_u32 {
+        let citizen = server.agent(&format!("burger{number}")).await;
+        speed(&citizen.client(), &format!("/burger{number}/telraam/d"), number * 10).await;
+        speed(&citizen.client(), &format!("/burger{number}/diary/d"), 1_000).await;
+        if number <= 5 {
+            give(&citizen, number, &company).await;
+        }
+        citizens.push(citizen);
+    }
+    Scene {
+        server,
+        owner,
+        company,
+        citizens,
+    }
+}
+
+async fn give(citizen: &Agent, number: u32, recipient: &Agent) {
+    let consent = json!({
+        "recipients": [recipient.web_id],
+        "purposes": [RESEARCH],
+        "data": { "containers": ["telraam/"] },
+        "notice": { "language": "nl", "text": "Mag dit?" },
+    });
+    let reply = citizen
+        .client()
+        .request("POST", &format!("/burger{number}/.consent/"))
+        .content("application/json", consent.to_string())
+        .send()
+        .await;
+    assert_eq!(reply.status, 201, "{}", reply.text());
+}
+
+async fn describe(scene: &Scene, name: &str, extra: &str) {
+    let turtle = format!(
+        "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dcterms: <http://purl.org/dc/terms/> .
+         @prefix odrl: <http://www.w3.org/ns/odrl/2/> . @prefix dpv: <https://w3id.org/dpv#> .
+         @prefix meent: <https://w3id.org/meent/ns#> .
+         <> a dcat:Dataset ; dcterms:title \"Telraam\"@nl ; meent:memberContainer \"telraam/\" ; meent:automaticAgreement true ;
+         odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:assigner <{}> ;
+           odrl:permission [ odrl:action odrl:use ;
+             odrl:target [ a odrl:AssetCollection ; odrl:source <> ; odrl:refinement [ odrl:leftOperand meent:property ;
+               odrl:operator odrl:isAnyOf ; odrl:rightOperand <urn:speed> , <urn:other> ] ] ;
+             odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand <{RESEARCH}> ] ;
+             odrl:constraint [ odrl:leftOperand meent:dataSubjectConsent ; odrl:operator odrl:eq ; odrl:rightOperand dpv:ConsentGiven ] ;
+             {extra} odrl:duty [ odrl:action meent:log ] ] ] .",
+        scene.owner.web_id
+    );
+    let path = format!("/stad/.dataspace/datasets/{name}");
+    let reply = scene.owner.client().put(&path, TURTLE, turtle).await;
+    assert!(reply.status.is_success(), "{}", reply.text());
+}
+
+/// Concludes an agreement and returns its IRI and a client with its token.
+async fn conclude(scene: &Scene, name: &str) -> (String, Client) {
+    let dataset = format!("{}stad/.dataspace/datasets/{name}", scene.server.base_url);
+    let body = json!({ "dataset": dataset, "purpose": RESEARCH, "message": "onderzoek" });
+    let reply = scene
+        .company
+        .client()
+        .request("POST", "/stad/.dataspace/negotiations")
+        .content("application/json", body.to_string())
+        .send()
+        .await;
+    assert!(reply.status.is_success(), "{}", reply.text());
+    let agreement = reply.json()["agreement"].as_str().expect("an agreement").to_owned();
+    let reply = scene
+        .company
+        .client()
+        .request("POST", &format!("{agreement}/token"))
+        .send()
+        .await;
+    assert!(reply.status.is_success(), "{}", reply.text());
+    let token = reply.json()["access_token"].as_str().expect("a token").to_owned();
+    (agreement, scene.company.with_token(&token).client())
+}
+
+fn query_records(log: &Value) -> Vec<Value> {
+    let entries = log["entries"].as_array().cloned().unwrap_or_default();
+    let records = entries.into_iter().map(|entry| entry["sealed"]["record"].clone());
+    records.filter(|record| record["action"] == "query").collect()
+}
+
+/// ENF-4, ENF-8, ENF-9, CON-12: consent, properties and purpose bite; each use and each refusal is in both logs.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agreement_shows_what_it_covers_and_the_logs_tell() {
+    let scene = scene().await;
+    describe(&scene, "telraam", "").await;
+    let (agreement, company) = conclude(&scene, "telraam").await;
+    let purpose = [("purpose", RESEARCH)];
+    for path in ["/sparql", "/stad/sparql"] {
+        assert_eq!(
+            values(&ask(&company, path, ALL, &purpose).await, "v"),
+            ["10", "20", "30", "40", "50"],
+            "{path}"
+        );
+    }
+    // Hidden predicates are invisible to variables and refused by name.
+    let any = "SELECT DISTINCT ?p { ?s ?p ?o }";
+    assert_eq!(
+        values(&ask(&company, "/sparql", any, &purpose).await, "p"),
+        ["urn:speed"]
+    );
+    let refused = ask(&company, "/sparql", "SELECT * { ?s <urn:secret> ?v }", &purpose).await;
+    assert_eq!(
+        (refused.status.as_u16(), kind(&refused).as_str()),
+        (403, "property-not-agreed")
+    );
+    for (parameters, status, expected) in [
+        (vec![], 400, "purpose-missing"),
+        (vec![("purpose", MARKETING)], 403, "purpose-not-agreed"),
+        (
+            vec![("purpose", RESEARCH), ("agreement", "https://elsewhere.example/a")],
+            400,
+            "agreement-mismatch",
+        ),
+    ] {
+        let reply = ask(&company, "/sparql", ALL, &parameters).await;
+        assert_eq!(
+            (reply.status.as_u16(), kind(&reply).as_str()),
+            (status, expected),
+            "{}",
+            reply.text()
+        );
+        if expected.starts_with("purpose") {
+            assert_eq!(reply.json()["purposes"], json!([RESEARCH]));
+        }
+    }
+    let other = ask(&company, "/burger1/sparql", ALL, &purpose).await;
+    assert_eq!(kind(&other), "other-endpoint");
+    // Someone without an agreement.
+    let stranger = scene.server.agent("ander").await.client();
+    let named = [("purpose", RESEARCH), ("agreement", agreement.as_str())];
+    let reply = ask(&stranger, "/stad/sparql", ALL, &named).await;
+    assert_eq!(
+        (reply.status.as_u16(), kind(&reply).as_str()),
+        (403, "agreement-required")
+    );
+    // Withdrawal counts at the next query, a new consent as well (invariant 8).
+    let citizen = scene.citizens[2].client();
+    let list = citizen.get("/burger3/.consent/").await.json();
+    let id = list
+        .pointer("/consents/0/id")
+        .and_then(Value::as_str)
+        .expect("a consent")
+        .to_owned();
+    let withdrawn = citizen
+        .request("POST", &format!("/burger3/.consent/{id}/withdraw"))
+        .send()
+        .await;
+    assert!(withdrawn.status.is_success(), "{}", withdrawn.text());
+    assert_eq!(
+        values(&ask(&company, "/sparql", ALL, &purpose).await, "v"),
+        ["10", "20", "40", "50"]
+    );
+    give(&scene.citizens[5], 6, &scene.company).await;
+    assert_eq!(
+        values(&ask(&company, "/sparql", ALL, &purpose).await, "v"),
+        ["10", "20", "40", "50", "60"]
+    );
+    // Both logs: uses and refusals, with outcome and reason.
+    for (client, path) in [
+        (scene.owner.client(), "/stad/.log"),
+        (scene.citizens[0].client(), "/burger1/.log"),
+    ] {
+        let log = client.get(path).await;
+        assert_eq!(log.status, 200, "{}", log.text());
+        let records = query_records(&log.json());
+        let permits = records.iter().filter(|record| record["outcome"] == "permit").count();
+        assert_eq!(permits, 5, "{path}: {records:?}");
+        for reason in [
+            "purpose-missing",
+            "purpose-not-permitted",
+            "nothing-visible",
+            "agreement-not-named",
+        ] {
+            let told = records.iter().any(|record| {
+                record["outcome"] == "deny"
+                    && record["reasons"]
+                        .as_array()
+                        .is_some_and(|all| all.contains(&json!(reason)))
+            });
+            assert!(told, "{path} lacks {reason}: {records:?}");
+        }
+        assert!(records.iter().all(|record| record["query_hash"].is_string()));
+    }
+    // The end of the agreement is the end of the answers.
+    let ended = scene
+        .owner
+        .client()
+        .request("POST", &format!("{agreement}/terminate"))
+        .send()
+        .await;
+    assert!(ended.status.is_success(), "{}", ended.text());
+    let reply = ask(&company, "/sparql", ALL, &purpose).await;
+    assert_eq!(
+        (reply.status.as_u16(), kind(&reply).as_str()),
+        (403, "agreement-not-active"),
+        "{}",
+        reply.text()
+    );
+    scene.server.stop().await;
+}
+
+/// ENF-10, ENF-11: aggregates over at least five consenting persons, over real sockets.
+#[tokio::test(flavor = "multi_thread")]
+async fn aggregates_only_over_enough_persons() {
+    let scene = scene().await;
+    let duty =
+        "odrl:duty [ odrl:action meent:aggregateOnly ; odrl:constraint [ odrl:leftOperand meent:distinctDataSubjects ;
+        odrl:operator odrl:gteq ; odrl:rightOperand 5 ] ] ;";
+    describe(&scene, "telraam", duty).await;
+    let (_, company) = conclude(&scene, "telraam").await;
+    let purpose = [("purpose", RESEARCH)];
+    assert_eq!(values(&ask(&company, "/sparql", SUM, &purpose).await, "sum"), ["150"]);
+    let refused = ask(&company, "/sparql", ALL, &purpose).await;
+    assert_eq!(
+        (refused.status.as_u16(), kind(&refused).as_str()),
+        (403, "aggregates-only")
+    );
+    assert_eq!(refused.json()["clause"], "SELECT without aggregates");
+    let narrow = "SELECT (SUM(?v) AS ?sum) { ?s <urn:speed> ?v FILTER(?v > 10) }";
+    assert_eq!(
+        values(&ask(&company, "/sparql", narrow, &purpose).await, "sum"),
+        Vec::<String>::new()
+    );
+    let citizen = scene.citizens[2].client();
+    let list = citizen.get("/burger3/.consent/").await.json();
+    let id = list
+        .pointer("/consents/0/id")
+        .and_then(Value::as_str)
+        .expect("a consent")
+        .to_owned();
+    let withdrawn = citizen
+        .request("POST", &format!("/burger3/.consent/{id}/withdraw"))
+        .send()
+        .await;
+    assert!(withdrawn.status.is_success(), "{}", withdrawn.text());
+    assert_eq!(
+        values(&ask(&company, "/sparql", SUM, &purpose).await, "sum"),
+        Vec::<String>::new(),
+        "four are too few"
+    );
+    scene.server.stop().await;
+}
