@@ -197,7 +197,7 @@ pub(crate) fn computed_values(expression: &Expression) -> ValueSet {
         Expression::Variable(_) | Expression::If(..) | Expression::Coalesce(_) => ValueSet::Any,
         Expression::NamedNode(node) => ValueSet::one(Token::Iri(node.as_str().into())),
         Expression::Literal(value) => ValueSet::one(Token::of_literal(value)),
-        Expression::FunctionCall(function, _) => match function {
+        Expression::FunctionCall(
             Function::Iri
             | Function::Uuid
             | Function::BNode
@@ -206,9 +206,9 @@ pub(crate) fn computed_values(expression: &Expression) -> ValueSet {
             | Function::Subject
             | Function::Predicate
             | Function::Object
-            | Function::Triple => ValueSet::Any,
-            _ => literal(),
-        },
+            | Function::Triple,
+            _,
+        ) => ValueSet::Any,
         _ => literal(),
     }
 }

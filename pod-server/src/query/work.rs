@@ -97,6 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::suspicious_map, reason = "the copies are the point")]
     fn copies_are_counted_and_cut_off() {
         let term = BoundTerm(TermId::from_number(7).unwrap());
         let token = CancellationToken::new();
