@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use meent_tests::pod::{Agent, Client, PodServer, Reply};
+use pod_server::log::own::LogExport;
+use pod_server::log::verify;
+use policies::audit::AuditAction;
 use serde_json::{Value, json};
 
 const TURTLE: &str = "text/turtle";
@@ -243,7 +246,7 @@ struct Scene {
 
 /// A city whose dataset reaches into six citizens' storages; five of them consent.
 async fn scene() -> Scene {
-    let server = PodServer::start().await;
+    let server = PodServer::start_with(json!({ "dataspace": { "umbrella_storages": ["stad"] } })).await;
     let owner = server.agent("stad").await;
     let company = server.agent("bedrijf").await;
     let mut citizens = Vec::new();
@@ -324,10 +327,12 @@ async fn conclude(scene: &Scene, name: &str) -> (String, Client) {
     (agreement, scene.company.with_token(&token).client())
 }
 
-fn query_records(log: &Value) -> Vec<Value> {
-    let entries = log["entries"].as_array().cloned().unwrap_or_default();
-    let records = entries.into_iter().map(|entry| entry["sealed"]["record"].clone());
-    records.filter(|record| record["action"] == "query").collect()
+fn query_records(export: &LogExport) -> Vec<Value> {
+    let records = export.entries.iter().map(|entry| &entry.sealed.record);
+    let queries = records.filter(|record| record.action == AuditAction::Query);
+    queries
+        .map(|record| serde_json::to_value(record).expect("a record"))
+        .collect()
 }
 
 /// ENF-4, ENF-8, ENF-9, CON-12: consent, properties and purpose bite; each use and each refusal is in both logs.
@@ -414,7 +419,9 @@ async fn an_agreement_shows_what_it_covers_and_the_logs_tell() {
     ] {
         let log = client.get(path).await;
         assert_eq!(log.status, 200, "{}", log.text());
-        let records = query_records(&log.json());
+        let export: LogExport = serde_json::from_str(&log.text()).expect("an export");
+        verify::export(&export, None, None).expect("every entry is proven");
+        let records = query_records(&export);
         let permits = records.iter().filter(|record| record["outcome"] == "permit").count();
         assert_eq!(permits, 5, "{path}: {records:?}");
         for reason in [
