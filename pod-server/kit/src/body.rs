@@ -34,6 +34,15 @@ pub fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// A body that a peer sends, from whatever it comes.
+pub fn received<B>(body: B) -> Body
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    body.map_err(io::Error::other).boxed_unsync()
+}
+
 /// A body that another task fills; at most `frames_max` frames wait in between.
 pub fn channel(frames_max: usize) -> (Sender, Body) {
     let (sender, channel) = Channel::new(frames_max.max(1));

@@ -6,7 +6,7 @@ use http::{HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use policies::request::Subject;
 use server_kit::authn::Credentials;
-use server_kit::body::Body;
+use server_kit::body::{self, Body};
 use server_kit::serve::Peer;
 
 use super::App;
@@ -71,7 +71,7 @@ impl App {
             Route::Sparql(storage) => self.sparql(request, credentials, origin, storage).await,
             Route::Resource => {
                 let caller = caller(credentials, origin)?;
-                self.ldp.handle(request, &caller).await
+                self.ldp.handle(request.map(body::received), &caller).await
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
-use hyper::body::Incoming;
 use policies::wac::{Acl, AclError};
+use server_kit::body::Body;
 
 use crate::error::Error;
 use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
@@ -29,7 +29,7 @@ impl LdpService {
     pub(super) async fn receive(
         &self,
         request: &HeaderMap,
-        incoming: Incoming,
+        incoming: Body,
         target: &Target,
         accepted: HeaderName,
     ) -> Result<Content, Error> {
@@ -155,7 +155,7 @@ fn acl_error(error: AclError) -> Error {
 }
 
 /// Whether a request has no content at all.
-pub(super) fn has_no_content(request: &HeaderMap, incoming: &Incoming) -> bool {
+pub(super) fn has_no_content(request: &HeaderMap, incoming: &Body) -> bool {
     let announced = request.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
     !announced && !request.contains_key(header::TRANSFER_ENCODING) && http_body::Body::is_end_stream(incoming)
 }

@@ -11,6 +11,7 @@ mod description;
 pub mod document;
 pub mod headers;
 mod listing;
+mod members;
 pub mod nesting;
 pub mod operation;
 pub mod patch;
@@ -24,8 +25,9 @@ mod read;
 mod representation;
 mod service;
 pub mod situation;
-mod slug;
+pub mod slug;
 pub mod target;
 mod upload;
 
+pub use members::MemberPage;
 pub use service::LdpService;

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response};
-use hyper::body::Incoming;
 use server_kit::body::Body;
 
 use crate::authz::{Authorized, Caller};
@@ -31,7 +30,7 @@ use super::target::Target;
 pub(super) async fn patch(
     service: &LdpService,
     request: &HeaderMap,
-    incoming: Incoming,
+    incoming: Body,
     target: &Target,
     caller: &Caller,
 ) -> Result<Response<Body>, Error> {
@@ -78,7 +77,7 @@ pub(super) async fn patch(
 async fn receive(
     service: &LdpService,
     request: &HeaderMap,
-    incoming: Incoming,
+    incoming: Body,
     target: &Target,
     caller: &Caller,
 ) -> Result<Patch, Error> {

@@ -1,7 +1,6 @@
 //! POST: makes a member of a container; the server picks its name (solid#25, solid#26).
 
 use http::{HeaderMap, Method, Response};
-use hyper::body::Incoming;
 use server_kit::body::Body;
 
 use crate::authz::Caller;
@@ -29,7 +28,7 @@ const NAMES_TRIED: usize = 4;
 pub(super) async fn post(
     service: &LdpService,
     request: &HeaderMap,
-    incoming: Incoming,
+    incoming: Body,
     target: &Target,
     caller: &Caller,
 ) -> Result<Response<Body>, Error> {

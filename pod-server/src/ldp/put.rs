@@ -1,7 +1,6 @@
 //! PUT: gives a resource a state, or makes it with the containers on the way (solid#24, solid#56, solid#63).
 
 use http::{HeaderMap, Method, Response};
-use hyper::body::Incoming;
 use server_kit::body::Body;
 
 use crate::authz::Caller;
@@ -23,7 +22,7 @@ use crate::http::media_type::Syntax;
 pub(super) async fn put(
     service: &LdpService,
     request: &HeaderMap,
-    incoming: Incoming,
+    incoming: Body,
     target: &Target,
     caller: &Caller,
 ) -> Result<Response<Body>, Error> {

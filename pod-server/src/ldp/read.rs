@@ -88,13 +88,7 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
 }
 
 async fn decide(service: &LdpService, target: &Target, caller: &Caller) -> Result<Verdict, Error> {
-    let nothing = Situation {
-        existing: None,
-        twin: false,
-        missing: Vec::new(),
-        nearest: None,
-        subject_exists: false,
-    };
+    let nothing = Situation::unseen();
     service.decide(&Operation::Read, target, &nothing, caller).await
 }
 
@@ -111,13 +105,7 @@ async fn absent(
     if target.auxiliary().is_some() || service.store.latest(permit, &twin.name)?.is_none() {
         return Err(Error::NotFound);
     }
-    let nothing = Situation {
-        existing: None,
-        twin: false,
-        missing: Vec::new(),
-        nearest: None,
-        subject_exists: false,
-    };
+    let nothing = Situation::unseen();
     let requirements = Operation::Read.requirements(&twin, &nothing);
     if !service.pep.consider(&caller.subject, &requirements).await?.permitted {
         return Err(Error::NotFound);

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use policies::wac::Modes;
 use server_kit::body::{self, Body};
 use server_kit::random::Random;
@@ -69,7 +68,7 @@ impl LdpService {
     ///
     /// # Errors
     /// Everything that is to become an error response.
-    pub async fn handle(&self, request: Request<Incoming>, caller: &Caller) -> Result<Response<Body>, Error> {
+    pub async fn handle(&self, request: Request<Body>, caller: &Caller) -> Result<Response<Body>, Error> {
         let name = ResourceName::parse(request.uri().path())?;
         let target = Target::of(name);
         let (parts, incoming) = request.into_parts();

@@ -33,6 +33,18 @@ pub struct Shape {
 }
 
 impl Situation {
+    /// The surroundings of something that is only read: they do not matter for the decision.
+    #[must_use]
+    pub const fn unseen() -> Self {
+        Self {
+            existing: None,
+            twin: false,
+            missing: Vec::new(),
+            nearest: None,
+            subject_exists: false,
+        }
+    }
+
     /// Looks around a target.
     ///
     /// # Errors

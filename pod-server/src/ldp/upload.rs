@@ -5,8 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
-use hyper::body::Incoming;
-use server_kit::body::{ReadLimits, Reader};
+use server_kit::body::{Body, ReadLimits, Reader};
 
 use crate::error::Error;
 use crate::store::{BlobWriter, NewBody};
@@ -45,12 +44,12 @@ impl LdpService {
     }
 
     /// Content that is looked at: all of it, in memory.
-    pub(super) async fn receive_whole(&self, incoming: Incoming, bytes_max: u64) -> Result<Bytes, Error> {
+    pub(super) async fn receive_whole(&self, incoming: Body, bytes_max: u64) -> Result<Bytes, Error> {
         Ok(Reader::new(incoming, self.limits(bytes_max))?.all().await?)
     }
 
     /// Content that is only kept: in memory up to the inline bound, beyond it in a file.
-    pub(super) async fn receive_opaque(&self, incoming: Incoming, bytes_max: u64) -> Result<NewBody, Error> {
+    pub(super) async fn receive_opaque(&self, incoming: Body, bytes_max: u64) -> Result<NewBody, Error> {
         let inline_max = self.inline_bytes_max;
         let mut reader = Reader::new(incoming, self.limits(bytes_max))?;
         let mut gathered = BytesMut::new();
