@@ -1,6 +1,7 @@
 //! `cargo xtask`: measures Meent, and tells its story on one machine.
 
 mod bench;
+mod coverage;
 mod load;
 mod quickstart;
 
@@ -22,6 +23,9 @@ enum Command {
     /// Measure, always beside a baseline of the same run; prints a table, writes JSON
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Which requirement is proved by which test
+    #[command(subcommand)]
+    Coverage(coverage::CoverageCommand),
     /// Start a whole network on this machine, tell its story, and leave it running
     Quickstart(quickstart::QuickstartCommand),
     /// Send prepared requests to a server on loopback (a part of `bench`)
@@ -35,6 +39,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(command) => command.run(),
+        Command::Coverage(command) => command.run(),
         Command::Quickstart(command) => command.run(),
         Command::Load(command) => command.run(),
         Command::Bare(command) => command.run(),

@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod browser;
+pub mod conformance;
 pub mod console;
 pub mod containers;
 pub mod durability;
