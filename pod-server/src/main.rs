@@ -1,17 +1,18 @@
 //! The pod server's process: reads the command line and runs it.
 
-use std::process::ExitCode;
-
 use clap::Parser;
 use pod_server::cli::Cli;
 
 #[tokio::main]
-async fn main() -> ExitCode {
-    match Cli::parse().run().await {
-        Ok(()) => ExitCode::SUCCESS,
+async fn main() {
+    let outcome = Cli::parse().run().await;
+    let code = match outcome {
+        Ok(()) => 0,
         Err(failure) => {
             eprintln!("pod-server: {failure}");
-            ExitCode::FAILURE
+            1
         }
-    }
+    };
+    // Returning would wait for threads that may hang on a broken disk; every command has ended what it began.
+    std::process::exit(code);
 }

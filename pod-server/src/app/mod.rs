@@ -30,7 +30,7 @@ use crate::query::QueryService;
 use crate::query::summaries::IndexSummaries;
 use crate::store::{SqliteStore, Store, StoreError};
 
-pub use running::{Running, start};
+pub use running::{Ended, Running, start};
 
 /// Name of the issuer's key file in the store's directory.
 const ISSUER_KEY_FILE: &str = "issuer.key";

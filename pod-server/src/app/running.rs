@@ -9,6 +9,7 @@ use server_kit::body::{self, Body};
 use server_kit::serve::{Handler, ListenConfig, Listener, Peer, serve};
 use server_kit::shutdown::Shutdown;
 use server_kit::telemetry::{Metrics, Readiness, admin_handler};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
@@ -22,8 +23,18 @@ pub struct Running {
     pub app: Arc<App>,
     /// Where the operator's listener is bound.
     pub admin: Option<SocketAddr>,
+    stopped: watch::Receiver<bool>,
     index: std::thread::JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// Why a server has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Told,
+    /// The store has stopped, because a sync failed: only a new process knows again what the disk holds (invariant 4).
+    StoreStopped,
 }
 
 /// Binds the listeners, builds the server and serves until the shutdown. A port 0 is replaced by the one that the system
@@ -47,6 +58,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     };
     let app = Arc::new(App::build(config)?);
     let index = follow(&app, &shutdown)?;
+    let stopped = end_with_store(&app, &shutdown);
     let limits = app.config.connections.clone();
     let mut tasks = Vec::new();
     let mut run = |listener, handler: Handler| {
@@ -70,14 +82,21 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     Ok(Running {
         app,
         admin: admin_address,
+        stopped,
         index,
         tasks,
     })
 }
 
 impl Running {
-    /// Waits until every listener has ended, which the shutdown tells them to.
-    pub async fn finished(self) {
+    /// Tells when the store has stopped, after which the process has to end.
+    #[must_use]
+    pub fn store_stopped(&self) -> watch::Receiver<bool> {
+        self.stopped.clone()
+    }
+
+    /// Waits until every listener has ended, which the shutdown tells them to, and so does a store that has stopped.
+    pub async fn finished(self) -> Ended {
         for task in self.tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a listener broke off");
@@ -90,6 +109,11 @@ impl Running {
             .unwrap_or(true)
         {
             tracing::error!("the index broke off");
+        }
+        if *self.stopped.borrow() {
+            Ended::StoreStopped
+        } else {
+            Ended::Told
         }
     }
 }
@@ -178,6 +202,25 @@ fn follow(app: &Arc<App>, shutdown: &Shutdown) -> Result<std::thread::JoinHandle
         let _ = stop.send(true);
     });
     Ok(index)
+}
+
+/// Ends the server when the store has stopped: it could answer nothing truly any more, and must not look alive.
+fn end_with_store(app: &App, shutdown: &Shutdown) -> watch::Receiver<bool> {
+    let stopped = app.store.stopped();
+    let (mut watched, shutdown) = (stopped.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            // An error means that the store is gone, and with it the reason to watch.
+            ended = watched.wait_for(|stopped| *stopped) => {
+                if ended.is_ok() {
+                    tracing::error!("the store has stopped: the server ends, to recover at its next start");
+                    shutdown.trigger();
+                }
+            }
+            () = shutdown.wait() => {}
+        }
+    });
+    stopped
 }
 
 /// Ready means: the store answers, and the index shows all of it.

@@ -2,10 +2,12 @@
 
 mod agent;
 mod client;
+mod process;
 mod raw;
 mod server;
 
 pub use agent::Agent;
 pub use client::{Client, Reply, RequestBuilder};
+pub use process::{PodFolder, PodProcess};
 pub use raw::{RawReply, raw_request};
 pub use server::{PodServer, PodSettings};
