@@ -57,6 +57,9 @@ pub struct Config {
     /// Datasets, agreements, consents and the public log.
     #[serde(default)]
     pub dataspace: DataspaceConfig,
+    /// Bounds of the data browser on the console.
+    #[serde(default)]
+    pub browse: BrowseSection,
     /// Bounds of queries.
     #[serde(default)]
     pub query: QueryLimits,
@@ -211,6 +214,37 @@ impl Default for AuthzSection {
     }
 }
 
+/// Bounds of the data browser on the console.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BrowseSection {
+    /// Members of a folder on one page.
+    pub page_members: usize,
+    /// Bytes of a text that a page shows.
+    pub shown_bytes_max: usize,
+    /// Files in one upload.
+    pub files_max: usize,
+    /// Bytes of one upload, all files together.
+    pub upload_bytes_max: u64,
+    /// Bytes of a refused upload that are taken in and thrown away, so that the browser gets to show why.
+    pub drained_bytes_max: u64,
+    /// Items that deleting one folder may delete.
+    pub delete_items_max: usize,
+}
+
+impl Default for BrowseSection {
+    fn default() -> Self {
+        Self {
+            page_members: 100,
+            shown_bytes_max: 64 << 10,
+            files_max: 50,
+            upload_bytes_max: 4 << 30,
+            drained_bytes_max: 64 << 20,
+            delete_items_max: 1_000,
+        }
+    }
+}
+
 /// What is wrong with a configuration that could be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFault {
@@ -287,6 +321,9 @@ impl Config {
         }
         if self.ldp.listing_page_members == 0 {
             return Err(fault("ldp.listing_page_members", "must be at least 1"));
+        }
+        if self.browse.page_members == 0 {
+            return Err(fault("browse.page_members", "must be at least 1"));
         }
         if self.authz.fact_rounds_max == 0 {
             return Err(fault("authz.fact_rounds_max", "must be at least 1"));

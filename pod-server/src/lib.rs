@@ -3,6 +3,7 @@
 pub mod app;
 pub mod audit;
 pub mod authz;
+pub mod browse;
 pub mod cli;
 pub mod config;
 pub mod consent;

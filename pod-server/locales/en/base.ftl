@@ -8,3 +8,4 @@ log-out = Log out
 language-label = Language
 footer = Your data stays with you. You decide who sees it, and you see every use.
 nav-datasets = What I offer
+nav-data = My data

@@ -8,3 +8,4 @@ log-out = Se déconnecter
 language-label = Langue
 footer = Vos données restent chez vous. Vous décidez qui les voit, et vous voyez chaque utilisation.
 nav-datasets = Ce que je propose
+nav-data = Mes données

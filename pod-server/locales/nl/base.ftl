@@ -8,3 +8,4 @@ log-out = Afmelden
 language-label = Taal
 footer = Uw gegevens blijven bij u. U beslist wie ze ziet, en u ziet elk gebruik.
 nav-datasets = Wat ik aanbied
+nav-data = Mijn gegevens

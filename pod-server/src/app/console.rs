@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use server_kit::body::Body;
+use server_kit::body::{self, Body};
 use server_kit::serve::Peer;
 
 use super::App;
+use crate::browse::DataBrowser;
 use crate::dataspace::DataspaceService;
 
 impl App {
@@ -20,6 +21,13 @@ impl App {
             let (parts, body) = request.into_parts();
             return match self.identity.visit(&parts) {
                 Ok(visit) => self.dataspace.page(&visit, &parts, body).await,
+                Err(error) => crate::error::Error::from(error).into_response(&self.challenge),
+            };
+        }
+        if DataBrowser::owns_page(request.uri().path()) {
+            let (parts, incoming) = request.into_parts();
+            return match self.identity.visit(&parts) {
+                Ok(visit) => self.browse.page(&visit, &parts, body::received(incoming)).await,
                 Err(error) => crate::error::Error::from(error).into_response(&self.challenge),
             };
         }

@@ -20,6 +20,7 @@ use server_kit::random::{Random, SystemRandom};
 
 use crate::audit::{AuditWriter, UseRecorder};
 use crate::authz::{Pep, Pip};
+use crate::browse::{DataBrowser, DataBrowserParts};
 use crate::config::{Config, ConfigFault};
 use crate::dataspace::{DataspaceError, DataspaceService, Node};
 use crate::identity::profiles::{ProfileWatch, StoredProfiles};
@@ -98,6 +99,8 @@ pub struct App {
     pub identity: Arc<Identity>,
     /// Datasets, negotiations, agreements, consents, and the audit log for its readers.
     pub dataspace: Arc<DataspaceService>,
+    /// The data browser's pages.
+    pub browse: DataBrowser,
     /// The SPARQL endpoints.
     pub query: Arc<QueryService>,
     /// Base URL of pod content, with a closing slash.
@@ -186,6 +189,13 @@ impl App {
             Arc::new(IndexSummaries::new(Arc::clone(&index), Arc::clone(&base_url))),
             &config.store.directory,
         )?);
+        let browse = DataBrowser::new(DataBrowserParts {
+            ldp: Arc::clone(&ldp),
+            store: Arc::clone(&store),
+            base_url: Arc::clone(&base_url),
+            issuer: issuer.issuer().to_owned(),
+            bounds: config.browse.clone(),
+        });
         let shared = queries::Shared {
             store: &store,
             clock: &clock,
@@ -211,6 +221,7 @@ impl App {
             ldp,
             identity,
             dataspace,
+            browse,
             query,
             base_url,
         })

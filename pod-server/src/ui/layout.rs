@@ -28,8 +28,9 @@ pub mod path {
 }
 
 /// The links of the navigation for those who have logged in: path and key of the text.
-const NAVIGATION: [(&str, &str); 4] = [
+const NAVIGATION: [(&str, &str); 5] = [
     (path::ACCOUNT, "nav-account"),
+    (super::data::PATH, "nav-data"),
     (path::CONSENT, "nav-consent"),
     (path::LOG, "nav-log"),
     (path::DATASETS, "nav-datasets"),

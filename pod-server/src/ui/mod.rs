@@ -5,6 +5,7 @@
 
 pub mod application;
 pub mod consent;
+pub mod data;
 pub mod dataset;
 pub mod entrance;
 pub mod form;
@@ -13,6 +14,7 @@ pub mod layout;
 pub mod log;
 pub mod response;
 pub mod settings;
+pub mod sharing;
 pub mod style;
 pub mod visit;
 pub mod words;

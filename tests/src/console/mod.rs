@@ -1,6 +1,7 @@
 //! A console of its own for a test: a real store, the built-in issuer, and a real socket.
 
 mod application;
+mod resident;
 mod visitor;
 
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use server_kit::shutdown::Shutdown;
 use server_kit::tls::{LocalAuthority, RootsConfig, TlsConfig, client_config};
 
 pub use application::{Application, REDIRECT_URI, Tokens, parameter, pkce};
+pub use resident::{Resident, quick_settings};
 pub use visitor::{Answer, Visitor, Wire, send};
 
 /// What tests stop on; they have nobody to tell.

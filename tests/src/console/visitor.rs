@@ -170,7 +170,7 @@ impl Visitor {
     /// # Errors
     /// When the exchange fails.
     pub async fn open(&mut self, path: &str) -> Result<Answer, Failure> {
-        self.exchange(Method::GET, path, String::new()).await
+        self.exchange(Method::GET, path, None).await
     }
 
     /// Sends a form with the form token of the last page.
@@ -183,8 +183,44 @@ impl Visitor {
         if !fields.iter().any(|(name, _)| *name == "form_token") {
             form.append_pair("form_token", &self.form_token);
         }
-        let body = form.finish();
-        self.exchange(Method::POST, path, body).await
+        let content = (
+            "application/x-www-form-urlencoded".to_owned(),
+            form.finish().into_bytes(),
+        );
+        self.exchange(Method::POST, path, Some(content)).await
+    }
+
+    /// Sends a form with files, each a name, a media type and the content, after the fields and the form token.
+    ///
+    /// # Errors
+    /// When the exchange fails.
+    pub async fn upload(
+        &mut self,
+        path: &str,
+        fields: &[(&str, &str)],
+        files: &[(&str, &str, &[u8])],
+    ) -> Result<Answer, Failure> {
+        const BOUNDARY: &str = "----between-two-parts";
+        let mut body = Vec::new();
+        let token = ("form_token", self.form_token.clone());
+        let own = fields.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let own_token = fields.iter().any(|(name, _)| *name == "form_token");
+        for (name, value) in (!own_token).then_some(token).into_iter().chain(own) {
+            let head = format!("--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+            body.extend_from_slice(head.as_bytes());
+        }
+        for (name, media_type, content) in files {
+            let head = format!(
+                "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"files\"; filename=\"{name}\"\r\n\
+                 Content-Type: {media_type}\r\n\r\n"
+            );
+            body.extend_from_slice(head.as_bytes());
+            body.extend_from_slice(content);
+            body.extend_from_slice(b"\r\n");
+        }
+        body.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
+        let content = (format!("multipart/form-data; boundary={BOUNDARY}"), body);
+        self.exchange(Method::POST, path, Some(content)).await
     }
 
     /// Opens the login page and logs in.
@@ -196,26 +232,30 @@ impl Visitor {
         self.submit("/login", &[("name", name), ("password", password)]).await
     }
 
-    async fn exchange(&mut self, method: Method, path: &str, body: String) -> Result<Answer, Failure> {
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        content: Option<(String, Vec<u8>)>,
+    ) -> Result<Answer, Failure> {
         let cookies: Vec<String> = self
             .cookies
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        let mut request = Request::builder()
-            .method(method.clone())
-            .uri(path)
-            .header("host", &self.host);
+        let mut request = Request::builder().method(method).uri(path).header("host", &self.host);
         if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
         }
-        if method == Method::POST {
-            request = request.header("content-type", "application/x-www-form-urlencoded");
+        let mut body = Bytes::new();
+        if let Some((media_type, bytes)) = content {
+            request = request.header("content-type", media_type);
+            body = Bytes::from(bytes);
         }
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let answer = send(&self.to, self.from, request.body(Full::new(Bytes::from(body)))?).await?;
+        let answer = send(&self.to, self.from, request.body(Full::new(body))?).await?;
         for cookie in answer.headers.get_all("set-cookie") {
             let text = cookie.to_str()?;
             let (pair, attributes) = text.split_once(';').unwrap_or((text, ""));

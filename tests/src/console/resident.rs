@@ -1,0 +1,60 @@
+//! An account on a whole pod server: its holder in front of the console, and as an application's agent.
+
+use std::net::SocketAddr;
+
+use pod_server::identity::{AccountKind, FirstLogin, NewAccount, create_account};
+use serde_json::json;
+
+use super::{Failure, Visitor};
+use crate::pod::{Agent, PodServer, PodSettings};
+
+/// The password of every resident.
+const PASSWORD: &str = "vijf grijze fietsen";
+
+/// Settings of a pod server that make hashing quick.
+#[must_use]
+pub fn quick_settings() -> PodSettings {
+    json!({ "identity": { "password": { "memory_kibibytes": 64, "passes": 1 } } })
+}
+
+/// Somebody with an account and a storage.
+pub struct Resident {
+    /// In front of the console, logged in.
+    pub visitor: Visitor,
+    /// As an application with a token sees itself.
+    pub agent: Agent,
+    /// WebID.
+    pub web_id: String,
+}
+
+impl Resident {
+    /// The password, to log in again.
+    pub const PASSWORD: &'static str = PASSWORD;
+
+    /// Opens an account with a storage of the same name, and logs its holder in.
+    ///
+    /// # Errors
+    /// When the account cannot be made or the login does not succeed.
+    pub async fn arrive(server: &PodServer, name: &str) -> Result<Self, Failure> {
+        let new = NewAccount {
+            name: name.to_owned(),
+            label: name.to_owned(),
+            kind: AccountKind::Person,
+            first_login: FirstLogin::Password(PASSWORD.to_owned()),
+        };
+        create_account(server.app.store.as_ref(), server.app.identity.account_tools(), new).await?;
+        let console: url::Url = server.console_url.parse()?;
+        let port = console.port().ok_or("the console has no port")?;
+        let mut visitor = Visitor::at(SocketAddr::from(([127, 0, 0, 1], port)));
+        let answer = visitor.log_in(name, PASSWORD).await?;
+        if answer.status != 303 {
+            return Err(format!("{name} cannot log in: {}", answer.body).into());
+        }
+        let web_id = format!("{}{name}/profile/card#me", server.base_url);
+        Ok(Self {
+            visitor,
+            agent: Agent::new(&server.app.issuer, web_id.clone(), &server.base_url),
+            web_id,
+        })
+    }
+}
