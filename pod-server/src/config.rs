@@ -16,6 +16,7 @@ use url::Url;
 use crate::dataspace::DataspaceConfig;
 use crate::identity::IdentityConfig;
 use crate::index::IndexLimits;
+use crate::notify::NotifyConfig;
 use crate::query::QueryLimits;
 use crate::store::StoreConfig;
 
@@ -60,6 +61,9 @@ pub struct Config {
     /// Bounds of the data browser on the console.
     #[serde(default)]
     pub browse: BrowseSection,
+    /// Bounds of notifications.
+    #[serde(default)]
+    pub notify: NotifyConfig,
     /// Bounds of queries.
     #[serde(default)]
     pub query: QueryLimits,
@@ -328,7 +332,7 @@ impl Config {
         if self.authz.fact_rounds_max == 0 {
             return Err(fault("authz.fact_rounds_max", "must be at least 1"));
         }
-        Ok(())
+        self.notify.check()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod index;
 pub mod ldp;
 pub mod log;
 pub mod name;
+pub mod notify;
 pub mod query;
 pub mod routes;
 pub mod store;

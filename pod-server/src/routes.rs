@@ -21,6 +21,8 @@ pub enum Route<'p> {
     Log(&'p str),
     /// The description of a storage.
     StorageDescription(&'p str),
+    /// Subscription services, channels and streams of a storage; the rest of the path.
+    Notifications(&'p str, &'p str),
 }
 
 impl<'p> Route<'p> {
@@ -50,6 +52,8 @@ impl<'p> Route<'p> {
                     Self::Dataspace(storage, rest)
                 } else if let Some(rest) = inside.strip_prefix(".consent/") {
                     Self::Consent(storage, rest)
+                } else if let Some(rest) = inside.strip_prefix(".notifications/") {
+                    Self::Notifications(storage, rest)
                 } else {
                     Self::Resource
                 }
@@ -79,6 +83,10 @@ mod tests {
             ("/gent/.log", Route::StorageLog("gent")),
             ("/log/checkpoint", Route::Log("checkpoint")),
             ("/gent/.well-known/solid", Route::StorageDescription("gent")),
+            (
+                "/gent/.notifications/channels/1",
+                Route::Notifications("gent", "channels/1"),
+            ),
             ("/gent/", Route::Resource),
             ("/gent/a/sparql", Route::Resource),
             ("/gent/.logs", Route::Resource),

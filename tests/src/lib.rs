@@ -8,6 +8,7 @@ pub mod containers;
 pub mod durability;
 pub mod federation;
 pub mod house;
+pub mod notify;
 #[allow(clippy::expect_used)]
 pub mod pod;
 pub mod scenario;

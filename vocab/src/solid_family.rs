@@ -59,7 +59,8 @@ vocabulary! {
     notify = "http://www.w3.org/ns/solid/notifications#" {
         SUBSCRIPTION "subscription", CHANNEL_TYPE "channelType", FEATURE "feature", TOPIC "topic",
         RECEIVE_FROM "receiveFrom", SEND_TO "sendTo", START_AT "startAt", END_AT "endAt", RATE "rate",
-        STATE "state", ACCEPT "accept", WEB_SOCKET_CHANNEL_2023 "WebSocketChannel2023",
+        STATE "state", ACCEPT "accept", CHANNEL "channel", SENDER "sender",
+        EVENT_SOURCE_CHANNEL_2023 "EventSourceChannel2023", WEB_SOCKET_CHANNEL_2023 "WebSocketChannel2023",
         WEBHOOK_CHANNEL_2023 "WebhookChannel2023", STREAMING_HTTP_CHANNEL_2023 "StreamingHTTPChannel2023",
     }
 }

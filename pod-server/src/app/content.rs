@@ -69,6 +69,10 @@ impl App {
                 self.call(request, credentials).await
             }
             Route::Sparql(storage) => self.sparql(request, credentials, origin, storage).await,
+            Route::Notifications(storage, rest) => {
+                let caller = caller(credentials, origin)?;
+                self.notify.handle(request, &caller, storage, rest).await
+            }
             Route::Resource => {
                 let caller = caller(credentials, origin)?;
                 self.ldp.handle(request.map(body::received), &caller).await

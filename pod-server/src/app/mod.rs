@@ -27,6 +27,7 @@ use crate::identity::profiles::{ProfileWatch, StoredProfiles};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::index::Index;
 use crate::ldp::LdpService;
+use crate::notify::{NotifyParts, NotifyService};
 use crate::query::QueryService;
 use crate::query::summaries::IndexSummaries;
 use crate::store::{SqliteStore, Store, StoreError};
@@ -95,6 +96,8 @@ pub struct App {
     pub pep: Arc<Pep>,
     /// Resources.
     pub ldp: Arc<LdpService>,
+    /// Subscriptions and notifications.
+    pub notify: Arc<NotifyService>,
     /// Accounts and the built-in issuer.
     pub identity: Arc<Identity>,
     /// Datasets, negotiations, agreements, consents, and the audit log for its readers.
@@ -164,6 +167,14 @@ impl App {
             Arc::clone(&base_url),
             Arc::clone(&random),
         ));
+        let notify = Arc::new(NotifyService::new(NotifyParts {
+            store: Arc::clone(&store),
+            pep: Arc::clone(&pep),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            base_url: Arc::clone(&base_url),
+            bounds: config.notify.clone(),
+        }));
         let identity = Arc::new(Identity::new(IdentityParts {
             store: Arc::clone(&store),
             site: Site::new(&base_url, &console_url),
@@ -219,6 +230,7 @@ impl App {
             audit,
             pep,
             ldp,
+            notify,
             identity,
             dataspace,
             browse,

@@ -60,7 +60,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     let index = follow(&app, &shutdown)?;
     let stopped = end_with_store(&app, &shutdown);
     let limits = app.config.connections.clone();
-    let mut tasks = Vec::new();
+    let mut tasks = app.notify.start(&shutdown);
     let mut run = |listener, handler: Handler| {
         tasks.push(tokio::spawn(serve(listener, handler, shutdown.clone(), limits.clone())));
     };

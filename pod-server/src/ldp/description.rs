@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use oxrdf::{GraphName, NamedNode, Quad};
 use server_kit::body::{self, Body};
+use sha2::{Digest, Sha256};
 
 use crate::error::Error;
 use crate::http::conditional::{Preconditions, ReadOutcome};
@@ -11,6 +12,7 @@ use crate::http::etag::ETag;
 use crate::http::media_type::Syntax;
 use crate::http::negotiation::choose_syntax;
 use crate::name::ResourceName;
+use crate::notify::discovery;
 use crate::store::{ReadPermit, Sequence};
 
 use super::document::Document;
@@ -22,6 +24,7 @@ const PIM_STORAGE: &str = "http://www.w3.org/ns/pim/space#Storage";
 const OWNER: &str = "http://www.w3.org/ns/solid/terms#owner";
 const SPARQL_ENDPOINT: &str = "http://www.w3.org/ns/solid/sparql#endpoint";
 const CATALOG: &str = "http://www.w3.org/ns/dcat#catalog";
+const GATEWAY: &str = "http://www.w3.org/ns/solid/terms#notificationGateway";
 const ALLOW: &str = "GET, HEAD, OPTIONS";
 const PUBLISHED: &str = "the description of a storage and of the server is public";
 
@@ -42,22 +45,39 @@ impl LdpService {
         let found = snapshot.storage(&root)?.ok_or(Error::NotFound)?;
         let container = snapshot.resource(&root)?.ok_or(Error::NotFound)?;
         let iri = root.iri(&self.base_url);
-        let document = statements(&[
+        let name = storage;
+        let mut document = statements(&[
             (&iri, RDF_TYPE, PIM_STORAGE),
             (&iri, OWNER, &found.owner),
             (&iri, SPARQL_ENDPOINT, &format!("{iri}sparql")),
             (&iri, CATALOG, &format!("{iri}.dataspace/catalog")),
+            (&iri, GATEWAY, &discovery::gateway_url(&self.base_url, name)),
         ]);
-        // What is said never changes after the storage was made; the state of the root is the nearest validator.
-        let description = format!("{iri}.well-known/solid");
-        self.describe(
-            method,
-            request,
-            &document,
-            container.version,
-            container.modified,
-            Some(&description),
-        )
+        document.quads.extend(discovery::subscriptions(&self.base_url, name));
+        let json = serde_json::json!({
+            "@context": [discovery::inline_context(), {
+                "owner": {"@id": OWNER, "@type": "@id"},
+                "sparqlEndpoint": {"@id": SPARQL_ENDPOINT, "@type": "@id"},
+                "catalog": {"@id": CATALOG, "@type": "@id"},
+                "notificationGateway": {"@id": GATEWAY, "@type": "@id"},
+            }],
+            "id": iri,
+            "type": PIM_STORAGE,
+            "owner": found.owner,
+            "sparqlEndpoint": format!("{iri}sparql"),
+            "catalog": format!("{iri}.dataspace/catalog"),
+            "notificationGateway": discovery::gateway_url(&self.base_url, name),
+            "subscription": discovery::services_json(&self.base_url, name),
+            "channel": [],
+        });
+        Described {
+            document,
+            json: Some(json),
+            modified: container.modified,
+            link: Some(format!("{iri}.well-known/solid")),
+            allow: ALLOW,
+        }
+        .answer(method, request)
     }
 
     /// GET, HEAD or OPTIONS of `/`, which is no storage.
@@ -72,31 +92,54 @@ impl LdpService {
             (base, SPARQL_ENDPOINT, &format!("{base}sparql")),
             (base, CATALOG, &format!("{base}catalog")),
         ]);
-        self.describe(method, request, &document, Sequence(1), 0, None)
+        Described {
+            document,
+            json: None,
+            modified: 0,
+            link: None,
+            allow: ALLOW,
+        }
+        .answer(method, request)
     }
+}
 
-    fn describe(
-        &self,
-        method: &Method,
-        request: &HeaderMap,
-        document: &Document,
-        version: Sequence,
-        modified: i64,
-        description: Option<&str>,
-    ) -> Result<Response<Body>, Error> {
-        let syntax = choose_syntax(request, Syntax::Turtle).ok_or(Error::NotAcceptable)?;
+/// A description that is made for each answer: what it says, and in which words.
+pub(crate) struct Described {
+    /// What it says.
+    pub(crate) document: Document,
+    /// The same as JSON-LD in the shape that its readers expect; without it, the shape that follows from the document.
+    pub(crate) json: Option<serde_json::Value>,
+    /// Last modification of what is described, Unix seconds.
+    pub(crate) modified: i64,
+    /// The storage description that goes with it.
+    pub(crate) link: Option<String>,
+    /// Methods of its resource.
+    pub(crate) allow: &'static str,
+}
+
+impl Described {
+    /// Answers GET, HEAD or OPTIONS.
+    ///
+    /// # Errors
+    /// 406 and 412.
+    pub(crate) fn answer(&self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Error> {
+        let syntax = choose_syntax(request, self.favourite()).ok_or(Error::NotAcceptable)?;
+        let bytes = match &self.json {
+            Some(json) if syntax == Syntax::JsonLd => json.to_string().into_bytes(),
+            _ => self.document.write(syntax)?,
+        };
         let etag = ETag {
-            state: version,
+            state: digest(&bytes),
             variant: syntax.variant(),
         };
         let mut response = Response::new(body::empty());
         let header_map = response.headers_mut();
-        headers::add_validators(header_map, &etag, modified);
+        headers::add_validators(header_map, &etag, self.modified);
         headers::add_caching(header_map, true);
-        header_map.insert(header::ALLOW, HeaderValue::from_static(ALLOW));
-        if let Some(description) = description
+        header_map.insert(header::ALLOW, HeaderValue::from_static(self.allow));
+        if let Some(link) = &self.link
             && let Ok(link) = HeaderValue::from_str(&format!(
-                "<{description}>; rel=\"http://www.w3.org/ns/solid/terms#storageDescription\""
+                "<{link}>; rel=\"http://www.w3.org/ns/solid/terms#storageDescription\""
             ))
         {
             header_map.insert(header::LINK, link);
@@ -105,7 +148,7 @@ impl LdpService {
             *response.status_mut() = StatusCode::NO_CONTENT;
             return Ok(response);
         }
-        match Preconditions::from_headers(request)?.evaluate_read(&etag, modified) {
+        match Preconditions::from_headers(request)?.evaluate_read(&etag, self.modified) {
             ReadOutcome::Failed(condition) => return Err(Error::Precondition(condition)),
             ReadOutcome::NotModified => {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -113,7 +156,6 @@ impl LdpService {
             }
             ReadOutcome::Proceed => {}
         }
-        let bytes = document.write(syntax)?;
         headers::add_content(response.headers_mut(), syntax.media_type(), false);
         response
             .headers_mut()
@@ -123,6 +165,22 @@ impl LdpService {
         }
         Ok(response)
     }
+
+    /// What is sent to whoever does not say: JSON-LD of a resource that speaks JSON-LD first of all.
+    fn favourite(&self) -> Syntax {
+        if self.link.is_none() && self.json.is_some() {
+            Syntax::JsonLd
+        } else {
+            Syntax::Turtle
+        }
+    }
+}
+
+/// A state that follows from the bytes: another version of this program may say more.
+fn digest(bytes: &[u8]) -> Sequence {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    let first = digest.first_chunk::<8>().copied().unwrap_or_default();
+    Sequence(u64::from_be_bytes(first))
 }
 
 fn check_method(method: &Method) -> Result<(), Error> {
@@ -134,7 +192,7 @@ fn check_method(method: &Method) -> Result<(), Error> {
     })
 }
 
-fn statements(triples: &[(&str, &str, &str)]) -> Document {
+pub(crate) fn statements(triples: &[(&str, &str, &str)]) -> Document {
     let quads = triples
         .iter()
         .map(|(subject, predicate, object)| {

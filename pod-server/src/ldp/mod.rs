@@ -7,7 +7,7 @@ mod commit_write;
 mod container;
 mod content;
 mod delete;
-mod description;
+pub(crate) mod description;
 pub mod document;
 pub mod headers;
 mod listing;
@@ -30,4 +30,5 @@ pub mod target;
 mod upload;
 
 pub use members::MemberPage;
+pub(crate) use read::stored_etag;
 pub use service::LdpService;

@@ -276,7 +276,7 @@ async fn send(
 }
 
 /// The tag of a resource in the form in which it is stored.
-pub(super) fn stored_etag(resource: &Resource) -> ETag {
+pub(crate) fn stored_etag(resource: &Resource) -> ETag {
     let variant = match resource.kind {
         ResourceKind::Container => Variant::Turtle,
         ResourceKind::RdfSource => stored_syntax(&resource.media_type).map_or(Variant::Bytes, Syntax::variant),

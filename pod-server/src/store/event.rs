@@ -26,6 +26,8 @@ pub enum RecordKind {
     Consent,
     /// Per-person secrets that salt audit commitments, by WebID or storage root. Deleting one erases the link.
     PersonSecret,
+    /// Notification channels, their ends in order, and how many there are: `channel/…`, `end/…`, `count/…`.
+    Notification,
     /// Progress of imports, by job.
     Import,
     /// Everything the server needs to remember about itself, such as keys' fingerprints and format versions.

@@ -93,7 +93,7 @@ impl Shared {
         let service = service_fn(move |request: Request<Incoming>| answer(handler(request, peer.clone())));
         let first = seconds(self.limits.header_seconds_max);
         let stream = TokioIo::new(IdleBound::new(stream, first, seconds(self.limits.idle_seconds_max)));
-        let connection = builder.serve_connection(stream, service);
+        let connection = builder.serve_connection_with_upgrades(stream, service);
         tokio::pin!(connection);
         let result = tokio::select! {
             biased;

@@ -108,6 +108,7 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::Agreement => "agreement",
         RecordKind::Consent => "consent",
         RecordKind::PersonSecret => "person-secret",
+        RecordKind::Notification => "notification",
         RecordKind::Import => "import",
         RecordKind::Server => "server",
     }
@@ -126,7 +127,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 12] = [
+const RECORD_KINDS: [RecordKind; 13] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -137,6 +138,7 @@ const RECORD_KINDS: [RecordKind; 12] = [
     RecordKind::Agreement,
     RecordKind::Consent,
     RecordKind::PersonSecret,
+    RecordKind::Notification,
     RecordKind::Import,
     RecordKind::Server,
 ];

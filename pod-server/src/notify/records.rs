@@ -1,0 +1,172 @@
+//! Channels as records of the store: made, found, ended; counted per storage and per agent; in an order by their end, so
+//! that removing what has ended costs nothing for what has not.
+
+use policies::request::{Agent, Subject};
+
+use super::channel::Channel;
+use super::config::NotifyConfig;
+use crate::error::Error;
+use crate::store::{CommitError, ReadPermit, RecordKind, Snapshot, Store, StoreError, Transaction, Warrant, commit};
+
+const KIND: RecordKind = RecordKind::Notification;
+const BOOKKEEPING: &str = "the notifier keeps its own channels";
+/// Channels removed in one commit.
+const SWEEP_CHANNELS: usize = 256;
+
+fn key(storage: &str, id: &str) -> String {
+    format!("channel/{storage}/{id}")
+}
+
+fn end_key(channel: &Channel) -> String {
+    format!("end/{:016x}/{}/{}", channel.end_at.max(0), channel.storage, channel.id)
+}
+
+/// The counters that a channel adds to.
+fn counters(storage: &str, subscriber: &Subject) -> [String; 2] {
+    let agent = match &subscriber.agent {
+        Agent::Authenticated(web_id) => format!("count/agent/{web_id}"),
+        // Nobody in particular: counted for each storage, so that one storage's guests do not use up another's room.
+        Agent::Public => format!("count/public/{storage}"),
+    };
+    [format!("count/storage/{storage}"), agent]
+}
+
+fn count(snapshot: &dyn Snapshot, key: &str) -> Result<u64, StoreError> {
+    let Some(value) = snapshot.record(KIND, key)? else {
+        return Ok(0);
+    };
+    let text = std::str::from_utf8(&value).ok();
+    text.and_then(|text| text.parse().ok())
+        .ok_or_else(|| StoreError::Damaged(format!("the counter `{key}` is no number")))
+}
+
+fn parse(value: &[u8]) -> Result<Channel, StoreError> {
+    serde_json::from_slice(value).map_err(|error| StoreError::Damaged(format!("a channel cannot be read: {error}")))
+}
+
+/// Keeps a new channel; it is durable when this returns.
+///
+/// # Errors
+/// 429 when the storage or the agent has as many channels as it may, or when the store fails.
+pub async fn create(store: &dyn Store, mut channel: Channel, bounds: &NotifyConfig) -> Result<Channel, Error> {
+    let limits = [bounds.channels_per_storage_max, bounds.channels_per_agent_max];
+    let work = move |transaction: &mut dyn Transaction| {
+        for (counter, limit) in counters(&channel.storage, &channel.subscriber).iter().zip(limits) {
+            let now = count(&*transaction, counter)?;
+            if now >= limit {
+                return Err(CommitError::Refused(TooMany { limit }));
+            }
+            transaction.record_put(KIND, counter, (now + 1).to_string().as_bytes())?;
+        }
+        channel.since = transaction.next_sequence().0;
+        let value = serde_json::to_vec(&channel).map_err(|error| StoreError::Misuse(error.to_string()))?;
+        transaction.record_put(KIND, &key(&channel.storage, &channel.id), &value)?;
+        transaction.record_put(KIND, &end_key(&channel), b"")?;
+        Ok(channel)
+    };
+    match commit(store, Warrant::without_proof(BOOKKEEPING), Box::new(work)).await {
+        Ok((channel, _)) => Ok(channel),
+        Err(CommitError::Refused(TooMany { limit })) => Err(too_many(limit)),
+        Err(CommitError::Store(error)) => Err(error.into()),
+    }
+}
+
+struct TooMany {
+    limit: u64,
+}
+
+fn too_many(limit: u64) -> Error {
+    server_kit::problem::Problem::new(
+        http::StatusCode::TOO_MANY_REQUESTS,
+        "too-many-channels",
+        "There are too many notification channels",
+    )
+    .detail("delete channels that are not needed any more, or wait until they end")
+    .with("channels_max", limit)
+    .into()
+}
+
+/// A channel by its name; none if there is none.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(store: &dyn Store, storage: &str, id: &str) -> Result<Option<Channel>, StoreError> {
+    let snapshot = store.snapshot(ReadPermit::without_proof(BOOKKEEPING))?;
+    snapshot
+        .record(KIND, &key(storage, id))?
+        .map(|value| parse(&value))
+        .transpose()
+}
+
+/// Removes a channel; false if it was gone.
+///
+/// # Errors
+/// When the store fails.
+pub async fn remove(store: &dyn Store, storage: &str, id: &str) -> Result<bool, StoreError> {
+    let (storage, id) = (storage.to_owned(), id.to_owned());
+    let work = move |transaction: &mut dyn Transaction| remove_in(transaction, &storage, &id).map_err(never);
+    match commit::<bool, std::convert::Infallible>(store, Warrant::without_proof(BOOKKEEPING), Box::new(work)).await {
+        Ok((removed, _)) => Ok(removed),
+        Err(CommitError::Store(error)) => Err(error),
+        Err(CommitError::Refused(never)) => match never {},
+    }
+}
+
+fn never(error: StoreError) -> CommitError<std::convert::Infallible> {
+    CommitError::Store(error)
+}
+
+fn remove_in(transaction: &mut dyn Transaction, storage: &str, id: &str) -> Result<bool, StoreError> {
+    let key = key(storage, id);
+    let Some(value) = transaction.record(KIND, &key)? else {
+        return Ok(false);
+    };
+    let channel = parse(&value)?;
+    transaction.record_delete(KIND, &key)?;
+    transaction.record_delete(KIND, &end_key(&channel))?;
+    for counter in counters(storage, &channel.subscriber) {
+        let now = count(&*transaction, &counter)?.saturating_sub(1);
+        if now == 0 {
+            transaction.record_delete(KIND, &counter)?;
+        } else {
+            transaction.record_put(KIND, &counter, now.to_string().as_bytes())?;
+        }
+    }
+    Ok(true)
+}
+
+/// Removes channels whose end has come, and returns their storages and ids. Call it again while it returns any.
+///
+/// # Errors
+/// When the store fails.
+pub async fn remove_ended(store: &dyn Store, now_milliseconds: i64) -> Result<Vec<(String, String)>, StoreError> {
+    let ended = {
+        let snapshot = store.snapshot(ReadPermit::without_proof(BOOKKEEPING))?;
+        let by_end = snapshot.records(KIND, "end/", None, SWEEP_CHANNELS)?;
+        let due = format!("end/{:016x}/", now_milliseconds.max(0));
+        let ended: Vec<(String, String)> = by_end
+            .iter()
+            .take_while(|(key, _)| *key < due)
+            .filter_map(|(key, _)| {
+                let mut parts = key.splitn(4, '/').skip(2);
+                Some((parts.next()?.to_owned(), parts.next()?.to_owned()))
+            })
+            .collect();
+        ended
+    };
+    if ended.is_empty() {
+        return Ok(ended);
+    }
+    let list = ended.clone();
+    let work = move |transaction: &mut dyn Transaction| {
+        for (storage, id) in &list {
+            remove_in(transaction, storage, id).map_err(never)?;
+        }
+        Ok(())
+    };
+    match commit::<(), std::convert::Infallible>(store, Warrant::without_proof(BOOKKEEPING), Box::new(work)).await {
+        Ok(_) => Ok(ended),
+        Err(CommitError::Store(error)) => Err(error),
+        Err(CommitError::Refused(never)) => match never {},
+    }
+}
