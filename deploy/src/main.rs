@@ -1,6 +1,7 @@
 //! `cargo xtask`: measures Meent, and tells its story on one machine.
 
 mod bench;
+mod conformance;
 mod coverage;
 mod load;
 mod quickstart;
@@ -23,6 +24,8 @@ enum Command {
     /// Measure, always beside a baseline of the same run; prints a table, writes JSON
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Run the suites that others wrote, and compare with what is committed
+    Conformance(conformance::ConformanceCommand),
     /// Which requirement is proved by which test
     #[command(subcommand)]
     Coverage(coverage::CoverageCommand),
@@ -39,6 +42,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Bench(command) => command.run(),
+        Command::Conformance(command) => command.run(),
         Command::Coverage(command) => command.run(),
         Command::Quickstart(command) => command.run(),
         Command::Load(command) => command.run(),

@@ -35,6 +35,12 @@ pub enum Error {
     /// There is no such resource, or the agent may not know of it.
     #[error("there is no such resource")]
     NotFound,
+    /// There is no such resource, and the agent may know that: it is told what it could make here.
+    #[error("there is no such resource")]
+    Vacant {
+        /// `Allow`, `Accept-*`, `WAC-Allow` and caching.
+        offers: Box<http::HeaderMap>,
+    },
     /// The target does not support the method.
     #[error("the resource does not support this method")]
     MethodNotAllowed {
@@ -171,6 +177,11 @@ impl Error {
             )
             .detail("send a DPoP-bound access token of an issuer that your WebID names")
             .header(header::WWW_AUTHENTICATE, challenge.clone()),
+            Self::Vacant { offers } => {
+                let problem = titled(StatusCode::NOT_FOUND, "not-found", "Not found", text);
+                let named = offers.into_iter().filter_map(|(name, value)| Some((name?, value)));
+                named.fold(problem, |problem, (name, value)| problem.header(name, value))
+            }
             Self::MethodNotAllowed { allow } => titled(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",

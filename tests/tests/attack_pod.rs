@@ -207,7 +207,7 @@ async fn t33_an_issuer_cannot_be_smuggled_into_a_profile() {
     let other = insert("<#me> <http://www.w3.org/ns/solid/terms#oidcIssuer> <https://other.example/> .");
     assert_eq!(owner.patch(card, other).await.status, 204);
     // A profile that is gone is nobody's to make anew.
-    assert_eq!(owner.delete(card).await.status, 204);
+    assert_eq!(owner.delete(card).await.status, 205);
     assert_eq!(thief.put(card, "text/turtle", issuer).await.status, 403);
     let slug = thief
         .request("POST", "/alice/profile/")

@@ -44,7 +44,7 @@ async fn conditional_requests() {
         ("PUT", vec![("if-match", "{json}")], 204),
         ("PUT", vec![("if-match", "*")], 204),
         ("PUT", vec![("if-match", "{tag}")], 204),
-        ("DELETE", vec![("if-match", "{tag}")], 204),
+        ("DELETE", vec![("if-match", "{tag}")], 205),
         ("PUT", vec![("if-match", "*")], 412),
         ("PUT", vec![("if-none-match", "*")], 201),
     ] {

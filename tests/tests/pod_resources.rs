@@ -44,8 +44,8 @@ async fn a_document_is_made_read_changed_and_removed() {
     assert!(listing.json().to_string().contains("alice/a/b/"));
     // solid#43
     assert_eq!(alice.delete("/alice/a/b/").await.status, 409);
-    assert_eq!(alice.delete("/alice/a/b/c.ttl").await.status, 204);
-    assert_eq!(alice.delete("/alice/a/b/").await.status, 204);
+    assert_eq!(alice.delete("/alice/a/b/c.ttl").await.status, 205);
+    assert_eq!(alice.delete("/alice/a/b/").await.status, 205);
     assert_eq!(alice.get("/alice/a/b/c.ttl").await.status, 404);
     // solid#41
     let root = alice.delete("/alice/").await;

@@ -111,7 +111,7 @@ async fn everyone_sees_what_they_may_read() {
     // Read your writes, replacement, deletion.
     speed(&a, "/alice/open/x", 10).await;
     assert_eq!(values(&ask(&public, "/sparql", ALL, &[]).await, "v"), ["10"]);
-    assert_eq!(a.delete("/alice/open/x").await.status, 204);
+    assert_eq!(a.delete("/alice/open/x").await.status, 205);
     assert_eq!(
         values(&ask(&public, "/sparql", ALL, &[]).await, "v"),
         Vec::<String>::new()

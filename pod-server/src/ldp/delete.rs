@@ -47,7 +47,8 @@ pub(super) async fn delete(
         .await?;
         if let Outcome::Done(_) = outcome {
             let mut response = Response::new(body::empty());
-            *response.status_mut() = StatusCode::NO_CONTENT;
+            // 205 and not 204: `@ldo/solid` takes nothing else for a deletion, and everyone else takes any success.
+            *response.status_mut() = StatusCode::RESET_CONTENT;
             super::headers::add_methods(response.headers_mut(), target, None);
             return Ok(response);
         }

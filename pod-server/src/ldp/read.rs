@@ -56,7 +56,10 @@ pub(super) async fn read(
         None
     };
     let Some(mut latest) = latest else {
-        return absent(service, target, caller, ReadPermit::proven(&proof)).await;
+        return match absent(service, target, caller, ReadPermit::proven(&proof)).await {
+            Err(Error::NotFound) if LdpService::is_resource(target) => Err(vacant(target, &verdict)),
+            other => other,
+        };
     };
     let representation = choose(service, request, target, &mut latest, ReadPermit::proven(&proof)).await?;
     let response = respond(service, method, request, target, &latest, &verdict, representation).await?;
@@ -117,6 +120,17 @@ async fn absent(
     }
     headers::add_caching(response.headers_mut(), false);
     Ok(response)
+}
+
+/// 404 with what the target would take and what the caller may do there: clients decide from it how to create.
+fn vacant(target: &Target, verdict: &Verdict) -> Error {
+    let mut offers = HeaderMap::new();
+    headers::add_methods(&mut offers, target, None);
+    headers::add_rights(&mut offers, verdict.modes, verdict.public_modes);
+    headers::add_caching(&mut offers, verdict.public);
+    Error::Vacant {
+        offers: Box::new(offers),
+    }
 }
 
 async fn choose(
