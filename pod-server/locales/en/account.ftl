@@ -48,6 +48,7 @@ credentials-title = Keys for programs
 credentials-explanation = A key lets a program without a screen act for you. Give each program its own, and delete what you no longer use.
 credential-label = What is the key for?
 credential-hint = For example: daily delivery of counts.
+credential-consents = The program may say yes in my name when somebody asks to use my data.
 credential-create = Make a key
 credential-delete = Delete
 credential-delete-which = Delete the key { $name }
@@ -67,6 +68,8 @@ done-password-set = Your password has been saved. You can log in now.
 done-credential-deleted = The key has been deleted.
 done-application-withdrawn = The approval has been withdrawn.
 done-storage-created = The storage has been made.
+done-external-linked = The other account is connected. You can log in with it from now on.
+done-external-unlinked = The other account is no longer connected.
 
 # An application asks for access.
 application-title = Do you let this application in?
@@ -77,6 +80,7 @@ application-target = You return to
 application-webid = It sees your WebID
 application-means = The application can then read and write what you can read and write yourself. You can withdraw this on your account page at any time.
 application-offline = It can also go on while you are away.
+application-consents = It can also say yes in your name when somebody asks to use your data. Let it in only if you want it to decide that for you.
 application-allow = Let it in
 application-deny = Refuse
 application-changed = The question has changed since you read it. Read it again before you answer.

@@ -48,6 +48,7 @@ credentials-title = Clés pour des programmes
 credentials-explanation = Une clé permet à un programme sans écran d'agir en votre nom. Donnez une clé à chaque programme, et supprimez celles qui ne servent plus.
 credential-label = À quoi sert la clé ?
 credential-hint = Par exemple : livraison quotidienne des comptages.
+credential-consents = Le programme peut dire oui en mon nom quand quelqu’un demande à utiliser mes données.
 credential-create = Créer une clé
 credential-delete = Supprimer
 credential-delete-which = Supprimer la clé { $name }
@@ -67,6 +68,8 @@ done-password-set = Votre mot de passe est enregistré. Vous pouvez maintenant v
 done-credential-deleted = La clé a été supprimée.
 done-application-withdrawn = L'admission a été retirée.
 done-storage-created = L'espace a été créé.
+done-external-linked = L’autre compte est relié. Vous pouvez désormais vous connecter avec lui.
+done-external-unlinked = L’autre compte n’est plus relié.
 
 # Une application demande l'accès.
 application-title = Admettez-vous cette application ?
@@ -77,6 +80,7 @@ application-target = Vous retournez à
 application-webid = Elle voit votre WebID
 application-means = L'application pourra lire et écrire ce que vous pouvez lire et écrire vous-même. Vous pouvez le retirer à tout moment sur la page de votre compte.
 application-offline = Elle pourra aussi continuer en votre absence.
+application-consents = Elle peut aussi dire oui en votre nom quand quelqu’un demande à utiliser vos données. Ne la laissez entrer que si vous voulez qu’elle décide à votre place.
 application-allow = Admettre
 application-deny = Refuser
 application-changed = La question a changé depuis que vous l'avez lue. Relisez-la avant de répondre.

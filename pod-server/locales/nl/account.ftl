@@ -48,6 +48,7 @@ credentials-title = Sleutels voor programma's
 credentials-explanation = Met een sleutel kan een programma zonder scherm namens u werken. Geef er elk programma één, en verwijder wat u niet meer gebruikt.
 credential-label = Waarvoor is de sleutel?
 credential-hint = Bijvoorbeeld: dagelijkse aanlevering van tellingen.
+credential-consents = Het programma mag in mijn naam ja zeggen wanneer iemand mijn gegevens wil gebruiken.
 credential-create = Sleutel maken
 credential-delete = Verwijderen
 credential-delete-which = Sleutel { $name } verwijderen
@@ -67,6 +68,8 @@ done-password-set = Uw wachtwoord is bewaard. U kunt zich nu aanmelden.
 done-credential-deleted = De sleutel is verwijderd.
 done-application-withdrawn = De toelating is ingetrokken.
 done-storage-created = De opslag is gemaakt.
+done-external-linked = Het andere account is verbonden. U kunt u er voortaan mee aanmelden.
+done-external-unlinked = Het andere account is niet langer verbonden.
 
 # Een toepassing vraagt toegang.
 application-title = Laat u deze toepassing toe?
@@ -77,6 +80,7 @@ application-target = U keert terug naar
 application-webid = Zij ziet uw WebID
 application-means = De toepassing kan dan lezen en schrijven wat u zelf mag lezen en schrijven. U kunt dit altijd intrekken op uw accountpagina.
 application-offline = Zij kan ook verder werken wanneer u er niet bent.
+application-consents = Zij kan ook in uw naam ja zeggen wanneer iemand uw gegevens wil gebruiken. Laat haar alleen toe als u wilt dat zij dat voor u beslist.
 application-allow = Toelaten
 application-deny = Weigeren
 application-changed = De vraag is veranderd sinds u ze las. Lees ze opnieuw voor u antwoordt.

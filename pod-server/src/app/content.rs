@@ -36,7 +36,11 @@ impl App {
     /// Turns an answer or an error into the response that leaves, with the headers that every response has.
     fn finish(&self, origin: Option<HeaderValue>, answer: Result<Response<Body>, Error>) -> Response<Body> {
         let mut response = answer.unwrap_or_else(|error| error.into_response(&self.challenge));
+        let refused = response.status() == http::StatusCode::UNAUTHORIZED;
         let header_map = response.headers_mut();
+        if let Some(challenge) = refused.then(|| self.identity.uma_challenge()).flatten() {
+            header_map.append(header::WWW_AUTHENTICATE, challenge);
+        }
         headers::add_safety(header_map);
         if !header_map.contains_key(header::VARY) {
             header_map.insert(header::VARY, HeaderValue::from_static(headers::VARY_ALL));

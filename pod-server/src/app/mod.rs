@@ -24,6 +24,7 @@ use crate::browse::{DataBrowser, DataBrowserParts};
 use crate::config::{Config, ConfigFault};
 use crate::dataspace::{DataspaceError, DataspaceService, Node};
 use crate::identity::profiles::{ProfileWatch, StoredProfiles};
+use crate::identity::standing::{GrantEpochs, StandingGrants};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::index::Index;
 use crate::ldp::LdpService;
@@ -131,8 +132,11 @@ impl App {
         let mut authn = config.authn.clone();
         authn.audience = base_url.to_string();
         authn.as_uri.clone_from(&console_url);
+        let epochs = Arc::new(GrantEpochs::default());
+        store.listen(Arc::clone(&epochs) as _);
         let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?
-            .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &base_url)));
+            .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &base_url)))
+            .with_local_grants(Arc::new(StandingGrants::new(Arc::clone(&store), epochs)));
         let authenticator = Arc::new(authenticator);
         store.listen(Arc::new(ProfileWatch::new(&authenticator, &base_url)));
         let audit = Arc::new(AuditWriter::new(

@@ -1,7 +1,7 @@
 //! The HTTP interface of consents: `/{storage}/.consent/…`, in JSON, and records also as Turtle and JSON-LD with DPV's
 //! terms.
 
-use http::{Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use oxrdf::{GraphName, Quad, Triple};
 use policies::consent::{from_quads, to_quads};
 use serde::Deserialize;
@@ -12,6 +12,7 @@ use super::service::{ConsentTerms, Consents, Decision, refused};
 use super::stored::StoredConsent;
 use crate::dataspace::edge::{self, Answer, Call};
 use crate::dataspace::graph::{self, Syntax};
+use crate::identity::CONSENT_SCOPE;
 use crate::name::ResourceName;
 use crate::store::Storage;
 
@@ -67,6 +68,7 @@ impl Consents {
                 self.person(call, &storage, caller).await?;
                 let decision = match *verb {
                     "give" => {
+                        may_give(call)?;
                         let yes: Yes = if call.body.is_empty() {
                             Yes::default()
                         } else {
@@ -99,6 +101,9 @@ impl Consents {
         if !own && !self.may_ask(caller)? {
             self.node.note(refused(Some(caller), storage, &call.path)).await?;
             return Err(edge::not_found(&call.path));
+        }
+        if own {
+            may_give(call)?;
         }
         let (id, consent) = if is_rdf(call) {
             if !own {
@@ -200,6 +205,25 @@ impl Consents {
             &serde_json::json!({ "requests": asked, "unknown": unknown }),
         )
     }
+}
+
+/// Saying yes in a person's name takes a token that was given for it: the person was told so when letting the application
+/// in, or when making the key for a program. Refusing and withdrawing take no more than the person's token.
+fn may_give(call: &Call) -> Result<(), Problem> {
+    if call.credentials.has_scope(CONSENT_SCOPE) {
+        return Ok(());
+    }
+    let challenge = HeaderValue::from_static("DPoP error=\"insufficient_scope\", scope=\"consent\"");
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "consent-scope-required",
+        "The application may not give consent",
+    )
+    .detail(
+        "giving consent in somebody's name takes an access token with the scope `consent`, which the person approves on \
+         its own; or the person answers on the console's pages",
+    )
+    .header(header::WWW_AUTHENTICATE, challenge))
 }
 
 /// What a person or an asking party reads about a consent.

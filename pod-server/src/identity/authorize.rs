@@ -15,7 +15,11 @@ use super::redirect_uri;
 const ECHOED_BYTES_MAX: usize = 2_048;
 
 /// What a client may ask for.
-pub const SCOPES: [&str; 3] = ["openid", "webid", "offline_access"];
+pub const SCOPES: [&str; 4] = ["openid", "webid", "offline_access", CONSENT];
+
+/// The scope under which an application may give consent in the account holder's name. The consent screen spells it out,
+/// and it is never given silently together with another.
+pub const CONSENT: &str = "consent";
 
 /// A request that may go on.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub struct AuthorizationRequest {
     pub prompt: Prompt,
     /// Oldest acceptable log-in, in seconds.
     pub age_seconds_max: Option<i64>,
+    /// The WebID that the client expects, from an ID token that it had before (`id_token_hint`).
+    pub expected: Option<String>,
 }
 
 /// `prompt` of OpenID Connect Core §3.1.2.1.
@@ -153,16 +159,19 @@ pub fn check(client: Arc<Client>, form: &Form) -> Result<AuthorizationRequest, A
         Some(Err(_)) => return told("invalid_request", "max_age must be a number of seconds"),
     };
     // The WebID is what this issuer is for, so its scope is granted whether or not an older client asks for it.
-    let refreshes = client.refreshes && asked.contains(&"offline_access");
-    let scope = if refreshes {
-        "openid webid offline_access"
-    } else {
-        "openid webid"
-    };
+    let further = [(client.refreshes, "offline_access"), (client.consents, CONSENT)];
+    let further = further.into_iter().filter(|(may, scope)| *may && asked.contains(scope));
+    let scope: Vec<&str> = ["openid", "webid"]
+        .into_iter()
+        .chain(further.map(|(_, scope)| scope))
+        .collect();
     Ok(AuthorizationRequest {
         redirect_uri: redirect_uri.to_owned(),
         challenge: challenge.to_owned(),
-        scope: scope.to_owned(),
+        scope: scope.join(" "),
+        expected: form
+            .field("id_token_hint")
+            .map(|token| hinted(token).unwrap_or_default()),
         client,
         state,
         nonce,
@@ -170,6 +179,16 @@ pub fn check(client: Arc<Client>, form: &Form) -> Result<AuthorizationRequest, A
         prompt,
         age_seconds_max,
     })
+}
+
+/// The WebID that an ID token names. The token is not verified: it can only make the request fail.
+fn hinted(token: &str) -> Option<String> {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1)?)
+        .ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+    claims.get("webid")?.as_str().map(str::to_owned)
 }
 
 fn shown<T>(key: &'static str, detail: &str) -> Result<T, AuthorizationFault> {
@@ -246,6 +265,8 @@ mod tests {
             logout_uris: Vec::new(),
             authentication: ClientAuthentication::None,
             refreshes: true,
+            consents: true,
+            id_token_algorithm: server_kit::authn::Algorithm::Es256,
             expires: None,
         };
         let mut query = form_urlencoded::Serializer::new(String::new());

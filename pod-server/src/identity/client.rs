@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use server_kit::authn::Algorithm;
 
 use crate::store::{RecordKind, Snapshot, Store, Transaction};
 use crate::ui::visit::same;
@@ -56,11 +57,39 @@ pub struct Client {
     pub authentication: ClientAuthentication,
     /// Whether it asked for refresh tokens.
     pub refreshes: bool,
+    /// Whether it asked to give consent in people's names (scope `consent`).
+    #[serde(default)]
+    pub consents: bool,
+    /// What its ID tokens are signed with.
+    #[serde(default = "usual_algorithm")]
+    pub id_token_algorithm: Algorithm,
     /// Until when a registration counts, Unix seconds; none for a document.
     pub expires: Option<i64>,
 }
 
+const fn usual_algorithm() -> Algorithm {
+    Algorithm::Es256
+}
+
 impl Client {
+    /// Digest of what the client says about itself, so far as a person relies on it.
+    #[must_use]
+    pub fn described(&self) -> String {
+        record::digest(&json!([self.name, self.redirect_uris]).to_string())
+    }
+
+    /// The scopes that it may be given, separated by spaces.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        let further = [(self.refreshes, "offline_access"), (self.consents, "consent")];
+        let further = further.into_iter().filter_map(|(asked, scope)| asked.then_some(scope));
+        ["openid", "webid"]
+            .into_iter()
+            .chain(further)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
     /// Whether a secret, if any, proves that a request comes from this client, in the way the client registered.
     #[must_use]
     pub fn proves(&self, basic: Option<&str>, post: Option<&str>) -> bool {
@@ -126,10 +155,11 @@ pub fn read_metadata(metadata: &serde_json::Map<String, Value>) -> Result<Client
     if !grants.is_empty() && !grants.contains(&"authorization_code") {
         return fault("`grant_types` must contain `authorization_code`");
     }
-    match metadata.get("id_token_signed_response_alg").map(Value::as_str) {
-        None | Some(Some("ES256")) => {}
-        _ => return fault("`id_token_signed_response_alg` must be `ES256`"),
-    }
+    let id_token_algorithm = match metadata.get("id_token_signed_response_alg").map(Value::as_str) {
+        None | Some(Some("ES256")) => Algorithm::Es256,
+        Some(Some("RS256")) => Algorithm::Rs256,
+        _ => return fault("`id_token_signed_response_alg` must be `ES256` or `RS256`"),
+    };
     let name: Option<String> = metadata
         .get("client_name")
         .and_then(Value::as_str)
@@ -141,13 +171,16 @@ pub fn read_metadata(metadata: &serde_json::Map<String, Value>) -> Result<Client
         })
         .filter(|name| !name.trim().is_empty());
     let scope = metadata.get("scope").and_then(Value::as_str).unwrap_or_default();
+    let asks = |wanted: &str| scope.split(' ').any(|scope| scope == wanted);
     Ok(Client {
         id: String::new(),
         name,
         redirect_uris,
         logout_uris: uris(metadata, "post_logout_redirect_uris")?,
         authentication: ClientAuthentication::None,
-        refreshes: grants.contains(&"refresh_token") || scope.split(' ').any(|scope| scope == "offline_access"),
+        refreshes: grants.contains(&"refresh_token") || asks("offline_access"),
+        consents: asks("consent"),
+        id_token_algorithm,
         expires: None,
     })
 }
@@ -226,8 +259,8 @@ pub async fn register(
         "token_endpoint_auth_method": method,
         "grant_types": if client.refreshes { json!(["authorization_code", "refresh_token"]) } else { json!(["authorization_code"]) },
         "response_types": ["code"],
-        "id_token_signed_response_alg": "ES256",
-        "scope": if client.refreshes { "openid webid offline_access" } else { "openid webid" },
+        "id_token_signed_response_alg": client.id_token_algorithm,
+        "scope": client.scope(),
     });
     if let (Some(name), Some(told)) = (&client.name, told.as_object_mut()) {
         told.insert("client_name".to_owned(), json!(name));

@@ -1,5 +1,7 @@
 //! Everything an operator can set about identity, with units in the names.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 /// Accounts, sessions, tokens.
@@ -34,6 +36,16 @@ pub struct IdentityConfig {
     pub credentials_max: usize,
     /// Applications that one account may have approved.
     pub applications_max: usize,
+    /// Whether ID tokens may be exchanged for access tokens (UMA 2.0), also those of other issuers.
+    pub uma: bool,
+    /// How long an access token counts that was given for an ID token, in seconds.
+    pub exchanged_token_seconds: u32,
+    /// How long the ticket of a refused request counts, in seconds.
+    pub ticket_seconds: u32,
+    /// Used tickets that are remembered; more exchanges have to wait.
+    pub tickets_spent_max: usize,
+    /// Other OpenID providers through which people may log in.
+    pub external: Vec<ExternalProvider>,
     /// How passwords are hashed.
     pub password: PasswordConfig,
     /// How guessing is slowed down.
@@ -57,10 +69,69 @@ impl Default for IdentityConfig {
             client_document_bytes_max: 64 * 1024,
             credentials_max: 100,
             applications_max: 200,
+            uma: true,
+            exchanged_token_seconds: 300,
+            ticket_seconds: 300,
+            tickets_spent_max: 100_000,
+            external: Vec::new(),
             password: PasswordConfig::default(),
             throttle: ThrottleConfig::default(),
         }
     }
+}
+
+/// Another OpenID provider through which people may log in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExternalProvider {
+    /// Its name in URLs: lower-case letters, digits, inner hyphens. `{console}/external/{name}/callback` is the redirect URI
+    /// to register there.
+    pub name: String,
+    /// What people know it by.
+    pub label: String,
+    /// Its issuer IRI, exactly as its ID tokens say it.
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// File of mode 0600 with our secret there.
+    #[serde(default)]
+    pub client_secret_file: Option<PathBuf>,
+    /// Whether the secret is sent in the body instead of the `Authorization` header field.
+    #[serde(default)]
+    pub secret_in_body: bool,
+    /// File of mode 0600 with a private JWK (EC P-256 or RSA), for `private_key_jwt` instead of a secret.
+    #[serde(default)]
+    pub private_key_file: Option<PathBuf>,
+    /// Scopes to ask for besides `openid`.
+    #[serde(default)]
+    pub scopes: Vec<String>,
+    /// Assurance levels (`acr`) that are asked for and accepted; none accepts any.
+    #[serde(default)]
+    pub acr_values: Vec<String>,
+    /// The claim that names a person for good. Choose one that is not given to anybody else, and no national number.
+    #[serde(default = "subject")]
+    pub subject_claim: String,
+    /// The claim that says how a new account's holder is called.
+    #[serde(default)]
+    pub label_claim: Option<String>,
+    /// What happens when a person comes who is linked to no account.
+    #[serde(default)]
+    pub first_login: ExternalFirstLogin,
+}
+
+fn subject() -> String {
+    "sub".to_owned()
+}
+
+/// What happens when a person comes through another provider for the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExternalFirstLogin {
+    /// Nothing: an account holder links the account first, on the account page.
+    #[default]
+    Link,
+    /// An account is made.
+    Create,
 }
 
 /// How passwords are hashed: argon2id (RFC 9106).

@@ -17,6 +17,9 @@ use super::session::run;
 /// Longest label, in characters.
 pub const LABEL_CHARACTERS_MAX: usize = 100;
 
+/// What the names of grants to client credentials begin with.
+pub(super) const GRANT_PREFIX: &str = "credential/";
+
 /// Client credentials as the store keeps them, under the client id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClientCredential {
@@ -28,6 +31,12 @@ pub struct ClientCredential {
     pub label: String,
     /// Account that it acts for.
     pub account: String,
+    /// Whether it may give consent in the account holder's name.
+    #[serde(default)]
+    pub consents: bool,
+    /// Counts up when the tokens that were given for it must end.
+    #[serde(default)]
+    pub generation: u64,
     /// Unix seconds.
     pub created: i64,
 }
@@ -53,6 +62,32 @@ pub async fn create(
     clock: &dyn Clock,
     random: &dyn Random,
 ) -> Result<Option<NewCredential>, IdentityError> {
+    make(store, account_id, (label, false), credentials_max, clock, random).await
+}
+
+/// As [`create`], for a program that may give consent in the account holder's name (scope `consent`).
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_for_consent(
+    store: &dyn Store,
+    account_id: &str,
+    label: &str,
+    credentials_max: usize,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Option<NewCredential>, IdentityError> {
+    make(store, account_id, (label, true), credentials_max, clock, random).await
+}
+
+async fn make(
+    store: &dyn Store,
+    account_id: &str,
+    (label, consents): (&str, bool),
+    credentials_max: usize,
+    clock: &dyn Clock,
+    random: &dyn Random,
+) -> Result<Option<NewCredential>, IdentityError> {
     let label: String = label
         .chars()
         .filter(|c| !c.is_control())
@@ -67,6 +102,8 @@ pub async fn create(
         digest: record::digest(&new.secret),
         label,
         account: account_id.to_owned(),
+        consents,
+        generation: 0,
         created: clock.unix(),
     };
     let made = run(store, move |transaction: &mut dyn Transaction| {
@@ -100,7 +137,7 @@ pub fn list(store: &dyn Store, account_id: &str, limit: usize) -> Result<Vec<Cli
 }
 
 /// Deletes client credentials of an account; false when the account has none with this id. Tokens that were given for
-/// them end at their own time.
+/// them end with them.
 ///
 /// # Errors
 /// When the store fails.
@@ -110,6 +147,59 @@ pub async fn delete(store: &dyn Store, account_id: &str, id: &str) -> Result<boo
         Ok(id.starts_with(&prefix) && transaction.record_delete(RecordKind::ClientCredential, &id)?)
     })
     .await
+}
+
+impl ClientCredential {
+    /// Scopes of the tokens that are given for it.
+    #[must_use]
+    pub const fn scope(&self) -> &'static str {
+        if self.consents { "webid consent" } else { "webid" }
+    }
+
+    /// Name of the grant that those tokens end with.
+    #[must_use]
+    pub fn grant(&self) -> String {
+        format!("{GRANT_PREFIX}{}/{}", self.id, self.generation)
+    }
+}
+
+/// Whether the credentials that a grant names stand: they were not deleted, their tokens not revoked.
+///
+/// # Errors
+/// When the store fails or the record is damaged.
+pub fn stands(snapshot: &(impl Snapshot + ?Sized), grant: &str) -> Result<bool, IdentityError> {
+    let Some((id, generation)) = parts(grant) else {
+        return Ok(false);
+    };
+    let stored: Option<ClientCredential> = record::read(snapshot, RecordKind::ClientCredential, id)?;
+    let Some(stored) = stored.filter(|stored| stored.generation == generation) else {
+        return Ok(false);
+    };
+    Ok(account::load(snapshot, &stored.account)?.is_some())
+}
+
+/// Ends the tokens that were given for the credentials which a grant names. The credentials stay.
+///
+/// # Errors
+/// When the store fails or the record is damaged.
+pub fn revoke(transaction: &mut dyn Transaction, grant: &str) -> Result<(), IdentityError> {
+    let Some((id, generation)) = parts(grant) else {
+        return Ok(());
+    };
+    let stored: Option<ClientCredential> = record::read(transaction, RecordKind::ClientCredential, id)?;
+    match stored.filter(|stored| stored.generation == generation) {
+        Some(mut stored) => {
+            stored.generation += 1;
+            record::write(transaction, RecordKind::ClientCredential, &stored.id, &stored)
+        }
+        None => Ok(()),
+    }
+}
+
+/// Id and generation of the credentials that a grant names.
+fn parts(grant: &str) -> Option<(&str, u64)> {
+    let (id, generation) = grant.strip_prefix(GRANT_PREFIX)?.rsplit_once('/')?;
+    Some((id, generation.parse().ok()?))
 }
 
 /// The credentials with an id and a secret, or nothing.

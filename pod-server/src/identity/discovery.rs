@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::authorize::SCOPES;
 use super::site::Site;
+use super::uma;
 
 /// Paths of the issuer's endpoints on the console.
 pub mod path {
@@ -19,6 +20,14 @@ pub mod path {
     pub const DECISION: &str = "/.oidc/decision";
     /// Where clients get tokens.
     pub const TOKEN: &str = "/.oidc/token";
+    /// Who the holder of a token acts for.
+    pub const USERINFO: &str = "/.oidc/userinfo";
+    /// Where clients take tokens back.
+    pub const REVOKE: &str = "/.oidc/revoke";
+    /// Where clients with a secret ask what a token is worth.
+    pub const INTROSPECT: &str = "/.oidc/introspect";
+    /// Metadata of the same token endpoint as an UMA authorization server (UMA 2.0 grant §2).
+    pub const UMA: &str = "/.well-known/uma2-configuration";
     /// Where clients register themselves.
     pub const REGISTER: &str = "/.oidc/register";
     /// Where applications send people to log out.
@@ -33,14 +42,20 @@ pub fn configuration(site: &Site, algorithms: &[&str], registration_open: bool) 
         "authorization_endpoint": site.console(path::AUTHORIZE),
         "token_endpoint": site.console(path::TOKEN),
         "jwks_uri": site.console(path::JWKS),
+        "userinfo_endpoint": site.console(path::USERINFO),
+        "revocation_endpoint": site.console(path::REVOKE),
+        "introspection_endpoint": site.console(path::INTROSPECT),
         "end_session_endpoint": site.console(path::LOGOUT),
         "scopes_supported": SCOPES,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", uma::GRANT_TYPE],
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["ES256"],
+        "id_token_signing_alg_values_supported": ["ES256", "RS256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "dpop_signing_alg_values_supported": algorithms,
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "azp", "webid", "cnf", "at_hash"],

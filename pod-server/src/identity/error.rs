@@ -29,6 +29,14 @@ pub enum IdentityError {
     /// A token could not be signed.
     #[error("the token could not be signed: {0}")]
     Sign(String),
+    /// Another provider, through which people log in, cannot be used as it is configured.
+    #[error("identity.external `{provider}`: {reason}")]
+    External {
+        /// Its name in the configuration.
+        provider: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl From<IdentityError> for Error {

@@ -11,7 +11,7 @@ use super::discovery::path;
 use super::error::IdentityError;
 use super::grant::{self, Approval, CodeGrant, GrantSubject};
 use super::router::problem_page;
-use super::{Identity, account, pages, redirect_uri};
+use super::{Identity, account, external, pages, redirect_uri};
 
 /// Answers an authorization request.
 pub(super) async fn authorize(
@@ -29,7 +29,8 @@ pub(super) async fn authorize(
     let now = identity.clock().unix();
     let fresh = |session: &&Session| {
         let age = now - session.authenticated_at;
-        !request.prompt.login && request.age_seconds_max.is_none_or(|most| age <= most)
+        let expected = request.expected.as_ref().is_none_or(|webid| *webid == session.webid);
+        !request.prompt.login && expected && request.age_seconds_max.is_none_or(|most| age <= most)
     };
     let Some(session) = visit.session.as_ref().filter(fresh) else {
         if request.prompt.none {
@@ -39,7 +40,12 @@ pub(super) async fn authorize(
             ));
         }
         // The next round must not ask for the password again: it has just been given.
-        let resume = resumed(form, &["prompt", "max_age"]);
+        let again = request.prompt.login || request.age_seconds_max.is_some() || visit.session.is_some();
+        let mut resume = resumed(form, &["prompt", "max_age", "id_token_hint", external::AGAIN]);
+        if again {
+            // Whoever logs in through another provider has to do so anew there, too.
+            resume.push_str(&format!("&{}=1", external::AGAIN));
+        }
         let target = redirect_uri::form_target(&request.redirect_uri);
         return Ok(pages::login_page(
             identity,
@@ -51,7 +57,10 @@ pub(super) async fn authorize(
         ));
     };
     let approval = grant::approval(identity.store(), &session.account, &request.client.id)?;
-    let approved = approval.is_some_and(|approval| covers(&approval.scope, &request.scope));
+    let approved = approval.is_some_and(|approval| {
+        let described = request.client.described();
+        covers(&approval.scope, &request.scope) && approval.described.is_none_or(|then| then == described)
+    });
     if approved && !request.prompt.consent {
         return issue(identity, &visit, &request, session).await;
     }
@@ -106,6 +115,7 @@ pub(super) async fn decide(identity: &Identity, visit: &Visit, form: &Form) -> R
         client: request.client.id.clone(),
         name: request.client.name.clone(),
         scope: request.scope.clone(),
+        described: Some(request.client.described()),
         given: identity.clock().unix(),
     };
     grant::approve(
@@ -133,6 +143,19 @@ pub(super) async fn form_target(identity: &Identity, return_to: &str) -> Result<
     Ok(request
         .ok()
         .and_then(|request| redirect_uri::form_target(&request.redirect_uri)))
+}
+
+/// The login name that an application suggests in a request to which the person is to come back (`login_hint`): a name, or
+/// the WebID of an account here.
+pub(super) fn login_hint(identity: &Identity, return_to: &str) -> Option<String> {
+    let query = return_to.strip_prefix(path::AUTHORIZE)?.strip_prefix('?')?;
+    let form = Form::parse(query.as_bytes()).ok()?;
+    let hint = form.field("login_hint")?;
+    let name = match hint.strip_prefix(identity.site().base_url()) {
+        Some(rest) => rest.split('/').next()?,
+        None => hint,
+    };
+    super::site::check_name(name).ok().map(|()| name.to_owned())
 }
 
 async fn read(
@@ -209,7 +232,8 @@ fn approval_page(
         described: request.client.expires.is_none(),
         target: &redirect_uri::form_target(&request.redirect_uri).unwrap_or_default(),
         refreshes: covers(&request.scope, "offline_access"),
-        request: &form.query_without(&["prompt", "lang"]),
+        consents: covers(&request.scope, authorize::CONSENT),
+        request: &form.query_without(&["prompt", "lang", external::AGAIN]),
         statement: &statement,
         action: path::DECISION,
     };

@@ -12,6 +12,7 @@ use crate::store::{RecordKind, Snapshot, Store, Transaction};
 use crate::ui::visit::same;
 
 use super::account::{self, Account};
+use super::credential;
 use super::error::IdentityError;
 use super::record;
 use super::session::run;
@@ -89,6 +90,8 @@ pub struct Granted {
     pub account: Account,
     /// What was granted.
     pub subject: GrantSubject,
+    /// Name of the grant: the tokens end with it.
+    pub grant: String,
     /// The next refresh token.
     pub refresh_token: Option<String>,
 }
@@ -174,6 +177,7 @@ pub async fn redeem_code(
         record::write(transaction, RecordKind::Issuer, &key, &grant)?;
         let refresh_token = refreshes.then(|| format!("{}.{family}.{secret}", account.id));
         Ok(Ok(Granted {
+            grant: family_key(&account.id, &family),
             account,
             subject: grant.subject,
             refresh_token,
@@ -232,6 +236,7 @@ pub async fn redeem_refresh(
         record::write(transaction, RecordKind::Issuer, &key, &stored)?;
         let refresh_token = Some(format!("{}.{family}.{secret}", account.id));
         Ok(Ok(Granted {
+            grant: key,
             account,
             subject: stored.subject,
             refresh_token,
@@ -241,9 +246,63 @@ pub async fn redeem_refresh(
 }
 
 /// The account of a grant, if nothing has ended it since.
-fn current(transaction: &dyn Transaction, subject: &GrantSubject) -> Result<Option<Account>, IdentityError> {
-    let account = account::load(transaction, &subject.account)?;
+fn current(snapshot: &(impl Snapshot + ?Sized), subject: &GrantSubject) -> Result<Option<Account>, IdentityError> {
+    let account = account::load(snapshot, &subject.account)?;
     Ok(account.filter(|account| account.generation == subject.generation))
+}
+
+/// Whether the family that a grant names stands: it was not revoked, nor was the log-in behind it ended.
+///
+/// # Errors
+/// When the store fails or a record is damaged.
+pub fn stands(snapshot: &(impl Snapshot + ?Sized), grant: &str) -> Result<bool, IdentityError> {
+    match record::read::<Family>(snapshot, RecordKind::Issuer, grant)?.filter(|family| !family.revoked) {
+        Some(family) => Ok(current(snapshot, &family.subject)?.is_some()),
+        None => Ok(false),
+    }
+}
+
+/// Revokes the family that a client's refresh token belongs to, whether or not the token is the one that counts now (RFC
+/// 7009 §2.1). A token of another client, or none of ours, changes nothing.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke_refresh(store: &dyn Store, token: &str, client: &str) -> Result<(), IdentityError> {
+    let mut parts = token.split('.');
+    let (Some(account), Some(family), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Ok(());
+    };
+    let (key, client) = (family_key(account, family), client.to_owned());
+    run(store, move |transaction: &mut dyn Transaction| {
+        end_family(transaction, &key, &client)
+    })
+    .await
+}
+
+/// Ends what a client was given under a grant: the family of a person's log-in, or the tokens for client credentials.
+///
+/// # Errors
+/// When the store fails.
+pub async fn revoke_grant(store: &dyn Store, grant: &str, client: &str) -> Result<(), IdentityError> {
+    let (grant, client) = (grant.to_owned(), client.to_owned());
+    run(store, move |transaction: &mut dyn Transaction| {
+        if grant.starts_with(credential::GRANT_PREFIX) {
+            credential::revoke(transaction, &grant)
+        } else {
+            end_family(transaction, &grant, &client)
+        }
+    })
+    .await
+}
+
+fn end_family(transaction: &mut dyn Transaction, key: &str, client: &str) -> Result<(), IdentityError> {
+    match record::read::<Family>(transaction, RecordKind::Issuer, key)? {
+        Some(mut family) if family.client == client && !family.revoked => {
+            family.revoked = true;
+            record::write(transaction, RecordKind::Issuer, key, &family)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn revoke(transaction: &mut dyn Transaction, account: &str, family: &str) -> Result<(), IdentityError> {
@@ -278,6 +337,9 @@ pub struct Approval {
     pub name: Option<String>,
     /// Scopes that were approved, separated by spaces.
     pub scope: String,
+    /// Digest of what the application said about itself then: a change is asked about again (T34).
+    #[serde(default)]
+    pub described: Option<String>,
     /// Unix seconds.
     pub given: i64,
 }
@@ -343,7 +405,8 @@ fn approvals_in(
         .collect()
 }
 
-/// Takes an approval back and revokes every refresh token that the client holds for the account.
+/// Takes an approval back and revokes everything that the client holds for the account: refresh tokens, and access tokens
+/// from their next use.
 ///
 /// # Errors
 /// When the store fails.

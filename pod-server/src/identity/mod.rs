@@ -12,6 +12,8 @@ pub mod config;
 pub mod credential;
 mod discovery;
 pub mod error;
+mod external;
+pub mod external_link;
 mod flow;
 mod grant;
 mod pages;
@@ -20,18 +22,22 @@ pub mod profile;
 pub mod profiles;
 mod record;
 mod redirect_uri;
+mod revocation;
 mod router;
 mod session;
 pub mod site;
+pub mod standing;
 mod storage;
 mod sweep;
 mod throttle;
 mod token;
+mod uma;
+mod userinfo;
 
 use std::sync::Arc;
 
 use http::request::Parts;
-use server_kit::authn::{Authenticator, LocalIssuer};
+use server_kit::authn::{Algorithm, Authenticator, LocalIssuer};
 use server_kit::clock::Clock;
 use server_kit::egress::Egress;
 use server_kit::random::Random;
@@ -42,6 +48,7 @@ use crate::ui::Visit;
 pub use account::{
     Account, AccountKind, AccountTools, CreatedAccount, FirstLogin, NewAccount, create_account, create_accounts,
 };
+pub use authorize::CONSENT as CONSENT_SCOPE;
 pub use config::IdentityConfig;
 pub use error::{AccountError, IdentityError};
 pub use password::Passwords;
@@ -51,7 +58,9 @@ pub use sweep::Sweeper;
 use client::Client;
 use client_document::{ClientDocuments, DocumentFault, is_document};
 use config::ThrottleConfig;
+use external::External;
 use throttle::Throttle;
+use uma::Tickets;
 
 /// What identity is built from.
 pub struct IdentityParts {
@@ -81,13 +90,17 @@ pub struct Identity {
     /// Counts registrations of clients, each of which takes room.
     registrations: Throttle,
     documents: ClientDocuments,
+    /// Other providers through which people may log in.
+    externals: Vec<External>,
+    /// For the exchange of ID tokens.
+    tickets: Tickets,
 }
 
 impl Identity {
     /// Builds identity.
     ///
     /// # Errors
-    /// When the configured costs of password hashing are impossible.
+    /// When the configured costs of password hashing are impossible, or another provider's secret cannot be used.
     pub fn new(parts: IdentityParts) -> Result<Self, IdentityError> {
         let config = &parts.config;
         let passwords = Passwords::new(config.password.clone(), parts.random.as_ref())?;
@@ -103,11 +116,15 @@ impl Identity {
             config.client_document_seconds,
             config.client_documents_max,
         );
+        let externals = external::providers(&parts)?;
+        let tickets = Tickets::new(config.ticket_seconds, config.tickets_spent_max, parts.random.as_ref());
         Ok(Self {
             passwords,
             throttle,
             registrations,
             documents,
+            externals,
+            tickets,
             parts,
         })
     }
@@ -170,11 +187,19 @@ impl Identity {
             .map_err(|error| IdentityError::Sign(error.to_string()))
     }
 
-    fn sign_id_token(&self, claims: &serde_json::Value) -> Result<String, IdentityError> {
-        self.parts
-            .issuer
-            .sign_typed("JWT", claims)
-            .map_err(|error| IdentityError::Sign(error.to_string()))
+    async fn sign_id_token(&self, algorithm: Algorithm, claims: serde_json::Value) -> Result<String, IdentityError> {
+        let issuer = Arc::clone(&self.parts.issuer);
+        // RSA takes its time, the more so when its key is made.
+        let signed = tokio::task::spawn_blocking(move || issuer.sign_with(algorithm, "JWT", &claims)).await;
+        let signed = signed.map_err(|error| IdentityError::Sign(error.to_string()))?;
+        signed.map_err(|error| IdentityError::Sign(error.to_string()))
+    }
+
+    /// The public keys of the issuer. The first time, the one for RS256 has to be made.
+    async fn keys(&self) -> Result<serde_json::Value, IdentityError> {
+        let issuer = Arc::clone(&self.parts.issuer);
+        let keys = tokio::task::spawn_blocking(move || issuer.jwks()).await;
+        keys.map_err(|error| IdentityError::Sign(error.to_string()))
     }
 
     /// The client with an id, whichever way it made itself known.

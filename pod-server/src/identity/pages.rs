@@ -2,6 +2,7 @@
 
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
+use maud::html;
 
 use crate::ui::layout::path as page;
 use crate::ui::visit::{SESSION_COOKIE, cookie};
@@ -12,7 +13,7 @@ use super::error::{AccountError, IdentityError};
 use super::password::WeakPassword;
 use super::router::problem_page;
 use super::throttle::Network;
-use super::{Identity, credential, flow, grant, session};
+use super::{Identity, credential, external, flow, grant, session};
 
 /// Approvals and credentials that the account page shows.
 const SHOWN_MAX: usize = 200;
@@ -95,13 +96,15 @@ pub(super) async fn submit(
 
 /// A notice about what the page before has done; only for texts that exist for this.
 fn done(visit: &Visit, query: &Form) -> Option<Notice> {
-    const KNOWN: [&str; 6] = [
+    const KNOWN: [&str; 8] = [
         "logged-out",
         "password-changed",
         "password-set",
         "credential-deleted",
         "application-withdrawn",
         "storage-created",
+        "external-linked",
+        "external-unlinked",
     ];
     let done = query.field("done").filter(|done| KNOWN.contains(done))?;
     Some(Notice {
@@ -111,7 +114,7 @@ fn done(visit: &Visit, query: &Form) -> Option<Notice> {
 }
 
 /// A path on the console to go back to; anything else leads to the account page (no open redirect).
-fn local(wish: Option<&str>) -> &str {
+pub(super) fn local(wish: Option<&str>) -> &str {
     let harmless = |path: &&str| {
         path.starts_with('/')
             && !path.starts_with("//")
@@ -141,8 +144,10 @@ pub(super) fn login_page(
         return_to,
         form_target.is_some(),
         identity.config().registration_open,
+        flow::login_hint(identity, return_to).as_deref(),
         notice.as_ref(),
     );
+    let content = html! { (content) (external::choices(identity, visit, return_to)) };
     let page = Page {
         form_target,
         ..Page::new(visit.text("login-title"), content)
@@ -224,7 +229,7 @@ fn too_many(
 }
 
 /// A fresh session for a login that has just succeeded; the browser's old one, if any, ends (T45).
-async fn start_session(
+pub(super) async fn start_session(
     identity: &Identity,
     visit: &mut Visit,
     parts: &Parts,
@@ -396,7 +401,10 @@ fn account_page(
             .collect(),
         password_characters_min: identity.config().password.characters_min,
     };
-    let content = settings::account(visit, &shown, notice.as_ref());
+    let content = html! {
+        (settings::account(visit, &shown, notice.as_ref()))
+        (external::section(identity, visit, session)?)
+    };
     Ok(Page::new(visit.text("account-title"), content)
         .status(status)
         .respond(visit))
@@ -448,9 +456,15 @@ async fn create_credential(
     form: &Form,
 ) -> Result<Response<Body>, IdentityError> {
     let label = form.field("label").unwrap_or_default();
+    let consents = form.field("consents").is_some();
     let most = identity.config().credentials_max;
     let (store, clock, random) = (identity.store(), identity.clock(), identity.random());
-    match credential::create(store, &session.account, label, most, clock, random).await? {
+    let made = if consents {
+        credential::create_for_consent(store, &session.account, label, most, clock, random).await?
+    } else {
+        credential::create(store, &session.account, label, most, clock, random).await?
+    };
+    match made {
         Some(new) => {
             let content = settings::new_credential(visit, &new.id, &new.secret, identity.site().issuer());
             Ok(Page::new(visit.text("credential-new-title"), content)

@@ -18,7 +18,7 @@ use super::discovery::{self, path};
 use super::error::IdentityError;
 use super::throttle::Network;
 use super::token::{self, json_response};
-use super::{Identity, client, flow, pages};
+use super::{Identity, client, external, flow, pages, revocation, uma, userinfo};
 
 /// Largest registration of a client, in bytes.
 const REGISTRATION_BYTES_MAX: usize = 64 * 1024;
@@ -50,8 +50,15 @@ impl Identity {
                     identity.config().client_registration_open,
                 )
             })),
-            path::JWKS => Ok(self.document(&parts, |identity| identity.parts.issuer.jwks())),
-            path::TOKEN => self.token(&parts, body, network).await,
+            path::UMA if self.config().uma => Ok(self.document(&parts, |identity| {
+                uma::configuration(identity.site(), &identity.proofs().algorithms())
+            })),
+            path::JWKS => {
+                let keys = self.keys().await?;
+                Ok(self.document(&parts, |_| keys))
+            }
+            path::TOKEN | path::REVOKE | path::INTROSPECT => self.token(&parts, body, network).await,
+            path::USERINFO => Ok(self.userinfo(&parts).await),
             path::REGISTER => self.register_client(&parts, body, network).await,
             page::STYLE => Ok(match parts.method {
                 Method::GET | Method::HEAD => style::style(&parts.headers),
@@ -84,7 +91,11 @@ impl Identity {
     {
         let mut response = match parts.method {
             Method::POST => match form(&parts.headers, body).await {
-                Ok(form) => token::token(self, parts, &form, network).await?,
+                Ok(form) => match parts.uri.path() {
+                    path::REVOKE => revocation::revoke(self, parts, &form, network).await?,
+                    path::INTROSPECT => revocation::introspect(self, parts, &form, network).await?,
+                    _ => token::token(self, parts, &form, network).await?,
+                },
                 Err(error) => oauth_error(error.clone().into(), "invalid_request", &error.to_string()),
             },
             Method::OPTIONS => return Ok(preflight("POST, OPTIONS")),
@@ -92,6 +103,16 @@ impl Identity {
         };
         share(&mut response);
         Ok(response)
+    }
+
+    async fn userinfo(&self, parts: &Parts) -> Response<Body> {
+        let mut response = match parts.method {
+            Method::GET | Method::POST => userinfo::userinfo(self, parts).await,
+            Method::OPTIONS => return preflight("GET, POST, OPTIONS"),
+            _ => not_allowed("GET, POST, OPTIONS"),
+        };
+        share(&mut response);
+        response
     }
 
     /// RFC 7591 §3.
@@ -191,16 +212,19 @@ impl Identity {
             // and changes nothing until the person answers our own page.
             (path::AUTHORIZE, sent) => flow::authorize(self, &visit, &sent.unwrap_or(query)).await,
             (path::LOGOUT, sent) => flow::ask_logout(self, &visit, &sent.unwrap_or(query)).await,
+            (target, None) if target.starts_with(external::PREFIX) => {
+                external::show(self, &mut visit, parts, &query, network).await
+            }
             (target, None) => pages::show(self, &visit, target, &query).await,
             (target, Some(form)) => {
                 if !visit.sent(&form) {
                     let detail = "the form token is missing or belongs to another visitor";
                     return Ok(problem_page(&visit, StatusCode::FORBIDDEN, "form-foreign", detail));
                 }
-                if target == path::DECISION {
-                    flow::decide(self, &visit, &form).await
-                } else {
-                    pages::submit(self, &mut visit, parts, target, &form, network).await
+                match target {
+                    path::DECISION => flow::decide(self, &visit, &form).await,
+                    external::UNLINK => external::unlink(self, &visit, &form).await,
+                    _ => pages::submit(self, &mut visit, parts, target, &form, network).await,
                 }
             }
         }

@@ -16,23 +16,27 @@ use crate::ui::{Body, Form};
 
 use super::claims::{self, TokenContext};
 use super::client::Client;
+use super::client_document::is_document;
+use super::credential::ClientCredential;
 use super::discovery::path;
 use super::error::IdentityError;
 use super::grant::{self, Granted, Redemption};
 use super::throttle::Network;
-use super::{Identity, account, credential};
+use super::{Identity, account, credential, uma};
 
 /// An error as RFC 6749 §5.2 tells it.
 #[derive(Debug)]
-struct TokenFault {
+pub(super) struct TokenFault {
     status: StatusCode,
     error: &'static str,
     description: String,
     retry_seconds: Option<u32>,
+    /// Further members of the answer.
+    more: Value,
 }
 
 /// What ends a request early: the client's fault or ours.
-enum Stop {
+pub(super) enum Stop {
     Fault(TokenFault),
     Failure(IdentityError),
 }
@@ -43,18 +47,31 @@ impl From<IdentityError> for Stop {
     }
 }
 
-fn fault(error: &'static str, description: impl Into<String>) -> Stop {
-    let status = if error == "invalid_client" {
-        StatusCode::UNAUTHORIZED
-    } else {
-        StatusCode::BAD_REQUEST
+pub(super) fn fault(error: &'static str, description: impl Into<String>) -> Stop {
+    let status = match error {
+        "invalid_client" => StatusCode::UNAUTHORIZED,
+        // UMA 2.0 grant §3.3.6.
+        "need_info" | "request_denied" => StatusCode::FORBIDDEN,
+        _ => StatusCode::BAD_REQUEST,
     };
     Stop::Fault(TokenFault {
         status,
         error,
         description: description.into(),
         retry_seconds: None,
+        more: Value::Null,
     })
+}
+
+impl Stop {
+    /// Adds a member to what the client is told.
+    pub(super) fn with(mut self, member: &str, value: Value) -> Self {
+        if let Self::Fault(fault) = &mut self {
+            let more = fault.more.as_object().cloned().unwrap_or_default();
+            fault.more = more.into_iter().chain([(member.to_owned(), value)]).collect();
+        }
+        self
+    }
 }
 
 /// Id and secrets that a client sent.
@@ -73,12 +90,23 @@ pub(super) async fn token(
 ) -> Result<Response<Body>, IdentityError> {
     match answer(identity, parts, form, network).await {
         Ok(tokens) => Ok(json_response(StatusCode::OK, &tokens)),
-        Err(Stop::Failure(error)) => Err(error),
-        Err(Stop::Fault(fault)) => {
-            let mut response = json_response(
-                fault.status,
-                &json!({ "error": fault.error, "error_description": fault.description }),
-            );
+        Err(stop) => answer_stop(stop),
+    }
+}
+
+/// The answer to a request that ended early.
+///
+/// # Errors
+/// Our own failure.
+pub(super) fn answer_stop(stop: Stop) -> Result<Response<Body>, IdentityError> {
+    match stop {
+        Stop::Failure(error) => Err(error),
+        Stop::Fault(fault) => {
+            let mut told = json!({ "error": fault.error, "error_description": fault.description });
+            if let (Some(told), Value::Object(more)) = (told.as_object_mut(), fault.more) {
+                told.extend(more);
+            }
+            let mut response = json_response(fault.status, &told);
             if fault.status == StatusCode::UNAUTHORIZED {
                 let challenge = HeaderValue::from_static("Basic realm=\"token endpoint\", charset=\"UTF-8\"");
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
@@ -95,6 +123,10 @@ async fn answer(identity: &Identity, parts: &Parts, form: &Form, network: Networ
     let grant_type = form
         .field("grant_type")
         .ok_or_else(|| fault("invalid_request", "`grant_type` is missing"))?;
+    if grant_type == uma::GRANT_TYPE {
+        let jkt = proof_key(identity, parts)?;
+        return uma::exchange(identity, form, &jkt).await;
+    }
     let presented = presented(&parts.headers, form)?;
     match grant_type {
         "client_credentials" => {
@@ -106,11 +138,11 @@ async fn answer(identity: &Identity, parts: &Parts, form: &Form, network: Networ
             let client = client(identity, &presented, network).await?;
             let jkt = proof_key(identity, parts)?;
             let granted = redeem(identity, form, grant_type, &client, &jkt).await?;
-            tokens_for_person(identity, &client.id, &jkt, granted)
+            tokens_for_person(identity, &client, &jkt, granted).await
         }
         _ => Err(fault(
             "unsupported_grant_type",
-            "give `authorization_code`, `refresh_token` or `client_credentials`",
+            "give `authorization_code`, `refresh_token`, `client_credentials` or UMA's `uma-ticket`",
         )),
     }
 }
@@ -128,6 +160,7 @@ fn proof_key(identity: &Identity, parts: &Parts) -> Result<String, Stop> {
                     error: "temporarily_unavailable",
                     description: rejection.description.to_owned(),
                     retry_seconds: Some(1),
+                    more: Value::Null,
                 })
             } else {
                 fault("invalid_dpop_proof", rejection.description)
@@ -163,11 +196,12 @@ async fn redeem(
     outcome.map_err(|refusal| fault("invalid_grant", refusal))
 }
 
-fn tokens_for_person(identity: &Identity, client: &str, jkt: &str, granted: Granted) -> Result<Value, Stop> {
-    let context = context(identity, &granted.account.webid, client, jkt);
+async fn tokens_for_person(identity: &Identity, client: &Client, jkt: &str, granted: Granted) -> Result<Value, Stop> {
+    let context = context(identity, &granted.account.webid, &client.id, jkt, &granted.grant);
     let access = claims::access_token(&context, &granted.subject.scope, &identity.random().uuid());
     let access = identity.sign_access_token(&access)?;
-    let id_token = identity.sign_id_token(&claims::id_token(&context, &granted.subject, &access))?;
+    let id_token = claims::id_token(&context, &granted.subject, &access);
+    let id_token = identity.sign_id_token(client.id_token_algorithm, id_token).await?;
     let mut answer = json!({
         "access_token": access,
         "token_type": "DPoP",
@@ -183,24 +217,33 @@ fn tokens_for_person(identity: &Identity, client: &str, jkt: &str, granted: Gran
 
 /// Who a machine with client credentials acts for.
 struct Machine {
-    client: String,
+    credential: ClientCredential,
     webid: String,
 }
 
-/// The token carries the WebID whether or not the machine asked for the scope: it has no other use.
+/// The token carries the WebID and every scope that the credentials were made for, whatever the machine asks: the account
+/// holder has decided when making them.
 fn client_credentials(identity: &Identity, machine: &Machine, jkt: &str) -> Result<Value, Stop> {
-    let context = context(identity, &machine.webid, &machine.client, jkt);
-    let access = claims::access_token(&context, "webid", &identity.random().uuid());
+    let (grant, scope) = (machine.credential.grant(), machine.credential.scope());
+    let context = context(identity, &machine.webid, &machine.credential.id, jkt, &grant);
+    let access = claims::access_token(&context, scope, &identity.random().uuid());
     Ok(json!({
         "access_token": identity.sign_access_token(&access)?,
         "token_type": "DPoP",
         "expires_in": context.seconds,
-        "scope": "webid",
+        "scope": scope,
     }))
 }
 
-fn context<'a>(identity: &'a Identity, webid: &'a str, client: &'a str, jkt: &'a str) -> TokenContext<'a> {
+fn context<'a>(
+    identity: &'a Identity,
+    webid: &'a str,
+    client: &'a str,
+    jkt: &'a str,
+    grant: &'a str,
+) -> TokenContext<'a> {
     TokenContext {
+        grant,
         issuer: identity.site().issuer(),
         webid,
         client,
@@ -260,6 +303,7 @@ fn admit(identity: &Identity, id: &str, network: Network) -> Result<(), Stop> {
                 error: "slow_down",
                 description: format!("too many failures; try again in {seconds} s"),
                 retry_seconds: Some(seconds),
+                more: Value::Null,
             })
         })
 }
@@ -288,8 +332,37 @@ fn machine(identity: &Identity, presented: &Presented, network: Network) -> Resu
     };
     identity.throttle().succeeded(&presented.id, network);
     Ok(Machine {
-        client: found.id,
+        credential: found,
         webid: account.webid,
+    })
+}
+
+/// A client of either kind that has proved who it is.
+pub(super) struct AnyClient {
+    pub(super) id: String,
+    pub(super) has_secret: bool,
+}
+
+/// The client that sends a form to an endpoint beside the token endpoint: an application, or client credentials.
+pub(super) async fn any_client(
+    identity: &Identity,
+    headers: &HeaderMap,
+    form: &Form,
+    network: Network,
+) -> Result<AnyClient, Stop> {
+    let presented = presented(headers, form)?;
+    // Ids of client credentials hold a dot; those of registered clients do not, and those of documents hold a colon too.
+    if presented.id.contains('.') && !is_document(&presented.id) {
+        let machine = machine(identity, &presented, network)?;
+        return Ok(AnyClient {
+            id: machine.credential.id,
+            has_secret: true,
+        });
+    }
+    let client = client(identity, &presented, network).await?;
+    Ok(AnyClient {
+        id: client.id.clone(),
+        has_secret: !client.is_public(),
     })
 }
 

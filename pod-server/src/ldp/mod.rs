@@ -10,6 +10,7 @@ mod delete;
 pub(crate) mod description;
 pub mod document;
 pub mod headers;
+mod issuer_links;
 mod listing;
 mod members;
 pub mod nesting;

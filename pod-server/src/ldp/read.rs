@@ -216,6 +216,7 @@ async fn respond(
     headers::add_validators(header_map, &etag, resource.modified);
     headers::add_caching(header_map, verdict.public);
     headers::add_links(header_map, target, &service.base_url, owner.as_deref());
+    service.issuer_links.add(service, target, latest, header_map)?;
     headers::add_methods(header_map, target, Some(resource.kind));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     if let Some(applied) = representation.preference_applied {

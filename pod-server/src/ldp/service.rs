@@ -18,6 +18,7 @@ use crate::store::{ReadPermit, Snapshot, Store, StoreError};
 
 use super::document::Bounds;
 use super::headers;
+use super::issuer_links::IssuerLinks;
 use super::operation::Operation;
 use super::profile_guard::Writer;
 use super::public::PublicReads;
@@ -39,6 +40,7 @@ pub struct LdpService {
     pub(super) representations: RepresentationCache,
     pub(super) public: PublicReads,
     pub(super) conversions: Arc<Semaphore>,
+    pub(super) issuer_links: IssuerLinks,
 }
 
 impl LdpService {
@@ -53,6 +55,7 @@ impl LdpService {
     ) -> Self {
         Self {
             representations: RepresentationCache::new(&bounds),
+            issuer_links: IssuerLinks::default(),
             public: PublicReads::new(&bounds),
             conversions: Arc::new(Semaphore::new(bounds.conversions_max)),
             store,

@@ -18,6 +18,8 @@ pub struct Shown<'a> {
     pub target: &'a str,
     /// Whether it may go on while the person is away.
     pub refreshes: bool,
+    /// Whether it may give consent in the person's name.
+    pub consents: bool,
     /// The request, to be read anew when the answer comes.
     pub request: &'a str,
     /// Digest of what is shown.
@@ -44,6 +46,7 @@ pub fn approval(visit: &Visit, session: &Session, shown: &Shown<'_>, notice: Opt
             }
             p { (visit.text("application-means")) }
             @if shown.refreshes { p { (visit.text("application-offline")) } }
+            @if shown.consents { div.notice { p { strong { (visit.text("application-consents")) } } } }
             form method="post" action=(shown.action) {
                 (form_token(visit))
                 input type="hidden" name="request" value=(shown.request);

@@ -9,13 +9,14 @@ use super::{Form, Notice, Visit};
 const PASSWORD_CHARACTERS_MAX: u16 = 256;
 
 /// The login form. `return_to` is the path that follows; `for_application` says that an application waits there;
-/// `registration_open` that strangers may open an account.
+/// `registration_open` that strangers may open an account; `hint` is the name that the application suggests.
 #[must_use]
 pub fn login(
     visit: &Visit,
     return_to: &str,
     for_application: bool,
     registration_open: bool,
+    hint: Option<&str>,
     notice: Option<&Notice>,
 ) -> Markup {
     html! {
@@ -26,8 +27,8 @@ pub fn login(
                 (form_token(visit))
                 input type="hidden" name="return_to" value=(return_to);
                 (Field {
-                    name: "name", kind: "text", label: visit.text("name-label"), autocomplete: "username",
-                    characters_max: 63, ..Field::default()
+                    name: "name", kind: "text", label: visit.text("name-label"), value: hint,
+                    autocomplete: "username", characters_max: 63, ..Field::default()
                 })
                 (Field {
                     name: "password", kind: "password", label: visit.text("password-label"),

@@ -8,6 +8,7 @@ pub mod consent;
 pub mod data;
 pub mod dataset;
 pub mod entrance;
+pub mod external;
 pub mod form;
 pub mod language;
 pub mod layout;

@@ -158,6 +158,10 @@ fn credentials(visit: &Visit, shown: &Shown<'_>) -> Markup {
                     hint: Some(visit.text("credential-hint")), autocomplete: "off", characters_max: 100,
                     ..Field::default()
                 })
+                div.choice {
+                    input type="checkbox" name="consents" id="consents" value="yes";
+                    label for="consents" { (visit.text("credential-consents")) }
+                }
                 button.second type="submit" { (visit.text("credential-create")) }
             }
         }
@@ -204,7 +208,7 @@ pub fn new_credential(visit: &Visit, id: &str, secret: &str, issuer: &str) -> Ma
 }
 
 /// A day in the form of ISO 8601, which all three languages read the same way.
-fn date(unix: i64) -> String {
+pub(super) fn date(unix: i64) -> String {
     OffsetDateTime::from_unix_timestamp(unix)
         .map(|moment| moment.date().to_string())
         .unwrap_or_default()

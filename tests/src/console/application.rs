@@ -76,13 +76,23 @@ impl Application {
     /// # Errors
     /// When the console refuses.
     pub async fn register(console: &Console, method: &str) -> Result<Self, Failure> {
-        let metadata = serde_json::json!({
+        Self::register_with(console, serde_json::json!({ "token_endpoint_auth_method": method })).await
+    }
+
+    /// Registers with further or other metadata.
+    ///
+    /// # Errors
+    /// When the console refuses.
+    pub async fn register_with(console: &Console, changes: Value) -> Result<Self, Failure> {
+        let mut metadata = serde_json::json!({
             "client_name": "Counting <app>",
             "redirect_uris": [REDIRECT_URI],
-            "token_endpoint_auth_method": method,
             "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid webid offline_access",
         });
+        if let (Some(metadata), Value::Object(changes)) = (metadata.as_object_mut(), changes) {
+            metadata.extend(changes);
+        }
         let request = Request::post("/.oidc/register")
             .header("host", "localhost")
             .header("content-type", "application/json")
@@ -129,7 +139,20 @@ impl Application {
     /// # Errors
     /// When any step is refused.
     pub async fn code(&self, visitor: &mut Visitor, challenge: &str) -> Result<String, Failure> {
-        let mut answer = visitor.open(&self.authorization(challenge, &[])).await?;
+        self.code_with(visitor, challenge, &[]).await
+    }
+
+    /// The same for a request with changes.
+    ///
+    /// # Errors
+    /// When any step is refused.
+    pub async fn code_with(
+        &self,
+        visitor: &mut Visitor,
+        challenge: &str,
+        changes: &[(&str, &str)],
+    ) -> Result<String, Failure> {
+        let mut answer = visitor.open(&self.authorization(challenge, changes)).await?;
         if answer.status == http::StatusCode::OK {
             let (request, statement) = (answer.hidden("request"), answer.hidden("statement"));
             let fields = [
@@ -167,11 +190,27 @@ impl Application {
             console.clock.unix(),
             &SystemRandom,
         )?;
+        self.post(console, "/.oidc/token", fields, Some(proof)).await
+    }
+
+    /// Sends fields to an endpoint of the issuer, saying who the application is.
+    ///
+    /// # Errors
+    /// When the exchange fails.
+    pub async fn post(
+        &self,
+        console: &Console,
+        path: &str,
+        fields: &[(&str, &str)],
+        proof: Option<String>,
+    ) -> Result<Answer, Failure> {
         let body = encode(fields, self.secret.is_none().then_some(&self.id));
-        let mut request = Request::post("/.oidc/token")
+        let mut request = Request::post(path)
             .header("host", "localhost")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("dpop", proof);
+            .header("content-type", "application/x-www-form-urlencoded");
+        if let Some(proof) = proof {
+            request = request.header("dpop", proof);
+        }
         if let Some(secret) = &self.secret {
             let pair = base64::engine::general_purpose::STANDARD.encode(format!("{}:{secret}", self.id));
             request = request.header("authorization", format!("Basic {pair}"));

@@ -7,6 +7,7 @@ mod visitor;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use pod_server::identity::standing::{GrantEpochs, StandingGrants};
 use pod_server::identity::{
     AccountKind, CreatedAccount, FirstLogin, Identity, IdentityConfig, IdentityParts, NewAccount, Site, create_account,
 };
@@ -117,7 +118,13 @@ impl Console {
             Arc::clone(&time),
             Some(Arc::clone(&issuer)),
         )?;
-        let authenticator = Arc::new(authenticator.with_local_profiles(Arc::new(profiles)));
+        let epochs = Arc::new(GrantEpochs::default());
+        store.listen(Arc::clone(&epochs) as _);
+        let grants = StandingGrants::new(Arc::clone(&store), epochs);
+        let authenticator = authenticator
+            .with_local_profiles(Arc::new(profiles))
+            .with_local_grants(Arc::new(grants));
+        let authenticator = Arc::new(authenticator);
         let identity = Arc::new(Identity::new(IdentityParts {
             store: Arc::clone(&store),
             site,

@@ -34,6 +34,7 @@ impl Agent {
             "webid": web_id,
             "sub": web_id,
             "client_id": "https://client.example/id",
+            "scope": "openid webid consent",
             "iat": now,
             "exp": now + 3_600,
             "jti": format!("{web_id}-{now}"),

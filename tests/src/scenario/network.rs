@@ -214,10 +214,11 @@ impl Network {
             .map_err(|error| failed(&error))?
         {
             let account = created.account;
-            let credential = credential::create(&store, &account.id, "scenario", 10, &SystemClock, &SystemRandom)
-                .await
-                .map_err(|error| failed(&error))?
-                .ok_or_else(|| failed(&"no credentials"))?;
+            let credential =
+                credential::create_for_consent(&store, &account.id, "scenario", 10, &SystemClock, &SystemRandom)
+                    .await
+                    .map_err(|error| failed(&error))?
+                    .ok_or_else(|| failed(&"no credentials"))?;
             let web_id = format!("{}{}/profile/card#me", pod.base_url, account.name);
             let party = Party::new(
                 &web_id,

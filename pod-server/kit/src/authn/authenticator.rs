@@ -14,10 +14,12 @@ use super::config::AuthnConfig;
 use super::delegation::{self, Delegation};
 use super::discovery::Issuers;
 use super::dpop::{self, Expectation, UnverifiedProof};
+use super::id_token::{self, IdClaims, IdToken};
 use super::jose::{JoseFailure, Unverified, Verifiers};
 use super::local_issuer::LocalIssuer;
 use super::rejection::{self, AuthnRejection};
 use super::replay::{ReplayMemory, Seen};
+use super::standing::LocalGrants;
 use super::webid::{LocalProfiles, WebIds};
 use super::{AgreementGrant, Credentials};
 use crate::clock::Clock;
@@ -30,6 +32,7 @@ pub struct Authenticator {
     egress: Arc<Egress>,
     clock: Arc<dyn Clock>,
     local: Option<Arc<LocalIssuer>>,
+    grants: Option<Arc<dyn LocalGrants>>,
     started: i64,
     verifiers: Verifiers,
     replay: ReplayMemory,
@@ -60,6 +63,7 @@ impl Authenticator {
             issuers: Issuers::new(&config),
             webids: WebIds::new(&config),
             local: trusted_local.into(),
+            grants: None,
             config,
             egress,
             clock,
@@ -70,6 +74,13 @@ impl Authenticator {
     #[must_use]
     pub fn with_local_profiles(mut self, profiles: Arc<dyn LocalProfiles>) -> Self {
         self.webids.set_local(profiles);
+        self
+    }
+
+    /// Lets tokens of this server's issuer end with the grants that they were given for.
+    #[must_use]
+    pub fn with_local_grants(mut self, grants: Arc<dyn LocalGrants>) -> Self {
+        self.grants = Some(grants);
         self
     }
 
@@ -137,6 +148,34 @@ impl Authenticator {
         Ok(proof.jkt().to_owned())
     }
 
+    /// Verifies a DPoP-bound ID token that is to be exchanged for an access token (solid#94, solid#95). `jkt` is the
+    /// thumbprint of the key that signed the request's proof, which [`verify_proof`](Self::verify_proof) gave.
+    ///
+    /// # Errors
+    /// An [`AuthnRejection`]; a token endpoint tells it in its own way.
+    pub async fn verify_id_token(&self, token: &str, jkt: &str) -> Result<IdToken, AuthnRejection> {
+        let now = self.clock.unix();
+        let jwt = Unverified::parse(token, &self.config.algorithms).map_err(refuse)?;
+        let claims: IdClaims = jwt.claims().map_err(refuse)?;
+        let own = self.local.as_deref().map(LocalIssuer::issuer);
+        let id_token = id_token::check(&jwt, claims, jkt, own, &self.config, now)?;
+        self.signed(&jwt, &id_token.issuer, now).await?;
+        let ended = |grant: &String| self.grants.as_ref().is_some_and(|grants| !grants.stands(grant));
+        if id_token.grant.as_ref().is_some_and(ended) {
+            return Err(AuthnRejection::token("the log-in behind the ID token has ended"));
+        }
+        if !self
+            .webids
+            .names_issuer(id_token.webid.as_str(), &id_token.issuer, &self.egress, now)
+            .await
+        {
+            return Err(AuthnRejection::token(
+                "the WebID's profile does not name the ID token's issuer",
+            ));
+        }
+        Ok(id_token)
+    }
+
     /// Names of the algorithms that proofs may be signed with.
     pub fn algorithms(&self) -> Vec<&'static str> {
         self.config
@@ -182,6 +221,11 @@ impl Authenticator {
             }
         };
         let (access, delegation) = access;
+        if let (Some(grant), Some(grants)) = (&access.grant, &self.grants)
+            && !grant.stands(grants.as_ref())
+        {
+            return Err(AuthnRejection::token("what the token was given for has been revoked"));
+        }
         if access.agreement.is_none()
             && !self
                 .webids
@@ -264,19 +308,23 @@ impl Authenticator {
     async fn access_token(&self, token: &str, now: i64) -> Result<AccessToken, AuthnRejection> {
         let jwt = Unverified::parse(token, &self.config.algorithms).map_err(refuse)?;
         let claims: AccessClaims = jwt.claims().map_err(refuse)?;
-        let local = self.local.as_ref().filter(|local| local.issuer() == claims.iss);
         let own = self.local.as_deref().map(LocalIssuer::issuer);
         let access = access_token::check(&jwt, claims, own, &self.config, now)?;
-        match local {
-            Some(local) => local.verify_signature(&jwt),
+        self.signed(&jwt, &access.signer, now).await?;
+        Ok(access)
+    }
+
+    /// Verifies that an issuer signed a token: by our own keys when it is ours, else by those that it publishes.
+    async fn signed(&self, jwt: &Unverified<'_>, issuer: &str, now: i64) -> Result<(), AuthnRejection> {
+        match self.local.as_ref().filter(|local| local.issuer() == issuer) {
+            Some(local) => local.verify_signature(jwt),
             None => {
                 self.issuers
-                    .verify(&access.issuer, &jwt, &self.verifiers, &self.egress, now)
+                    .verify(issuer, jwt, &self.verifiers, &self.egress, now)
                     .await
             }
         }
-        .map_err(refuse)?;
-        Ok(access)
+        .map_err(refuse)
     }
 
     fn spend(&self, name: super::replay::ProofName, issued: i64, now: i64) -> Result<(), AuthnRejection> {
@@ -341,6 +389,7 @@ fn credentials(access: &AccessToken, delegation: Option<&Delegation>) -> Credent
         client: access.client.clone(),
         issuer: Some(access.issuer.clone()),
         jkt: Some(access.jkt.clone()),
+        scope: access.scope.clone(),
         grant: access.agreement.as_ref().map(|agreement| AgreementGrant {
             agreement: agreement.clone(),
             purpose: delegation.map(|delegation| delegation.purpose.clone()),

@@ -2,6 +2,7 @@
 
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use super::jose::present;
 
@@ -82,6 +83,55 @@ pub(super) struct AccessClaims {
     pub(super) azp: Option<String>,
     #[serde(default, deserialize_with = "present")]
     pub(super) agreement: Option<String>,
+    /// Scopes (RFC 9068 §2.2.3). Issuers are not of one mind about its type; only text counts.
+    #[serde(default)]
+    scope: Option<Value>,
+    /// The grant that the token came from. Read in tokens of this server's own issuer only.
+    #[serde(default)]
+    grant_id: Option<Value>,
+    /// The issuer of the ID token that was exchanged for this token. Read in tokens of this server's own issuer only.
+    #[serde(default)]
+    idp: Option<Value>,
+    /// Claims that only ID tokens have (OpenID Connect Core §2 and §3.1.3.6).
+    #[serde(default)]
+    nonce: Option<Value>,
+    #[serde(default)]
+    at_hash: Option<Value>,
+    #[serde(default)]
+    c_hash: Option<Value>,
+}
+
+impl AccessClaims {
+    /// The scopes, separated by spaces.
+    pub(super) fn scope(&self) -> Option<&str> {
+        self.scope.as_ref().and_then(Value::as_str)
+    }
+
+    /// A claim that only this server's issuer gives.
+    ///
+    /// # Errors
+    /// When it is there and no text.
+    pub(super) fn own(&self, claim: OwnClaim) -> Result<Option<&str>, ()> {
+        let value = match claim {
+            OwnClaim::Grant => &self.grant_id,
+            OwnClaim::IdentityProvider => &self.idp,
+        };
+        value.as_ref().map(|value| value.as_str().ok_or(())).transpose()
+    }
+
+    /// Whether the claims are an ID token's.
+    pub(super) fn is_id_token(&self) -> bool {
+        self.nonce.is_some() || self.at_hash.is_some() || self.c_hash.is_some()
+    }
+}
+
+/// A claim whose meaning only this server's issuer defines.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OwnClaim {
+    /// `grant_id`.
+    Grant,
+    /// `idp`.
+    IdentityProvider,
 }
 
 /// Claims of a DPoP proof (RFC 9449 §4.2).

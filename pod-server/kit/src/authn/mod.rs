@@ -12,19 +12,26 @@ mod delegation;
 mod discovery;
 mod dpop;
 mod htu;
+mod id_token;
 mod jose;
 mod local_issuer;
 mod rejection;
+pub mod relying_party;
 mod replay;
+mod standing;
 mod webid;
+
+use std::sync::Arc;
 
 pub use authenticator::Authenticator;
 pub use config::{AuthnConfig, TokenHash};
 pub use delegation::Delegation;
+pub use id_token::IdToken;
 pub use jose::{Algorithm, JoseFailure, thumbprint};
 pub use local_issuer::{LocalIssuer, LocalIssuerError};
 pub use policies::request::{Agent, WebId};
 pub use rejection::{AuthnRejection, RejectionKind};
+pub use standing::LocalGrants;
 pub use webid::{LocalProfile, LocalProfiles};
 
 /// Verified statements about who is asking.
@@ -38,6 +45,8 @@ pub struct Credentials {
     pub issuer: Option<String>,
     /// Thumbprint (RFC 7638) of the key that the access token is bound to.
     pub jkt: Option<String>,
+    /// Scopes of the access token, separated by spaces.
+    pub scope: Option<Arc<str>>,
     /// The agreement that the token is bound to, when it is an agreement token.
     pub grant: Option<AgreementGrant>,
 }
@@ -50,8 +59,16 @@ impl Credentials {
             client: None,
             issuer: None,
             jkt: None,
+            scope: None,
             grant: None,
         }
+    }
+
+    /// Whether the access token was given for a scope.
+    pub fn has_scope(&self, wanted: &str) -> bool {
+        self.scope
+            .as_deref()
+            .is_some_and(|scope| scope.split(' ').any(|given| given == wanted))
     }
 }
 
