@@ -13,6 +13,7 @@ use server_kit::telemetry::TelemetryConfig;
 use server_kit::tls::TlsConfig;
 use url::Url;
 
+use crate::authz::AuthorizationSystem;
 use crate::dataspace::DataspaceConfig;
 use crate::identity::IdentityConfig;
 use crate::index::IndexLimits;
@@ -197,6 +198,12 @@ pub struct AuthzSection {
     /// origin at all (solid#78). Tokens are bound to keys here and cookies mean nothing, so lists that name origins are
     /// obeyed and others do not need them.
     pub origins_always: bool,
+    /// Origins, such as `https://app.example`, that need no `acl:origin` anywhere (WAC §5.3).
+    pub origins_trusted: Vec<String>,
+    /// The authorization system that a new storage gets unless another is asked for: `wac` or `acp`.
+    pub system: AuthorizationSystem,
+    /// Access control resources that may govern one resource, its own and those above it; more deny.
+    pub access_control_resources_max: usize,
     /// Refused requests without credentials that enter the audit log per second; the rest is only counted, so that
     /// nobody can fill the log from outside.
     pub anonymous_denials_per_second_max: u32,
@@ -213,6 +220,9 @@ impl Default for AuthzSection {
             group_cache_seconds: 60,
             group_cache_entries_max: 10_000,
             origins_always: false,
+            origins_trusted: Vec::new(),
+            system: AuthorizationSystem::Wac,
+            access_control_resources_max: 64,
             anonymous_denials_per_second_max: 100,
         }
     }

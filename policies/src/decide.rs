@@ -14,7 +14,7 @@ use crate::purpose::Hierarchy;
 use crate::request::{AccessRequest, Action};
 use crate::wac::{AclTarget, Modes};
 
-/// Most rounds of asking: the ACL and then its groups; or the agreement, then its dataset and the purposes.
+/// Most rounds of asking: the ACL and then its groups; the policies and then owners and creators; or the agreement, then its dataset and the purposes.
 pub const ROUNDS_MAX: usize = 3;
 
 /// The answer of [`decide`].
@@ -32,13 +32,14 @@ pub enum Response {
 
 /// Decides on a request with the facts at hand.
 ///
-/// A Solid operation ([`Action::Wac`]) is decided by the effective ACL. A query ([`Action::Query`]) is decided by the
+/// A Solid operation ([`Action::Wac`]) is decided by the effective ACL or, in a storage under Access Control Policies, by
+/// the effective policies. A query ([`Action::Query`]) is decided by the
 /// agreement it names; a query that names none is [`Effect::NotApplicable`] here, and whoever wants to answer it anyway
 /// asks for [`Modes::READ`] document by document.
 #[must_use]
 pub fn decide(request: &AccessRequest, facts: &Facts) -> Response {
     match request.action {
-        Action::Wac(required) => wac(request, required, facts),
+        Action::Wac(required) => solid(request, required, facts),
         Action::Query => query(request, facts),
     }
 }
@@ -47,18 +48,22 @@ fn refuse(effect: Effect, code: ReasonCode, about: impl Into<String>) -> Respons
     Response::Decided(Decision::refuse(effect, Reason::new(code, about)))
 }
 
-fn wac(request: &AccessRequest, required: Modes, facts: &Facts) -> Response {
+fn solid(request: &AccessRequest, required: Modes, facts: &Facts) -> Response {
     let wanted = FactRequest::EffectiveAcl {
         resource: request.resource.clone(),
     };
-    let effective = match facts.find(&wanted) {
-        None => return Response::NeedsFacts(vec![wanted]),
-        Some(Fact::Acl(effective)) => effective,
-        Some(Fact::Absent) => return refuse(Effect::Deny, ReasonCode::AclMissing, &request.resource),
-        Some(Fact::AclBroken(why)) => return refuse(Effect::Indeterminate, ReasonCode::AclBroken, why),
-        Some(Fact::Unavailable(why)) => return refuse(Effect::Indeterminate, ReasonCode::FactUnavailable, why),
-        Some(_) => return refuse(Effect::Indeterminate, ReasonCode::FactUnavailable, "wrong kind of fact"),
-    };
+    match facts.find(&wanted) {
+        None => Response::NeedsFacts(vec![wanted]),
+        Some(Fact::Acl(effective)) => wac(request, required, effective, facts),
+        Some(Fact::Acp(effective)) => crate::acp::decide(request, required, effective, facts),
+        Some(Fact::Absent) => refuse(Effect::Deny, ReasonCode::AclMissing, &request.resource),
+        Some(Fact::AclBroken(why)) => refuse(Effect::Indeterminate, ReasonCode::AclBroken, why),
+        Some(Fact::Unavailable(why)) => refuse(Effect::Indeterminate, ReasonCode::FactUnavailable, why),
+        Some(_) => refuse(Effect::Indeterminate, ReasonCode::FactUnavailable, "wrong kind of fact"),
+    }
+}
+
+fn wac(request: &AccessRequest, required: Modes, effective: &EffectiveAcl, facts: &Facts) -> Response {
     let EffectiveAcl { acl, holder, inherited } = effective;
     let target = AclTarget {
         resource: holder,
@@ -92,15 +97,26 @@ fn wac(request: &AccessRequest, required: Modes, facts: &Facts) -> Response {
     };
     let modes = acl.modes(&request.subject, target, &membership);
     let public_modes = acl.public_modes(target, &membership);
+    Response::Decided(by_modes(holder, reasons, required, modes, public_modes))
+}
+
+/// Permits what the modes allow; `granted_by` is the IRI of what allows it, and `remarks` are told after that.
+pub(crate) fn by_modes(
+    granted_by: &str,
+    remarks: Vec<Reason>,
+    required: Modes,
+    modes: Modes,
+    public_modes: Modes,
+) -> Decision {
     // An operation that asks for nothing would be let through by accident, so it is refused.
     let permitted = !required.is_empty() && modes.contains(required);
-    if permitted {
-        reasons.insert(0, Reason::new(ReasonCode::AclGrants, holder));
+    let mut reasons = vec![if permitted {
+        Reason::new(ReasonCode::AclGrants, granted_by)
     } else {
-        let missing = (required - modes).to_string();
-        reasons.insert(0, Reason::new(ReasonCode::AclDoesNotGrant, missing));
-    }
-    Response::Decided(Decision {
+        Reason::new(ReasonCode::AclDoesNotGrant, (required - modes).to_string())
+    }];
+    reasons.extend(remarks);
+    Decision {
         effect: if permitted { Effect::Permit } else { Effect::Deny },
         reasons,
         obligations: Vec::new(),
@@ -109,7 +125,7 @@ fn wac(request: &AccessRequest, required: Modes, facts: &Facts) -> Response {
         view: None,
         modes,
         public_modes,
-    })
+    }
 }
 
 fn query(request: &AccessRequest, facts: &Facts) -> Response {

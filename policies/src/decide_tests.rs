@@ -7,6 +7,7 @@ use time::macros::datetime;
 use vocab::meent;
 
 use super::*;
+use crate::acp::{AccessControlResource, EffectiveAcp};
 use crate::odrl::{Action as OdrlAction, Constraint, Operator, Permission, Policy, PolicyKind, Target};
 use crate::request::{Subject, WebId};
 use crate::wac::Acl;
@@ -269,4 +270,48 @@ fn a_solid_operation() {
         let request = request(Action::Wac(Modes::READ), None);
         assert_eq!(answer(&request, &[(key.clone(), fact)]).0.effect, effect);
     }
+}
+
+/// Requirements solid 86, 90: effective policies decide, and who owns or made the resource is asked only where it matters.
+#[test]
+fn a_solid_operation_under_policies() {
+    let text = "@prefix acl: <http://www.w3.org/ns/auth/acl#> . @prefix acp: <http://www.w3.org/ns/solid/acp#> .
+        <> acp:resource </> ; acp:memberAccessControl [ acp:apply
+            [ acp:allow acl:Read ; acp:anyOf [ acp:agent acp:PublicAgent ] ],
+            [ acp:allow acl:Write ; acp:anyOf [ acp:agent acp:CreatorAgent ] ],
+            [ acp:allow acl:Control ; acp:anyOf [ acp:agent acp:OwnerAgent ] ] ] .";
+    let base = "https://gent.example/.acl";
+    let acr = AccessControlResource::parse(text.as_bytes(), base, "https://gent.example/").unwrap();
+    let effective = Fact::Acp(Arc::new(EffectiveAcp {
+        own: None,
+        ancestors: vec![Arc::new(acr)],
+    }));
+    let resource = || "https://gent.example/data/".to_owned();
+    let known = |creators: Fact, owners: Fact| {
+        [
+            (FactRequest::EffectiveAcl { resource: resource() }, effective.clone()),
+            (FactRequest::Creators { resource: resource() }, creators),
+            (FactRequest::Owners { resource: resource() }, owners),
+        ]
+    };
+    let people = |web_id: &str| Fact::People(Arc::new(vec![web_id.to_owned()]));
+    let down = || Fact::Unavailable("down".into());
+    for (creators, owners, modes) in [
+        (people(ME), people(ME), "read write append control"),
+        (people(ME), people("https://other.example/#me"), "read write append"),
+        (Fact::Absent, people(ME), "read control"),
+        (down(), down(), "read"),
+    ] {
+        let asked = request(Action::Wac(Modes::READ), None);
+        let (decision, rounds) = answer(&asked, &known(creators, owners));
+        assert_eq!((decision.permits(), rounds), (true, 2));
+        assert_eq!(
+            (decision.modes.to_string().as_str(), decision.public_modes),
+            (modes, Modes::READ)
+        );
+    }
+    let mut nobody = request(Action::Wac(Modes::WRITE), None);
+    nobody.subject = Subject::public();
+    let (decision, rounds) = answer(&nobody, &known(down(), down()));
+    assert_eq!((decision.permits(), rounds), (false, 1), "nobody owns or made anything");
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
+use crate::acp::EffectiveAcp;
 use crate::contract::AgreementState;
 use crate::odrl::Policy;
 use crate::purpose::Hierarchy;
@@ -16,9 +17,20 @@ use crate::wac::Acl;
 /// A fact that a decision asks for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FactRequest {
-    /// The ACL that governs a resource: its own, or that of its nearest ancestor which has one.
+    /// The rules that govern a resource. Under Web Access Control the ACL that counts: its own, or that of its nearest
+    /// ancestor which has one. Under Access Control Policies its own access control resource and those of all ancestors.
     EffectiveAcl {
         /// IRI of the resource (never of its ACL).
+        resource: String,
+    },
+    /// Those who own a resource.
+    Owners {
+        /// IRI of the resource.
+        resource: String,
+    },
+    /// Those who made a resource.
+    Creators {
+        /// IRI of the resource.
         resource: String,
     },
     /// The members of a vcard:Group.
@@ -43,9 +55,13 @@ pub enum FactRequest {
 /// The value of a fact.
 #[derive(Clone, Debug)]
 pub enum Fact {
-    /// Answer to [`FactRequest::EffectiveAcl`].
+    /// Answer to [`FactRequest::EffectiveAcl`] under Web Access Control.
     Acl(EffectiveAcl),
-    /// The ACL exists and cannot be understood. Denies.
+    /// Answer to [`FactRequest::EffectiveAcl`] under Access Control Policies.
+    Acp(Arc<EffectiveAcp>),
+    /// Answer to [`FactRequest::Owners`] and [`FactRequest::Creators`]: WebIDs.
+    People(Arc<Vec<String>>),
+    /// An ACL or access control resource exists and cannot be understood. Denies.
     AclBroken(String),
     /// Answer to [`FactRequest::GroupMembers`]: WebIDs.
     Members(Arc<BTreeSet<String>>),

@@ -1,12 +1,13 @@
 //! Pure policy decisions: facts in, decision out.
 //!
 //! The crate answers one question, *may this be done, and under which duties?*, for Solid operations (Web Access
-//! Control) and for queries under an agreement (ODRL with consent). It also holds the pure state machines around
+//! Control, Access Control Policies) and for queries under an agreement (ODRL with consent). It also holds the pure state machines around
 //! that question (consent, contract negotiation) and the pure side of the audit log (records, commitments, proofs).
 //!
 //! It must never do I/O, read a clock or draw randomness: time and secrets are arguments, and the same request with
 //! the same facts gives the same response, bit for bit. Whatever is missing, unknown or broken denies.
 
+pub mod acp;
 pub mod audit;
 pub mod consent;
 pub mod contract;
@@ -17,6 +18,7 @@ pub mod facts;
 pub mod odrl;
 pub mod purpose;
 pub mod request;
+mod statements;
 pub mod wac;
 
 pub use decide::{Response, decide};

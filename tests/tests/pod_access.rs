@@ -1,38 +1,11 @@
-//! Access to resources: the permission table, and spellings of a URL that must not open anything.
+//! Access to resources: what lists may say, and spellings of a URL that must not open anything.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::fmt::Write as _;
 
-use meent_tests::pod::{Agent, Client, PodServer, Reply, raw_request};
+use meent_tests::pod::{PodServer, raw_request};
 
-const TABLE: &str = include_str!("../corpus/permission-table.tsv");
 const DOCUMENT: &str = "<#it> <urn:p> \"x\" .";
-
-struct Row<'t> {
-    method: &'t str,
-    target: &'t str,
-    modes: &'t str,
-    container: &'t str,
-    present: u16,
-    absent: u16,
-}
-
-fn rows() -> Vec<Row<'static>> {
-    let lines = TABLE.lines().filter(|line| !line.starts_with('#')).skip(1);
-    lines
-        .map(|line| {
-            let cells: Vec<&str> = line.split('\t').collect();
-            Row {
-                method: cells[0],
-                target: cells[1],
-                modes: cells[2],
-                container: cells[3],
-                present: cells[4].parse().unwrap(),
-                absent: cells[5].parse().unwrap(),
-            }
-        })
-        .collect()
-}
 
 /// An authorization for someone; nothing for no modes.
 fn authorization(id: &str, who: &str, modes: &str, scope: &str) -> String {
@@ -67,127 +40,7 @@ fn acl(owner: &str, parts: &[String]) -> String {
     text
 }
 
-async fn set_up(alice: &Client, owner: &str, who: &str, row: &Row<'_>, container: &str, present: bool) -> String {
-    let rights = acl(
-        owner,
-        &[
-            authorization("here", who, row.container, "acl:accessTo <./>"),
-            authorization("below", who, row.modes, "acl:default <./>"),
-        ],
-    );
-    assert_eq!(alice.put(container, "text/turtle", "").await.status, 201);
-    assert_eq!(
-        alice
-            .put(&format!("{container}.acl"), "text/turtle", rights)
-            .await
-            .status,
-        201
-    );
-    let document = format!("{container}doc.ttl");
-    let target = match row.target {
-        "container" => format!("{container}sub/"),
-        "document" => document.clone(),
-        "acl" => format!("{document}.acl"),
-        "meta" => format!("{document}.meta"),
-        "acl-of-acl" => format!("{document}.acl.acl"),
-        other => panic!("{other}"),
-    };
-    let has_subject = matches!(row.target, "acl" | "meta" | "acl-of-acl");
-    if has_subject || (present && row.target == "document") {
-        assert_eq!(alice.put(&document, "text/turtle", DOCUMENT).await.status, 201);
-    }
-    if present {
-        let made = match row.target {
-            "container" => alice.put(&target, "text/turtle", "").await.status.as_u16(),
-            "meta" => alice.put(&target, "text/turtle", DOCUMENT).await.status.as_u16(),
-            "acl" => {
-                let own = acl(
-                    owner,
-                    &[authorization("here", who, row.modes, "acl:accessTo <doc.ttl>")],
-                );
-                let own = own.replace("acl:accessTo <./>; acl:default <./>", "acl:accessTo <doc.ttl>");
-                alice.put(&target, "text/turtle", own).await.status.as_u16()
-            }
-            _ => 201,
-        };
-        assert_eq!(made, 201, "{target}");
-    }
-    target
-}
-
-async fn act(client: &Client, row: &Row<'_>, target: &str, owner: &str) -> Reply {
-    let patch = |body: &str| {
-        format!("@prefix solid: <http://www.w3.org/ns/solid/terms#>. _:p a solid:InsertDeletePatch; {body} .")
-    };
-    let insert = "solid:inserts { <urn:s> <urn:q> \"y\" . }";
-    match row.method {
-        "PUT" if row.target == "acl" => client.put(target, "text/turtle", acl(owner, &[])).await,
-        "PUT" => client.put(target, "text/turtle", "<urn:s> <urn:p> 1 .").await,
-        "POST" => client.request("POST", target).content("text/plain", "x").send().await,
-        "PATCH-insert" => client.patch(target, patch(insert)).await,
-        "PATCH-delete" => {
-            client
-                .patch(target, patch("solid:deletes { <#it> <urn:p> \"x\" . }"))
-                .await
-        }
-        "PATCH-where" => {
-            client
-                .patch(
-                    target,
-                    patch(&format!("solid:where {{ ?s <urn:p> \"x\" . }}; {insert}")),
-                )
-                .await
-        }
-        method => client.request(method, target).send().await,
-    }
-}
-
-/// solid#68-77, T5, T16, T22: every row for a known agent and for someone without credentials, present and absent.
-#[tokio::test(flavor = "multi_thread")]
-async fn permission_table() {
-    let server = PodServer::start().await;
-    let owner: Agent = server.agent("alice").await;
-    let alice = owner.client();
-    let bob_agent = server.agent("bob").await;
-    let bob = bob_agent.client();
-    let public = server.client();
-    let mut wrong = String::new();
-    let mut count = 0;
-    for row in rows() {
-        for (is_public, who) in [
-            (false, format!("acl:agent <{}>", bob_agent.web_id)),
-            (true, "acl:agentClass foaf:Agent".to_owned()),
-        ] {
-            for present in [true, false] {
-                count += 1;
-                let container = format!("/alice/t{count}/");
-                let target = set_up(&alice, &owner.web_id, &who, &row, &container, present).await;
-                let reply = act(if is_public { &public } else { &bob }, &row, &target, &owner.web_id).await;
-                let mut expected = if present { row.present } else { row.absent };
-                if is_public && expected == 403 {
-                    expected = 401;
-                }
-                if reply.status.as_u16() != expected {
-                    let _ = writeln!(
-                        wrong,
-                        "{} {} {} in {} (public {is_public}, present {present}): {} instead of {expected}: {}",
-                        row.method,
-                        row.target,
-                        row.modes,
-                        row.container,
-                        reply.status,
-                        reply.text()
-                    );
-                }
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong}");
-    assert!(count > 400, "{count}");
-    server.stop().await;
-}
-
-/// solid#71, T13: `acl:accessTo` is not inherited and `acl:default` does not count directly, at any depth.
+/// Requirement solid 71, T13: `acl:accessTo` is not inherited and `acl:default` does not count directly, at any depth.
 #[tokio::test(flavor = "multi_thread")]
 async fn access_to_and_default_are_different() {
     let server = PodServer::start().await;
@@ -220,7 +73,7 @@ async fn access_to_and_default_are_different() {
     server.stop().await;
 }
 
-/// solid#70, solid#81, T17: lists that cannot be enforced, or that would lock everyone out, are refused.
+/// Requirements solid 70, 81, T17: lists that cannot be enforced, or that would lock everyone out, are refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn unsound_lists_are_refused() {
     let server = PodServer::start().await;

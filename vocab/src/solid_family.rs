@@ -19,6 +19,7 @@ vocabulary! {
         CLIENT "client", CLIENT_GROUP "clientGroup", CLIENT_CLASS "clientClass",
         ISSUER_CONDITION "IssuerCondition", ISSUER "issuer", ISSUER_GROUP "issuerGroup",
         ISSUER_CLASS "issuerClass", OWNER "owner", ACCESS_TO_CLASS "accessToClass", DELEGATES "delegates",
+        CONDITION_CLASS "Condition",
     }
 }
 
@@ -26,11 +27,14 @@ vocabulary! {
     /// Access Control Policies.
     acp = "http://www.w3.org/ns/solid/acp#" {
         ACCESS_CONTROL_RESOURCE "AccessControlResource", ACCESS_CONTROL "AccessControl", POLICY "Policy",
-        MATCHER "Matcher", RESOURCE "resource", ACCESS_CONTROL_PROPERTY "accessControl",
-        MEMBER_ACCESS_CONTROL "memberAccessControl", APPLY "apply", ALLOW "allow", DENY "deny", ALL_OF "allOf",
-        ANY_OF "anyOf", NONE_OF "noneOf", AGENT "agent", CLIENT "client", ISSUER "issuer", VC "vc",
+        MATCHER "Matcher", RESOURCE "resource", ACCESS_CONTROL_RESOURCE_PROPERTY "accessControlResource",
+        ACCESS_CONTROL_PROPERTY "accessControl", MEMBER_ACCESS_CONTROL "memberAccessControl", APPLY "apply",
+        ALLOW "allow", DENY "deny", ALL_OF "allOf", ANY_OF "anyOf", NONE_OF "noneOf", ATTRIBUTE "attribute",
+        TARGET "target", AGENT "agent", CREATOR "creator", OWNER "owner", CLIENT "client", ISSUER "issuer", VC "vc",
         PUBLIC_AGENT "PublicAgent", AUTHENTICATED_AGENT "AuthenticatedAgent", CREATOR_AGENT "CreatorAgent",
-        OWNER_AGENT "OwnerAgent", PUBLIC_CLIENT "PublicClient", PUBLIC_ISSUER "PublicIssuer",
+        OWNER_AGENT "OwnerAgent", PUBLIC_CLIENT "PublicClient", AUTHENTICATED_CLIENT "AuthenticatedClient",
+        PUBLIC_ISSUER "PublicIssuer", AUTHENTICATED_ISSUER "AuthenticatedIssuer", CONTEXT_CLASS "Context",
+        ACCESS_GRANT "AccessGrant", ACCESS_MODE "AccessMode", CONTEXT "context", GRANT "grant",
     }
 }
 

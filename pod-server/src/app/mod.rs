@@ -181,7 +181,7 @@ impl App {
         }));
         let identity = Arc::new(Identity::new(IdentityParts {
             store: Arc::clone(&store),
-            site: Site::new(&base_url, &console_url),
+            site: Site::new(&base_url, &console_url).with_system(config.authz.system),
             config: config.identity.clone(),
             issuer: Arc::clone(&issuer),
             authenticator: Arc::clone(&authenticator),

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderValue, header};
 use server_kit::egress::{Egress, EgressRequest, Redirects};
 
-use crate::authz::pip::RemoteGroups;
+use crate::authz::RemoteGroups;
 
 /// Redirects that are followed for one group.
 const REDIRECTS_MAX: u8 = 2;

@@ -134,10 +134,7 @@ impl Pep {
             let (decision, dependencies) = self.decide_one(subject, requirement).await?;
             let public = decision.public_modes.contains(requirement.modes);
             // Nothing but access control lists, and no clock: the answer changes only with the epoch.
-            let cacheable = decision.valid_until.is_none()
-                && dependencies
-                    .iter()
-                    .all(|dependency| matches!(dependency, Dependency::EffectiveAcl { .. }));
+            let cacheable = decision.valid_until.is_none() && dependencies.iter().all(Dependency::is_list);
             match &mut verdict {
                 None => {
                     verdict = Some(Verdict {
@@ -181,16 +178,20 @@ impl Pep {
         self.decide(&request).await
     }
 
-    /// The subject, with its origin only where a list names origins or the operator wants every one checked.
+    /// The subject, with its origin only where it counts: a list names origins or the operator wants every one checked,
+    /// and the operator does not trust it anyway (solid#78).
     pub(super) fn with_relevant_origin(&self, subject: &Subject, resource: &ResourceName) -> Result<Subject, Error> {
         let mut subject = subject.clone();
-        if subject.origin.is_some() && !self.bounds.origins_always {
+        let Some(origin) = &subject.origin else {
+            return Ok(subject);
+        };
+        let mut relevant = !self.bounds.origins_trusted.contains(origin);
+        if relevant && !self.bounds.origins_always {
             let (fact, _) = self.pip.effective_acl(resource)?;
-            if let Fact::Acl(effective) = fact
-                && !effective.acl.names_origins()
-            {
-                subject.origin = None;
-            }
+            relevant = !matches!(fact, Fact::Acl(effective) if !effective.acl.names_origins());
+        }
+        if !relevant {
+            subject.origin = None;
         }
         Ok(subject)
     }
@@ -207,13 +208,7 @@ impl Pep {
             match decide(request, &facts) {
                 Response::Decided(decision) => return Ok((decision, dependencies)),
                 Response::NeedsFacts(wanted) => {
-                    for fact_request in wanted {
-                        let (fact, dependency) = if is_group(&fact_request) && groups >= self.bounds.groups_max {
-                            (Fact::Unavailable("too many groups in one decision".to_owned()), None)
-                        } else {
-                            groups += u32::from(is_group(&fact_request));
-                            self.pip.supply(&fact_request).await?
-                        };
+                    for (fact_request, fact, dependency) in self.pip.supply_all(wanted, &mut groups).await? {
                         dependencies.extend(dependency);
                         facts.insert(fact_request, fact);
                     }
@@ -316,10 +311,6 @@ impl Pep {
 
 /// The rules that a verdict rests on are no longer those that count.
 struct RulesChanged;
-
-fn is_group(request: &policies::facts::FactRequest) -> bool {
-    matches!(request, policies::facts::FactRequest::GroupMembers { .. })
-}
 
 fn unrecorded(reason: String) -> Error {
     tracing::error!(%reason, "a use could not be recorded");

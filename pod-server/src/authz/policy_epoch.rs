@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use parking_lot::RwLock;
 
 use crate::name::{Auxiliary, ResourceName};
-use crate::store::{Change, CommitListener, Event, Snapshot};
+use crate::store::{Change, CommitListener, Event, RecordKind, Snapshot};
 
 /// Counts changes of policy documents. What was computed under an older number is void.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl PolicyEpoch {
             Change::Created { name, .. } | Change::Updated { name, .. } | Change::Deleted { name, .. } => {
                 name.as_str().ends_with(Auxiliary::Acl.suffix()) || groups.contains(name)
             }
-            Change::Record { .. } => false,
+            Change::Record { kind, .. } => *kind == RecordKind::AuthorizationSystem,
         }
     }
 }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::{ConfigFile, Failure, say};
 use crate::app::App;
+use crate::authz::AuthorizationSystem;
 use crate::error::Error;
 use crate::ldp::provision;
 use crate::store::{CommitError, Warrant, commit};
@@ -20,17 +21,26 @@ pub(super) enum StorageCommand {
         /// WebID of the owner, who alone may do anything in it at first
         #[arg(long, value_name = "WEBID")]
         owner: String,
+        /// Authorization system: access control lists or access control policies; that of the configuration unless given
+        #[arg(long, value_enum)]
+        system: Option<AuthorizationSystem>,
     },
 }
 
 impl StorageCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let Self::Create { file, name, owner } = self;
+        let Self::Create {
+            file,
+            name,
+            owner,
+            system,
+        } = self;
         let app = App::build(file.load()?)?;
+        let system = system.unwrap_or(app.config.authz.system);
         let warrant = Warrant::without_proof("the operator makes a storage on a stopped server");
         let (what, who) = (name.clone(), owner.clone());
         let work = move |transaction: &mut dyn crate::store::Transaction| {
-            provision::create_storage(transaction, &what, &who).map_err(CommitError::Refused)
+            provision::create_storage(transaction, &what, &who, system).map_err(CommitError::Refused)
         };
         match commit::<_, Error>(app.store.as_ref(), warrant, Box::new(work)).await {
             Ok(_) => {

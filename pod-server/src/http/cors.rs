@@ -79,6 +79,10 @@ pub fn origin(request: &HeaderMap) -> Option<HeaderValue> {
 pub fn expose(origin: HeaderValue, response: &mut HeaderMap) {
     response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+    // Browsers read it in preflights only; WAC wants it on every granted request.
+    response
+        .entry(header::ACCESS_CONTROL_ALLOW_HEADERS)
+        .or_insert(HeaderValue::from_static(ALLOWED));
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The two origins of a pod server, and the names that follow from them.
 
 use super::error::AccountError;
+use crate::authz::AuthorizationSystem;
 
 /// Names that a storage may not have: the content origin uses them itself.
 const NAMES_RESERVED: [&str; 6] = ["sparql", "catalog", "log", "public", "admin", "api"];
@@ -8,11 +9,13 @@ const NAMES_RESERVED: [&str; 6] = ["sparql", "catalog", "log", "public", "admin"
 /// Longest name of a storage, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 63;
 
-/// The content origin and the console origin; both end with a slash and never are the same.
+/// The content origin and the console origin; both end with a slash and never are the same. New storages take their
+/// authorization system from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
     base_url: String,
     console_url: String,
+    system: AuthorizationSystem,
 }
 
 impl Site {
@@ -23,7 +26,21 @@ impl Site {
         Self {
             base_url: closed(base_url),
             console_url: closed(console_url),
+            system: AuthorizationSystem::default(),
         }
+    }
+
+    /// The same site, whose new storages have another authorization system than the default.
+    #[must_use]
+    pub const fn with_system(mut self, system: AuthorizationSystem) -> Self {
+        self.system = system;
+        self
+    }
+
+    /// The authorization system of new storages.
+    #[must_use]
+    pub const fn system(&self) -> AuthorizationSystem {
+        self.system
     }
 
     /// The origin of pod content, with a closing slash.

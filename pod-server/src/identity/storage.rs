@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use oxrdf::Literal;
 
+use crate::authz::{AuthorizationSystem, FirstRules, note_creator};
 use crate::name::{Auxiliary, NameError, ResourceName};
 use crate::store::{NewBody, NewState, ResourceKind, StoreError, Transaction};
 
@@ -13,6 +14,8 @@ use super::account::AccountKind;
 use super::site::Site;
 
 const TURTLE: &str = "text/turtle";
+/// More resources than a new storage holds.
+const NEW_RESOURCES_MAX: usize = 100;
 
 /// Makes a storage for an owner. With `profile`, it also gets the owner's WebID profile.
 ///
@@ -26,8 +29,10 @@ pub fn create(
     profile: Option<(&str, AccountKind)>,
 ) -> Result<(), StoreError> {
     let root = parse(&Site::root(name))?;
+    let system = site.system();
     transaction.create_storage(&root, webid)?;
-    put_acl(transaction, &root, &acl(webid, "./", true, None))?;
+    system.assign(transaction, &root)?;
+    put_rules(transaction, system, &root, rules(webid, "./", true, None))?;
     let inbox = join(&root, "inbox/")?;
     let empty = NewState {
         kind: ResourceKind::Container,
@@ -35,24 +40,62 @@ pub fn create(
         body: NewBody::Bytes(Bytes::new()),
     };
     transaction.put(&inbox, empty)?;
-    put_acl(transaction, &inbox, &acl(webid, "./", true, Some("acl:Append")))?;
-    let Some((label, kind)) = profile else { return Ok(()) };
-    let card = join(&root, "profile/card")?;
-    put(transaction, &card, profile_document(site, name, webid, label, kind))?;
-    put_acl(transaction, &card, &acl(webid, "./card", false, Some("acl:Read")))?;
-    put(transaction, &join(&root, "settings/preferences")?, preferences(webid))?;
-    let public = join(&root, "settings/publicTypeIndex")?;
-    put(transaction, &public, type_index("solid:ListedDocument"))?;
-    put_acl(
+    put_rules(
         transaction,
+        system,
+        &inbox,
+        rules(webid, "./", true, Some("acl:Append")),
+    )?;
+    if let Some((label, kind)) = profile {
+        let profile = profile_document(site, name, webid, label, kind);
+        put_profile(transaction, system, &root, webid, profile)?;
+    }
+    if system == AuthorizationSystem::Acp {
+        note_owner(transaction, &root, webid)?;
+    }
+    Ok(())
+}
+
+fn put_profile(
+    transaction: &mut dyn Transaction,
+    system: AuthorizationSystem,
+    root: &ResourceName,
+    webid: &str,
+    profile: String,
+) -> Result<(), StoreError> {
+    let card = join(root, "profile/card")?;
+    put(transaction, &card, profile)?;
+    put_rules(
+        transaction,
+        system,
+        &card,
+        rules(webid, "./card", false, Some("acl:Read")),
+    )?;
+    put(transaction, &join(root, "settings/preferences")?, preferences(webid))?;
+    let public = join(root, "settings/publicTypeIndex")?;
+    put(transaction, &public, type_index("solid:ListedDocument"))?;
+    put_rules(
+        transaction,
+        system,
         &public,
-        &acl(webid, "./publicTypeIndex", false, Some("acl:Read")),
+        rules(webid, "./publicTypeIndex", false, Some("acl:Read")),
     )?;
     put(
         transaction,
-        &join(&root, "settings/privateTypeIndex")?,
+        &join(root, "settings/privateTypeIndex")?,
         type_index("solid:UnlistedDocument"),
     )
+}
+
+/// The owner counts as the maker of everything that a new storage holds.
+fn note_owner(transaction: &mut dyn Transaction, root: &ResourceName, webid: &str) -> Result<(), StoreError> {
+    note_creator(transaction, root, Some(webid))?;
+    for resource in transaction.descendants(root, None, NEW_RESOURCES_MAX)? {
+        if resource.name.auxiliary_subject().is_none() {
+            note_creator(transaction, &resource.name, Some(webid))?;
+        }
+    }
+    Ok(())
 }
 
 /// The WebID profile document: what anyone needs in order to trust and reach the account.
@@ -91,30 +134,24 @@ fn type_index(class: &str) -> String {
     format!("@prefix solid: <http://www.w3.org/ns/solid/terms#>.\n\n<> a solid:TypeIndex, {class}.\n")
 }
 
-/// An access control list: the owner may do everything; anyone at all has the mode `public`, if given.
-/// `inherited` makes the owner's rights count for everything below.
-fn acl(owner: &str, target: &str, inherited: bool, public: Option<&str>) -> String {
-    let below = if inherited {
-        format!("    acl:default <{target}>;\n")
-    } else {
-        String::new()
-    };
-    let mut text = format!(
-        "@prefix acl: <http://www.w3.org/ns/auth/acl#>.\n@prefix foaf: <http://xmlns.com/foaf/0.1/>.\n\n\
-         <#owner> a acl:Authorization;\n    acl:agent <{owner}>;\n    acl:accessTo <{target}>;\n{below}    \
-         acl:mode acl:Read, acl:Write, acl:Control.\n"
-    );
-    if let Some(mode) = public {
-        text.push_str(&format!(
-            "\n<#public> a acl:Authorization;\n    acl:agentClass foaf:Agent;\n    acl:accessTo <{target}>;\n    \
-             acl:mode {mode}.\n"
-        ));
+/// Access rules: the owner may do everything; anyone at all has the mode `public`, if given. `members` makes the owner's
+/// rights count for everything below.
+const fn rules<'r>(owner: &'r str, resource: &'r str, members: bool, public: Option<&'r str>) -> FirstRules<'r> {
+    FirstRules {
+        owner,
+        resource,
+        members,
+        public,
     }
-    text
 }
 
-fn put_acl(transaction: &mut dyn Transaction, subject: &ResourceName, text: &str) -> Result<(), StoreError> {
-    put(transaction, &subject.auxiliary(Auxiliary::Acl), text.to_owned())
+fn put_rules(
+    transaction: &mut dyn Transaction,
+    system: AuthorizationSystem,
+    subject: &ResourceName,
+    rules: FirstRules<'_>,
+) -> Result<(), StoreError> {
+    put(transaction, &subject.auxiliary(Auxiliary::Acl), rules.write(system))
 }
 
 fn put(transaction: &mut dyn Transaction, name: &ResourceName, text: String) -> Result<(), StoreError> {
@@ -183,12 +220,13 @@ mod tests {
 
     #[test]
     fn only_the_owner_controls() {
-        let text = acl(
+        let text = rules(
             "https://pod.example/gent/profile/card#me",
             "./",
             true,
             Some("acl:Append"),
-        );
+        )
+        .write(AuthorizationSystem::Wac);
         let found = triples(&text, "https://pod.example/gent/inbox/.acl");
         let control = "<http://www.w3.org/ns/auth/acl#Control>";
         let controllers: Vec<_> = found.iter().filter(|triple| triple.ends_with(control)).collect();

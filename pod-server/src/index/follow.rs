@@ -2,18 +2,16 @@
 //!
 //! A document that cannot be parsed is left out and reported; nothing that a document holds can stop the follower.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use oxrdf::{NamedNode, Term, Triple};
+use oxrdf::NamedNode;
 
 use super::read::{UnreadableDocument, triples};
-use super::{ANYONE_ELSE, Change, Index, IndexFailure, Names, Writer};
+use super::{Change, Index, IndexFailure, Mentions, Names, Writer};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{self, ReadPermit, Resource, ResourceKind, Sequence, Snapshot, Store, StoreError};
 
-const ACL: &str = "http://www.w3.org/ns/auth/acl#";
 /// Triples that are sorted together during a build.
 const BUILD_TRIPLES: usize = 400_000;
 /// Resources that are fetched together during a build.
@@ -227,28 +225,15 @@ impl Follower {
 
 impl Follower {
     /// Whom a list names. A list that cannot be read gives nobody anything, so it names nobody.
-    fn mentions(&self, snapshot: &dyn Snapshot, list: &Resource) -> Result<BTreeSet<Box<str>>, StoreError> {
+    fn mentions(&self, snapshot: &dyn Snapshot, list: &Resource) -> Result<Mentions, StoreError> {
         let body = snapshot.body(list)?;
         let iri = list.name.iri(&self.base_url);
         let limit = self.index.limits().document_bytes_max;
-        let triples = match triples(&body, &list.media_type, &iri, limit) {
-            Ok(triples) => triples,
-            Err(UnreadableDocument::File(error)) => return Err(error.into()),
-            Err(_) => return Ok(BTreeSet::new()),
-        };
-        Ok(triples.into_iter().filter_map(mention).collect())
-    }
-}
-
-fn mention(triple: Triple) -> Option<Box<str>> {
-    match triple.predicate.as_str().strip_prefix(ACL)? {
-        "agent" | "agentClass" => match triple.object {
-            Term::NamedNode(node) => Some(node.as_str().into()),
-            _ => None,
-        },
-        // What does not by itself say whom it reaches may reach anyone.
-        "mode" | "accessTo" | "default" | "defaultForNew" | "owner" => None,
-        _ => Some(ANYONE_ELSE.into()),
+        match triples(&body, &list.media_type, &iri, limit) {
+            Ok(triples) => Ok(Mentions::of(&triples)),
+            Err(UnreadableDocument::File(error)) => Err(error.into()),
+            Err(_) => Ok(Mentions::default()),
+        }
     }
 }
 

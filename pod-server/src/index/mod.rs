@@ -12,6 +12,7 @@ mod append;
 mod dictionary;
 mod document;
 pub mod follow;
+mod mentions;
 mod names;
 pub mod read;
 mod run;
@@ -28,7 +29,8 @@ use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 
 pub use dictionary::{Dictionary, DictionaryFull, Sort};
 pub use document::{Document, DocumentId, DocumentSet};
-pub use names::{ANYONE_ELSE, AclGroup, Names};
+pub use mentions::{ANYONE_ELSE, Mentions};
+pub use names::{AclGroup, ListState, Names};
 pub use run::{Bounds, Order, Quad, Row, Run};
 pub use server_kit::summary::Summary;
 pub use snapshot::IndexSnapshot;

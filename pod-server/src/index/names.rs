@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use roaring::RoaringBitmap;
 
 use super::document::DocumentId;
+use super::mentions::Mentions;
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{ResourceId, Sequence, StorageId};
 
-/// Stands among the mentions of a list for everyone whom the list may reach without naming them: members of groups,
-/// users of an application.
-pub const ANYONE_ELSE: &str = "";
+/// One state of a list.
+pub type ListState = (ResourceId, Sequence);
 
 /// The documents that one access control list governs.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct AclGroup {
     pub own: RoaringBitmap,
     /// Documents that inherit the list: `acl:default` counts.
     pub inherited: RoaringBitmap,
-    mentions: BTreeSet<Box<str>>,
+    mentions: Mentions,
 }
 
 /// Names of current documents and their groups.
@@ -70,14 +70,43 @@ impl Names {
         self.groups.iter()
     }
 
-    /// The groups whose list mentions an agent, an agent class, or [`ANYONE_ELSE`]. A list that mentions none of those
-    /// that apply to a caller cannot give that caller anything.
+    /// The groups whose rules mention an agent, an agent class, or [`ANYONE_ELSE`](super::ANYONE_ELSE): in their own list,
+    /// or in a cumulative one above it. Rules that mention none of those that apply to a caller cannot give that caller
+    /// anything.
     pub fn groups_mentioning<'a>(
         &'a self,
         mention: &str,
     ) -> impl Iterator<Item = (&'a ResourceName, &'a AclGroup)> + use<'a> {
         let subjects = self.mentioned.get(mention).into_iter().flatten();
-        subjects.filter_map(|subject| self.groups.get_key_value(subject))
+        subjects.flat_map(|subject| {
+            let cumulative = self.groups.get(subject).is_some_and(|group| group.mentions.cumulative);
+            self.groups
+                .range(subject.clone()..)
+                .take_while(move |(name, _)| *name == subject || (cumulative && name.is_within(subject)))
+        })
+    }
+
+    /// The states of the lists that a group's documents rest on, and whether any of them can take away what others give:
+    /// its own, and the cumulative ones above it.
+    #[must_use]
+    pub fn rules_of(&self, subject: &ResourceName) -> (Box<[ListState]>, bool) {
+        let mut states = Vec::new();
+        let mut narrowing = false;
+        let mut add = |group: &AclGroup| {
+            states.push((group.list, group.version));
+            narrowing |= group.mentions.narrowing;
+        };
+        if let Some(own) = self.groups.get(subject) {
+            add(own);
+        }
+        let mut above = subject.parent();
+        while let Some(container) = above {
+            if let Some(group) = self.groups.get(&container).filter(|group| group.mentions.cumulative) {
+                add(group);
+            }
+            above = container.parent();
+        }
+        (states.into(), narrowing)
     }
 
     /// The root of a storage that has indexed documents.
@@ -152,17 +181,11 @@ impl Names {
         None
     }
 
-    /// A list came or changed. `mentions` are the agents, agent classes and [`ANYONE_ELSE`] that it names.
-    pub(super) fn put_list(
-        &mut self,
-        subject: &ResourceName,
-        list: ResourceId,
-        version: Sequence,
-        mentions: BTreeSet<Box<str>>,
-    ) {
+    /// A list came or changed.
+    pub(super) fn put_list(&mut self, subject: &ResourceName, list: ResourceId, version: Sequence, mentions: Mentions) {
         self.epoch += 1;
         self.forget_mentions(subject);
-        for mention in &mentions {
+        for mention in &mentions.agents {
             self.mentioned
                 .entry(mention.clone())
                 .or_default()
@@ -190,7 +213,7 @@ impl Names {
         let Some(group) = self.groups.get_mut(subject) else {
             return;
         };
-        for mention in std::mem::take(&mut group.mentions) {
+        for mention in std::mem::take(&mut group.mentions).agents {
             if let Some(subjects) = self.mentioned.get_mut(&mention) {
                 subjects.remove(subject);
                 if subjects.is_empty() {
@@ -254,6 +277,13 @@ mod tests {
         ResourceName::parse(path).unwrap()
     }
 
+    fn mentions(agents: &[&str]) -> Mentions {
+        Mentions {
+            agents: agents.iter().map(|agent| (*agent).into()).collect(),
+            ..Mentions::default()
+        }
+    }
+
     fn groups(names: &Names) -> Vec<(String, Vec<u32>, Vec<u32>)> {
         names
             .groups()
@@ -284,20 +314,11 @@ mod tests {
             );
         }
         assert_eq!(groups(&names), vec![], "no list, no group");
-        names.put_list(
-            &name("/a/"),
-            ResourceId(10),
-            Sequence(2),
-            BTreeSet::from(["urn:a".into()]),
-        );
+        names.put_list(&name("/a/"), ResourceId(10), Sequence(2), mentions(&["urn:a"]));
         assert_eq!(groups(&names), vec![("/a/".into(), vec![0], vec![1, 2, 3, 4])]);
-        names.put_list(&name("/a/x"), ResourceId(11), Sequence(3), BTreeSet::new());
-        names.put_list(
-            &name("/a/b/"),
-            ResourceId(12),
-            Sequence(4),
-            BTreeSet::from(["urn:a".into(), "urn:b".into()]),
-        );
+        names.put_list(&name("/a/x"), ResourceId(11), Sequence(3), mentions(&[]));
+        let both = mentions(&["urn:a", "urn:b"]);
+        names.put_list(&name("/a/b/"), ResourceId(12), Sequence(4), both);
         let with_all = vec![
             ("/a/".into(), vec![0], vec![]),
             ("/a/b/".into(), vec![3], vec![4]),
@@ -312,7 +333,7 @@ mod tests {
         );
         assert_eq!(groups(&names)[1], ("/a/b/".into(), vec![3], vec![4, 20]));
         assert_eq!(names.groups_mentioning("urn:a").count(), 2);
-        names.put_list(&name("/a/"), ResourceId(10), Sequence(6), BTreeSet::new());
+        names.put_list(&name("/a/"), ResourceId(10), Sequence(6), mentions(&[]));
         assert_eq!(names.groups_mentioning("urn:a").count(), 1);
         names.remove_list(&name("/a/b/"));
         assert_eq!(names.groups_mentioning("urn:b").count(), 0);
@@ -341,5 +362,32 @@ mod tests {
         let container = name("/a/");
         let found: Vec<_> = names.within(&container).map(|(_, document)| document.0).collect();
         assert_eq!(found, vec![0, 1, 2]);
+    }
+
+    /// Requirement solid 86: member access controls reach resources that have rules of their own.
+    #[test]
+    fn cumulative_rules_reach_the_groups_below() {
+        let mut names = Names::default();
+        let cumulative = Mentions {
+            cumulative: true,
+            narrowing: true,
+            ..mentions(&["urn:a"])
+        };
+        names.put_list(&name("/a/"), ResourceId(1), Sequence(1), cumulative);
+        names.put_list(&name("/a/b/"), ResourceId(2), Sequence(2), mentions(&["urn:b"]));
+        names.put_list(&name("/a/b/c"), ResourceId(3), Sequence(3), mentions(&[]));
+        names.put_list(&name("/ab/"), ResourceId(4), Sequence(4), mentions(&[]));
+        let found = |mention: &str| -> Vec<String> {
+            let groups = names.groups_mentioning(mention);
+            groups.map(|(subject, _)| subject.to_string()).collect()
+        };
+        assert_eq!(found("urn:a"), ["/a/", "/a/b/", "/a/b/c"]);
+        assert_eq!(found("urn:b"), ["/a/b/"]);
+        let states = |path: &str| {
+            let (states, narrowing) = names.rules_of(&name(path));
+            (states.iter().map(|(list, _)| list.0).collect::<Vec<_>>(), narrowing)
+        };
+        assert_eq!(states("/a/b/c"), (vec![3, 1], true));
+        assert_eq!(states("/ab/"), (vec![4], false));
     }
 }

@@ -3,7 +3,7 @@
 //! Runs shrink from the first to the last by at least a factor, so that there are logarithmically many and each row is
 //! copied logarithmically often.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use oxrdf::{BlankNode, NamedNode, NamedOrBlankNode, Term, Triple};
@@ -13,7 +13,7 @@ use super::append::AppendOnly;
 use super::dictionary::{Batch, Dictionary};
 use super::run::{Quad, Run};
 use super::term::TermId;
-use super::{Document, DocumentId, DocumentSet, IndexFailure, IndexSnapshot, Names};
+use super::{Document, DocumentId, DocumentSet, IndexFailure, IndexSnapshot, Mentions, Names};
 use crate::name::ResourceName;
 use crate::store::{ResourceId, Sequence, StorageId};
 
@@ -53,8 +53,8 @@ pub enum Change {
         list: ResourceId,
         /// The commit that made its state.
         version: Sequence,
-        /// Agents, agent classes and [`super::ANYONE_ELSE`] that it names.
-        mentions: BTreeSet<Box<str>>,
+        /// Whom it mentions, and how far it reaches.
+        mentions: Mentions,
     },
     /// An access control list is gone.
     RemoveList {
@@ -80,7 +80,7 @@ enum Numbered {
         name: ResourceName,
     },
     Remove(ResourceId),
-    PutList(ResourceName, ResourceId, Sequence, BTreeSet<Box<str>>),
+    PutList(ResourceName, ResourceId, Sequence, Mentions),
     RemoveList(ResourceName),
 }
 

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use crate::authz::{Authorized, Dependency, Receipt, dependencies_hold};
+use crate::authz::{
+    Authorized, Dependency, Receipt, creators_are_noted, dependencies_hold, forget_creator, note_creator,
+};
 use crate::error::Error;
 use crate::http::conditional::Preconditions;
 use crate::store::{self, CommitError, Store, StoreError, Transaction, Warrant};
@@ -48,6 +50,25 @@ pub(super) struct Basis {
     pub(super) writer: Writer,
 }
 
+/// Keeps in step who made what. A POST makes a resource that only it knows the name of, and notes that itself.
+fn note_creators(transaction: &mut dyn Transaction, basis: &Basis, before: &Situation) -> Result<(), StoreError> {
+    let target = &basis.target;
+    if target.auxiliary().is_some() {
+        return Ok(());
+    }
+    match &before.existing {
+        Some(existing) if transaction.resource(&target.name)?.is_none() => forget_creator(transaction, existing.id),
+        Some(_) => Ok(()),
+        None => {
+            let web_id = basis.writer.agent.web_id().map(|web_id| web_id.as_str());
+            for made in before.missing.iter().chain([&target.name]) {
+                note_creator(transaction, made, web_id)?;
+            }
+            Ok(())
+        }
+    }
+}
+
 /// Outcome of a commit.
 pub(super) enum Outcome<T> {
     /// It is durable.
@@ -79,6 +100,9 @@ pub(super) async fn commit_write<T: Send + 'static>(
             .map_err(|condition| refused(Refusal::Error(Error::Precondition(condition))))?;
         let guard = ProfileGuard::before(&*transaction, &basis.target, &basis.writer).map_err(refused)?;
         let changed = change(transaction, &now).map_err(refused)?;
+        if creators_are_noted(&basis.dependencies) {
+            note_creators(transaction, &basis, &now)?;
+        }
         if let Some(guard) = guard {
             guard.after(&*transaction).map_err(refused)?;
         }

@@ -2,18 +2,17 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
-use policies::wac::{Acl, AclError};
 use server_kit::body::Body;
 
 use crate::error::Error;
 use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
 use crate::store::{NewState, ResourceKind};
 
-use super::document::{self, Bounds, Document};
+use super::document::{self, Document};
 use super::headers;
 use super::representation::blocking;
 use super::service::LdpService;
-use super::target::{Role, Target};
+use super::target::Target;
 
 /// Content that was received and found sound.
 #[derive(Clone, Debug)]
@@ -93,7 +92,9 @@ impl LdpService {
         if let Some(document) = parsed {
             return Ok(Content::Container(document));
         }
-        check_acl(&bytes, syntax, target, &self.base_url, bounds)?;
+        if let Some(rules) = self.access_rules(target)? {
+            rules.check(&bytes, syntax, target)?;
+        }
         let body = self.keep(bytes).await?;
         Ok(Content::State(NewState {
             kind: ResourceKind::RdfSource,
@@ -103,56 +104,8 @@ impl LdpService {
     }
 }
 
-/// The rules of access control lists: they must be understood whole, and a storage's root must stay controllable
-/// (solid#70, solid#81, T17).
-///
-/// # Errors
-/// 400 with a position, 422 for a list that cannot be enforced, 409 for one that would lock everyone out.
-pub(super) fn check_acl(
-    bytes: &[u8],
-    syntax: Syntax,
-    target: &Target,
-    base_url: &str,
-    bounds: Bounds,
-) -> Result<(), Error> {
-    let Role::Auxiliary { subject, .. } = &target.role else {
-        return Ok(());
-    };
-    if !target.is_acl() {
-        return Ok(());
-    }
-    let base = target.name.iri(base_url);
-    let compiled = if syntax == Syntax::Turtle {
-        Acl::parse(bytes, &base)
-    } else {
-        Acl::parse(&document::convert(bytes, syntax, Syntax::Turtle, &base, bounds)?, &base)
-    };
-    let compiled = compiled.map_err(acl_error)?;
-    if target.is_root_acl() && !compiled.gives_control(&subject.iri(base_url)) {
-        return Err(Error::Conflict(
-            "the access control list of a storage's root must give someone `acl:Control` over it".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
 /// Documents up to this many bytes are parsed where the request is answered.
 const INLINE_PARSE_BYTES: usize = 64 << 10;
-
-fn acl_error(error: AclError) -> Error {
-    match error {
-        AclError::Syntax { line, column, message } => Error::Malformed {
-            kind: "malformed-rdf",
-            line,
-            column,
-            message,
-        },
-        other => Error::Unprocessable {
-            kind: "invalid-access-control",
-            detail: other.to_string(),
-        },
-    }
-}
 
 /// Whether a request has no content at all.
 pub(super) fn has_no_content(request: &HeaderMap, incoming: &Body) -> bool {

@@ -5,7 +5,7 @@ use http::header::{
     VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue};
-use policies::wac::{Acl, Modes};
+use policies::wac::Modes;
 
 use crate::http::etag::ETag;
 use crate::http::link::Links;
@@ -34,7 +34,6 @@ const STORAGE: &str = "http://www.w3.org/ns/pim/space#Storage";
 const STORAGE_DESCRIPTION: &str = "http://www.w3.org/ns/solid/terms#storageDescription";
 const OWNER: &str = "http://www.w3.org/ns/solid/terms#owner";
 const SPARQL_ENDPOINT: &str = "http://www.w3.org/ns/solid/sparql#endpoint";
-const CONDITION: &str = "http://www.w3.org/ns/auth/acl#condition";
 
 /// Content of pods is shown by browsers without scripts and without reaching out (T56).
 const SANDBOX: &str =
@@ -71,7 +70,7 @@ pub fn accept_put(target: &Target) -> HeaderValue {
     HeaderValue::from_static(if target.takes_rdf_only() { RDF_ONLY } else { ANYTHING })
 }
 
-/// The links of a resource (solid#14-17, solid#21, solid#22, solid#67, solid#81).
+/// The links of a resource (solid#14-17, solid#21, solid#22, solid#67). What access rules can say comes after them.
 pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner: Option<&str>) {
     let mut links = Links::default();
     match &target.role {
@@ -79,10 +78,6 @@ pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner
             links.push(&subject.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
             if *kind == Auxiliary::Description {
                 links.push(&subject.iri(base_url), "describes");
-            } else {
-                for condition in Acl::CONDITIONS {
-                    links.push(condition, CONDITION);
-                }
             }
         }
         Role::StorageRoot | Role::Container | Role::Document => {

@@ -3,6 +3,7 @@
 //! Operations are read from requests, decided and audited by `authz`, planned by pure functions, and carried out in
 //! one transaction. Nothing here decides about access.
 
+mod access_rules;
 mod commit_write;
 mod container;
 mod content;

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::http::media_type::{MediaType, Syntax, stored_syntax};
 use crate::store::{NewBody, NewState, ReadPermit, Resource, ResourceKind, Sequence, Snapshot};
 
+use super::access_rules::AccessRules;
 use super::commit_write::{Basis, Outcome, Refusal, commit_write};
 use super::container;
 use super::document::{self, Bounds, Document};
@@ -193,7 +194,7 @@ async fn inside(
     outgrown: Arc<AtomicBool>,
 ) -> Result<Outcome<Resource>, Error> {
     let inline_max = service.inline_bytes_max;
-    let rules = Rules::of(service);
+    let rules = Rules::of(service, &change.target)?;
     commit_write(&service.store, proof, basis, move |transaction, now| {
         let existing = match &now.existing {
             Some(resource) => Some((resource, whole(transaction.body(resource)?)?)),
@@ -227,7 +228,7 @@ async fn outside(
     let store = Arc::clone(&service.store);
     let permit = ReadPermit::proven(&proof);
     let name = change.target.name.clone();
-    let rules = Rules::of(service);
+    let rules = Rules::of(service, &change.target)?;
     let target = change.target.clone();
     let patched = blocking(move || {
         let snapshot = store.snapshot(permit)?;
@@ -268,20 +269,18 @@ async fn outside(
 
 /// The rules that a patched document has to keep, ready to be taken into a transaction.
 struct Rules {
-    base_url: Arc<str>,
-    bounds: Bounds,
+    access: Option<AccessRules>,
     rdf_bytes_max: u64,
     acl_bytes_max: u64,
 }
 
 impl Rules {
-    fn of(service: &LdpService) -> Self {
-        Self {
-            base_url: Arc::clone(&service.base_url),
-            bounds: service.rdf_bounds(),
+    fn of(service: &LdpService, target: &Target) -> Result<Self, Error> {
+        Ok(Self {
+            access: service.access_rules(target)?,
             rdf_bytes_max: service.bounds.rdf_bytes_max,
             acl_bytes_max: service.bounds.acl_bytes_max,
-        }
+        })
     }
 
     fn check(&self, patched: &Patched, target: &Target) -> Result<(), Error> {
@@ -293,6 +292,9 @@ impl Rules {
         if patched.bytes.len() as u64 > bytes_max {
             return Err(Error::Body(server_kit::body::ReadError::TooLarge { bytes_max }));
         }
-        super::content::check_acl(&patched.bytes, patched.syntax, target, &self.base_url, self.bounds)
+        match &self.access {
+            Some(access) => access.check(&patched.bytes, patched.syntax, target),
+            None => Ok(()),
+        }
     }
 }

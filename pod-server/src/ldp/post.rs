@@ -3,7 +3,7 @@
 use http::{HeaderMap, Method, Response};
 use server_kit::body::Body;
 
-use crate::authz::Caller;
+use crate::authz::{Caller, creators_are_noted, note_creator};
 use crate::error::Error;
 use crate::http::link::requested_types;
 use crate::name::ResourceName;
@@ -66,9 +66,15 @@ pub(super) async fn post(
             writer: service.writer(caller),
         };
         let (names, base_url) = (candidates.clone(), std::sync::Arc::clone(&service.base_url));
+        let noted = creators_are_noted(verdict.dependencies());
+        let creator = caller.subject.agent.web_id().cloned();
         let outcome = commit_write(&service.store, proof, basis, move |transaction, _| {
             let name = free_name(&*transaction, names)?.ok_or_else(|| Refusal::Error(no_name()))?;
-            store_content(transaction, &Target::of(name), content, &base_url)
+            let made = store_content(transaction, &Target::of(name), content, &base_url)?;
+            if noted {
+                note_creator(transaction, &made.name, creator.as_ref().map(|web_id| web_id.as_str()))?;
+            }
+            Ok(made)
         })
         .await?;
         if let Outcome::Done(resource) = outcome {

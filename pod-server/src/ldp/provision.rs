@@ -1,5 +1,6 @@
-//! Makes a storage with the access control list of its root, in one commit: there is no moment without a policy (T12).
+//! Makes a storage with the access rules of its root, in one commit: there is no moment without a policy (T12).
 
+use crate::authz::{AuthorizationSystem, FirstRules, note_creator};
 use crate::error::Error;
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{NewBody, NewState, ResourceKind, Storage, Transaction};
@@ -11,7 +12,12 @@ use super::target::{Role, Target};
 /// # Errors
 /// [`Error::BadRequest`] for a name that no storage can have or an owner that is no WebID, [`Error::Conflict`] when it
 /// exists.
-pub fn create_storage(transaction: &mut dyn Transaction, name: &str, owner: &str) -> Result<Storage, Error> {
+pub fn create_storage(
+    transaction: &mut dyn Transaction,
+    name: &str,
+    owner: &str,
+    system: AuthorizationSystem,
+) -> Result<Storage, Error> {
     let root = ResourceName::parse(&format!("/{name}/"))?;
     if Target::of(root.clone()).role != Role::StorageRoot || root.storage_root().as_ref() != Some(&root) {
         return Err(Error::BadRequest(format!("`{name}` cannot be the name of a storage")));
@@ -21,19 +27,21 @@ pub fn create_storage(transaction: &mut dyn Transaction, name: &str, owner: &str
         return Err(Error::Conflict(format!("the storage `{name}` exists")));
     }
     let storage = transaction.create_storage(&root, owner.as_str())?;
+    system.assign(transaction, &root)?;
+    let rules = FirstRules {
+        owner: owner.as_str(),
+        resource: "./",
+        members: true,
+        public: None,
+    };
     let state = NewState {
         kind: ResourceKind::RdfSource,
         media_type: "text/turtle".to_owned(),
-        body: NewBody::Bytes(owner_acl(owner.as_str()).into()),
+        body: NewBody::Bytes(rules.write(system).into()),
     };
     transaction.put(&root.auxiliary(Auxiliary::Acl), state)?;
+    if system == AuthorizationSystem::Acp {
+        note_creator(transaction, &root, Some(owner.as_str()))?;
+    }
     Ok(storage)
-}
-
-fn owner_acl(owner: &str) -> String {
-    format!(
-        "@prefix acl: <http://www.w3.org/ns/auth/acl#>.\n\n\
-         <#owner> a acl:Authorization;\n    acl:agent <{owner}>;\n    acl:accessTo <./>;\n    acl:default <./>;\n    \
-         acl:mode acl:Read, acl:Write, acl:Control.\n"
-    )
 }

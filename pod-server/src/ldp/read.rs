@@ -84,6 +84,7 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
         &service.base_url,
         owner(service, target, &proof)?.as_deref(),
     );
+    service.link_access_rules(header_map, target, true)?;
     headers::add_methods(header_map, target, latest.map(|latest| latest.resource.kind));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     headers::add_caching(header_map, verdict.public);
@@ -217,6 +218,7 @@ async fn respond(
     headers::add_caching(header_map, verdict.public);
     headers::add_links(header_map, target, &service.base_url, owner.as_deref());
     service.issuer_links.add(service, target, latest, header_map)?;
+    service.link_access_rules(header_map, target, false)?;
     headers::add_methods(header_map, target, Some(resource.kind));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     if let Some(applied) = representation.preference_applied {

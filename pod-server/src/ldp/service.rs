@@ -177,6 +177,10 @@ impl LdpService {
         };
         let header_map = response.headers_mut();
         headers::add_links(header_map, target, &self.base_url, None);
+        if let Err(error) = self.link_access_rules(header_map, target, false) {
+            // The write stands, and what could be said about it is less.
+            tracing::warn!(%error, name = %target.name, "the access rules could not be described");
+        }
         headers::add_methods(header_map, target, Some(resource.kind));
         headers::add_validators(header_map, &read::stored_etag(resource), resource.modified);
         header_map.insert(http::header::VARY, HeaderValue::from_static(headers::VARY_ALL));

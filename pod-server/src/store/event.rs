@@ -28,6 +28,10 @@ pub enum RecordKind {
     PersonSecret,
     /// Notification channels, their ends in order, and how many there are: `channel/…`, `end/…`, `count/…`.
     Notification,
+    /// Which authorization system a storage uses, by its root; without one it is Web Access Control.
+    AuthorizationSystem,
+    /// Who made a resource, by its identity; only in storages whose rules may ask for it.
+    Creator,
     /// Progress of imports, by job.
     Import,
     /// Everything the server needs to remember about itself, such as keys' fingerprints and format versions.

@@ -8,6 +8,8 @@ mod evaluate;
 mod modes;
 mod parse;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;
 
 pub use evaluate::{AclTarget, Membership};

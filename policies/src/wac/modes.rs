@@ -170,7 +170,7 @@ impl TryFrom<String> for Modes {
 mod tests {
     use super::*;
 
-    /// solid#73: Append is part of Write, Control is alone.
+    /// Requirement solid 73: Append is part of Write, Control is alone.
     #[test]
     fn inclusion() {
         let singles = [Modes::READ, Modes::APPEND, Modes::WRITE, Modes::CONTROL];
@@ -182,7 +182,7 @@ mod tests {
         }
     }
 
-    /// solid#79: only the four words, in a fixed order, and the empty string.
+    /// Requirement solid 79: only the four words, in a fixed order, and the empty string.
     #[test]
     fn words_round_trip() {
         for bits in 0..=15u8 {

@@ -1,11 +1,9 @@
 //! From an ACL document to a compiled [`Acl`].
 
-use std::collections::HashMap;
-
 use oxrdf::{NamedOrBlankNode, Term, Triple};
-use oxttl::TurtleParser;
 
 use super::{Acl, Authorization, Condition, ConditionKind, Modes};
+use crate::statements::{self, Statement, Subjects, Unreadable, has_type, place};
 
 /// Bounds on one ACL document.
 #[derive(Clone, Copy, Debug)]
@@ -59,12 +57,26 @@ pub enum AclError {
         allowed: usize,
     },
     /// A condition of a type that is not enforced here; ignoring it would widen access (solid#81).
-    #[error("the authorization {authorization} has a condition of type `{kind}`, which this server does not enforce")]
+    #[error(
+        "{}the authorization {authorization} has a condition of type `{kind}`, which this server does not enforce; it \
+         enforces acl:ClientCondition and acl:IssuerCondition", place(*line)
+    )]
     UnknownCondition {
+        /// Line of the statement, from 1, where it is known.
+        line: Option<u64>,
         /// The authorization that has it.
         authorization: String,
         /// IRI of its type, or `none`.
         kind: String,
+    },
+    /// Nothing but policies of Access Control Policies, which count for nothing here: they may deny.
+    #[error(
+        "{}the document holds an acp:AccessControlResource and no acl:Authorization, and this storage is under Web Access \
+         Control", place(*line)
+    )]
+    OtherSystem {
+        /// Line of the statement, from 1, where it is known.
+        line: Option<u64>,
     },
 }
 
@@ -75,8 +87,6 @@ impl AclError {
         matches!(self, Self::Syntax { .. } | Self::Base(_))
     }
 }
-
-type Properties<'t> = HashMap<&'t NamedOrBlankNode, Vec<(&'t str, &'t Term)>>;
 
 impl Acl {
     /// Reads and compiles an ACL document in Turtle with the default limits; `base` is the IRI of the ACL itself.
@@ -95,22 +105,12 @@ impl Acl {
         if turtle.len() > limits.bytes_max {
             return Err(too_large("bytes", "bytes_max", limits.bytes_max));
         }
-        let parser = TurtleParser::new()
-            .with_base_iri(base)
-            .map_err(|_| AclError::Base(base.to_owned()))?;
-        let mut triples = Vec::new();
-        for triple in parser.for_slice(turtle) {
-            let triple = triple.map_err(|error| AclError::Syntax {
-                line: error.location().start.line + 1,
-                column: error.location().start.column + 1,
-                message: error.message().to_owned(),
-            })?;
-            if triples.len() >= limits.triples_max {
-                return Err(too_large("triples", "triples_max", limits.triples_max));
-            }
-            triples.push(triple);
-        }
-        Self::from_triples(&triples, limits)
+        let statements = statements::read(turtle, base, limits.triples_max).map_err(|fault| match fault {
+            Unreadable::Base => AclError::Base(base.to_owned()),
+            Unreadable::TooMany => too_large("triples", "triples_max", limits.triples_max),
+            Unreadable::Syntax { line, column, message } => AclError::Syntax { line, column, message },
+        })?;
+        Self::compile(&statements, limits)
     }
 
     /// Compiles an ACL from triples that were read elsewhere.
@@ -121,27 +121,27 @@ impl Acl {
         if triples.len() > limits.triples_max {
             return Err(too_large("triples", "triples_max", limits.triples_max));
         }
-        let mut properties: Properties<'_> = HashMap::new();
-        let mut subjects = Vec::new();
-        for triple in triples {
-            properties
-                .entry(&triple.subject)
-                .or_insert_with(|| {
-                    subjects.push(&triple.subject);
-                    Vec::new()
-                })
-                .push((triple.predicate.as_str(), &triple.object));
-        }
+        Self::compile(&statements::unplaced(triples), limits)
+    }
+
+    fn compile(statements: &[Statement], limits: &AclLimits) -> Result<Self, AclError> {
+        let subjects = Subjects::of(statements);
         let mut authorizations = Vec::new();
-        for subject in subjects {
-            let statements = properties.get(subject).map(Vec::as_slice).unwrap_or_default();
-            if has_type(statements, vocab::acl::AUTHORIZATION) {
+        for (subject, about) in subjects.iter() {
+            if has_type(about, vocab::acl::AUTHORIZATION) {
                 if authorizations.len() >= limits.authorizations_max {
                     let allowed = limits.authorizations_max;
                     return Err(too_large("authorizations", "authorizations_max", allowed));
                 }
-                authorizations.push(authorization(subject, statements, &properties)?);
+                authorizations.push(authorization(subject, about, &subjects)?);
             }
+        }
+        let other = subjects
+            .iter()
+            .find(|(_, about)| has_type(about, vocab::acp::ACCESS_CONTROL_RESOURCE));
+        if let Some((_, about)) = other.filter(|_| authorizations.is_empty()) {
+            let line = about.first().and_then(|first| first.line);
+            return Err(AclError::OtherSystem { line });
         }
         let mut groups: Vec<&str> = authorizations.iter().flat_map(Authorization::all_groups).collect();
         groups.sort_unstable();
@@ -164,32 +164,27 @@ fn too_large(what: &'static str, bound: &'static str, allowed: usize) -> AclErro
     AclError::TooLarge { what, bound, allowed }
 }
 
-fn has_type(statements: &[(&str, &Term)], class: &str) -> bool {
-    statements.iter().any(|(predicate, object)| {
-        *predicate == vocab::rdf::TYPE && matches!(object, Term::NamedNode(node) if node.as_str() == class)
-    })
-}
-
 /// Named objects count; literals and blank nodes name nobody and are left out, which narrows.
 fn authorization(
     subject: &NamedOrBlankNode,
-    statements: &[(&str, &Term)],
-    properties: &Properties<'_>,
+    about: &[&Statement],
+    subjects: &Subjects<'_>,
 ) -> Result<Authorization, AclError> {
     use vocab::acl;
     let mut found = Authorization::default();
-    for (predicate, object) in statements {
-        if *predicate == acl::CONDITION {
-            found.conditions.push(condition(subject, object, properties)?);
+    for statement in about {
+        let predicate = statement.predicate();
+        if predicate == acl::CONDITION {
+            found.conditions.push(condition(subject, statement, subjects)?);
             continue;
         }
-        let iri = match object {
+        let iri = match &statement.triple.object {
             Term::NamedNode(node) => node.as_str(),
             // An origin is often written as a string.
-            Term::Literal(literal) if *predicate == acl::ORIGIN => literal.value(),
+            Term::Literal(literal) if predicate == acl::ORIGIN => literal.value(),
             _ => continue,
         };
-        match *predicate {
+        match predicate {
             acl::ACCESS_TO => found.access_to.push(iri.into()),
             acl::DEFAULT => found.default.push(iri.into()),
             acl::MODE => found.modes |= Modes::from_iri(iri).unwrap_or_default(),
@@ -210,39 +205,35 @@ fn authorization(
 
 fn condition(
     authorization: &NamedOrBlankNode,
-    object: &Term,
-    properties: &Properties<'_>,
+    signalled: &Statement,
+    subjects: &Subjects<'_>,
 ) -> Result<Condition, AclError> {
     use vocab::acl;
-    let unknown = |kind: &str| AclError::UnknownCondition {
+    let unknown = |statement: &Statement, kind: &str| AclError::UnknownCondition {
+        line: statement.line,
         authorization: authorization.to_string(),
         kind: kind.to_owned(),
     };
-    let node = match object {
-        Term::NamedNode(node) => NamedOrBlankNode::from(node.clone()),
-        Term::BlankNode(node) => NamedOrBlankNode::from(node.clone()),
-        _ => return Err(unknown("none")),
-    };
-    let statements = properties.get(&node).map(Vec::as_slice).unwrap_or_default();
+    let node = signalled.node().ok_or_else(|| unknown(signalled, "none"))?;
+    let about = subjects.about(&node);
     let mut kind = None;
-    for (predicate, object) in statements {
-        if *predicate != vocab::rdf::TYPE {
-            continue;
-        }
-        let Term::NamedNode(class) = object else {
-            return Err(unknown("none"));
-        };
-        let this = match class.as_str() {
-            acl::CLIENT_CONDITION => ConditionKind::Client,
-            acl::ISSUER_CONDITION => ConditionKind::Issuer,
-            other => return Err(unknown(other)),
+    for statement in about.iter().filter(|one| one.predicate() == vocab::rdf::TYPE) {
+        let this = match statement.iri() {
+            // Every condition is one of these.
+            Some(acl::CONDITION_CLASS) => continue,
+            Some(acl::CLIENT_CONDITION) => ConditionKind::Client,
+            Some(acl::ISSUER_CONDITION) => ConditionKind::Issuer,
+            other => return Err(unknown(statement, other.unwrap_or("none"))),
         };
         if kind.is_some_and(|kind| kind != this) {
-            return Err(unknown("acl:ClientCondition and acl:IssuerCondition at once"));
+            return Err(unknown(
+                statement,
+                "acl:ClientCondition and acl:IssuerCondition at once",
+            ));
         }
         kind = Some(this);
     }
-    let kind = kind.ok_or_else(|| unknown("none"))?;
+    let kind = kind.ok_or_else(|| unknown(signalled, "none"))?;
     let (value, group, class) = match kind {
         ConditionKind::Client => (acl::CLIENT, acl::CLIENT_GROUP, acl::CLIENT_CLASS),
         ConditionKind::Issuer => (acl::ISSUER, acl::ISSUER_GROUP, acl::ISSUER_CLASS),
@@ -254,14 +245,14 @@ fn condition(
         anyone: false,
         identified: false,
     };
-    for (predicate, object) in statements {
-        let Term::NamedNode(node) = object else { continue };
-        let iri = node.as_str();
-        if *predicate == value {
+    for statement in about {
+        let Some(iri) = statement.iri() else { continue };
+        let predicate = statement.predicate();
+        if predicate == value {
             found.values.push(iri.into());
-        } else if *predicate == group {
+        } else if predicate == group {
             found.groups.push(iri.into());
-        } else if *predicate == class {
+        } else if predicate == class {
             match iri {
                 vocab::foaf::AGENT_CLASS => found.anyone = true,
                 acl::AUTHENTICATED_AGENT => found.identified = true,

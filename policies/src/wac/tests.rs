@@ -30,7 +30,7 @@ fn modes(body: &str, subject: &Subject, target: AclTarget<'_>) -> String {
     acl(body).unwrap().modes(subject, target, &groups).to_string()
 }
 
-/// solid#71, solid#72, solid#73, solid#82: one authorization, one subject, and what comes out.
+/// Requirements solid 71, 72, 73, 82: one authorization, one subject, and what comes out.
 #[test]
 fn subjects_targets_and_modes() {
     let an = who("an");
@@ -200,7 +200,7 @@ fn origins() {
     assert_eq!(modes(apart, &stranger, AclTarget::own(ROOT)), "");
 }
 
-/// solid#80: every condition must hold.
+/// Requirement solid 80: every condition must hold.
 #[test]
 fn conditions() {
     let authorization = |conditions: &str| {
@@ -270,7 +270,7 @@ fn conditions() {
     );
 }
 
-/// solid#81: an unknown type of condition is an error of the document, never ignored.
+/// Requirement solid 81: an unknown type of condition is an error of the document, never ignored.
 #[test]
 fn unknown_conditions_are_refused() {
     for condition in [
@@ -286,7 +286,7 @@ fn unknown_conditions_are_refused() {
         );
         let error = acl(&body).unwrap_err();
         assert!(
-            matches!(error, AclError::UnknownCondition { .. }),
+            matches!(error, AclError::UnknownCondition { line: Some(1), .. }),
             "{condition}: {error}"
         );
         assert!(!error.is_syntax());
@@ -329,7 +329,7 @@ fn bounds_are_kept() {
     }
 }
 
-/// solid#70: a root ACL must leave someone in control.
+/// Requirement solid 70: a root ACL must leave someone in control.
 #[test]
 fn root_control() {
     for (body, expected) in [

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pod_server::app::{self, App, Running, StartError};
+use pod_server::authz::{AuthorizationSystem, FirstRules};
 use pod_server::config::Config;
 use pod_server::error::Error;
 use pod_server::ldp::provision;
@@ -80,22 +81,31 @@ impl PodServer {
     /// # Panics
     /// When the storage cannot be made.
     pub async fn agent(&self, name: &str) -> Agent {
+        self.agent_under(name, AuthorizationSystem::Wac).await
+    }
+
+    /// As [`Self::agent`], with a storage under an authorization system.
+    ///
+    /// # Panics
+    /// When the storage cannot be made.
+    pub async fn agent_under(&self, name: &str, system: AuthorizationSystem) -> Agent {
         let web_id = format!("{}{name}/profile/card#me", self.base_url);
         let profile = format!(
             "<#me> <http://www.w3.org/ns/solid/terms#oidcIssuer> <{}>; \
              <http://www.w3.org/ns/pim/space#storage> </{name}/>.",
             self.console_url
         );
-        let public = format!(
-            "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>. \
-             <#public> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <card>; acl:mode acl:Read. \
-             <#owner> a acl:Authorization; acl:agent <{web_id}>; acl:accessTo <card>; \
-             acl:mode acl:Read, acl:Write, acl:Control."
-        );
+        let public = FirstRules {
+            owner: &web_id,
+            resource: "card",
+            members: false,
+            public: Some("acl:Read"),
+        };
+        let public = public.write(system);
         let (storage, owner) = (name.to_owned(), web_id.clone());
         let card = ResourceName::parse(&format!("/{name}/profile/card")).expect("a name");
         let work = move |transaction: &mut dyn pod_server::store::Transaction| {
-            provision::create_storage(transaction, &storage, &owner).map_err(CommitError::Refused)?;
+            provision::create_storage(transaction, &storage, &owner, system).map_err(CommitError::Refused)?;
             transaction.put(&card, turtle(profile))?;
             transaction.put(&card.auxiliary(Auxiliary::Acl), turtle(public))?;
             Ok(())
@@ -105,6 +115,28 @@ impl PodServer {
             .await
             .expect("a storage");
         Agent::new(&self.app.issuer, web_id, &self.base_url)
+    }
+
+    /// Puts documents and containers into the store, in one commit and without asking for rights: the scene of a test.
+    ///
+    /// # Panics
+    /// When they cannot be stored.
+    pub async fn place(&self, documents: Vec<(String, String)>) {
+        let work = move |transaction: &mut dyn pod_server::store::Transaction| {
+            for (path, text) in documents {
+                let name = ResourceName::parse(&path).expect("a name");
+                let mut state = turtle(text);
+                if name.is_container() {
+                    state.kind = ResourceKind::Container;
+                }
+                transaction.put(&name, state)?;
+            }
+            Ok(())
+        };
+        let warrant = Warrant::without_proof("a test sets its scene");
+        commit::<(), Error>(self.app.store.as_ref(), warrant, Box::new(work))
+            .await
+            .expect("documents");
     }
 
     async fn start_in(directory: Arc<TempDir>, settings: PodSettings, base_url: &str, console_url: &str) -> Self {

@@ -2,16 +2,16 @@
 //! (ARCHITECTURE §4 Query, invariants 2, 3, 5 and 7).
 //!
 //! With a token that is bound to an agreement, the agreement decides (`policies::decide` on a query): containers, the
-//! same container of every consenting storage, properties, duties. Without one, the access control lists decide,
-//! document by document, but evaluated once per list. Both wait until the index has applied every commit that was
+//! same container of every consenting storage, properties, duties. Without one, the access rules decide,
+//! document by document, but evaluated once for all documents that share them. Both wait until the index has applied every commit that was
 //! acknowledged before the query came, so that a withdrawal or a revocation counts from the next query on.
 //!
 //! The proof is made only after the audit leaf is durable. Refusals are recorded as well, for the owner whose agreement
 //! was named and for the people whose data it is about.
 
 mod agreement;
+mod readable;
 mod refusal;
-mod wac;
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use time::OffsetDateTime;
 use super::{Authorized, Exemption, Pep, Receipt};
 use crate::audit::AuditWriter;
 use crate::consent::ConsentLedger;
-use crate::index::Index;
+use crate::index::{Index, ListState};
 use crate::name::ResourceName;
 use crate::query::View;
 use crate::store::{ReadPermit, Snapshot, StorageId, Store};
@@ -37,7 +37,7 @@ pub use refusal::Refusal;
 
 /// Views that are kept for the next query.
 const VIEWS_MAX: usize = 1_000;
-/// Verdicts on lists for everyone that are kept.
+/// Verdicts on access rules for everyone that are kept.
 const PUBLIC_VERDICTS_MAX: usize = 500_000;
 
 /// A query that asks for a view.
@@ -116,8 +116,8 @@ pub struct Scope {
     audit: Arc<AuditWriter>,
     clock: Arc<dyn Clock>,
     base_url: Arc<str>,
-    readable: Cache<String, Arc<wac::Readable>>,
-    public: Cache<wac::ListState, wac::Reach>,
+    readable: Cache<String, Arc<readable::Readable>>,
+    public: Cache<Box<[ListState]>, readable::Reach>,
     agreed: Cache<String, Arc<agreement::Agreed>>,
 }
 
@@ -127,7 +127,7 @@ pub struct ScopeParts {
     pub index: Arc<Index>,
     /// The truth.
     pub store: Arc<dyn Store>,
-    /// Decides by access control lists.
+    /// Decides by access rules.
     pub pep: Arc<Pep>,
     /// Whose consent covers what.
     pub consents: Arc<ConsentLedger>,
@@ -234,7 +234,7 @@ impl Scope {
         match &asked.grant {
             Some(grant) => self.by_agreement(asked, grant),
             None if asked.agreement.is_some() || asked.purpose.is_some() => Err(self.without_token(asked)),
-            None => self.by_lists(asked).await,
+            None => self.by_rules(asked).await,
         }
     }
 

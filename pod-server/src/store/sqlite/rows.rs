@@ -109,6 +109,8 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::Consent => "consent",
         RecordKind::PersonSecret => "person-secret",
         RecordKind::Notification => "notification",
+        RecordKind::AuthorizationSystem => "authorization-system",
+        RecordKind::Creator => "creator",
         RecordKind::Import => "import",
         RecordKind::Server => "server",
     }
@@ -127,7 +129,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 13] = [
+const RECORD_KINDS: [RecordKind; 15] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -139,6 +141,8 @@ const RECORD_KINDS: [RecordKind; 13] = [
     RecordKind::Consent,
     RecordKind::PersonSecret,
     RecordKind::Notification,
+    RecordKind::AuthorizationSystem,
+    RecordKind::Creator,
     RecordKind::Import,
     RecordKind::Server,
 ];

@@ -1,7 +1,7 @@
-//! The documents that an agent may read by access control lists (solid#67-79).
+//! The documents that an agent may read by the access rules of each storage: access control lists or policies (solid#67-92).
 //!
-//! Documents that share an effective list are decided together. Lists that name neither the agent nor a class that it
-//! belongs to are not even looked at: they cannot give it anything.
+//! Documents that share their effective rules are decided together, by the same decision as a request for one of them.
+//! Rules that name neither the agent nor a class that it belongs to are not even looked at: they cannot give it anything.
 
 use std::sync::Arc;
 
@@ -12,18 +12,15 @@ use rustc_hash::FxHashSet;
 
 use super::{Asked, Considered, Refusal, Scope, ScopedView};
 use crate::authz::Dependency;
-use crate::index::{ANYONE_ELSE, AclGroup, DocumentId, IndexSnapshot, NamedSnapshot};
+use crate::index::{ANYONE_ELSE, AclGroup, DocumentId, IndexSnapshot, ListState, NamedSnapshot};
 use crate::name::ResourceName;
 use crate::query::{Predicates, View};
-use crate::store::{ResourceId, Sequence, StorageId};
+use crate::store::{ResourceId, StorageId};
 
-const EVERYONE: &str = "http://xmlns.com/foaf/0.1/Agent";
-const AUTHENTICATED: &str = "http://www.w3.org/ns/auth/acl#AuthenticatedAgent";
+const EVERYONE: &str = vocab::foaf::AGENT_CLASS;
+const AUTHENTICATED: &str = vocab::acl::AUTHENTICATED_AGENT;
 
-/// One state of a list.
-pub(super) type ListState = (ResourceId, Sequence);
-
-/// To which of the documents of a list somebody has read access.
+/// To which of the documents of a group somebody has read access.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reach {
     own: bool,
@@ -40,18 +37,31 @@ pub(super) struct Readable {
     public: bool,
 }
 
-/// A group of documents whose list is to be evaluated, taken out of the index.
+/// A group of documents whose rules are to be evaluated, taken out of the index.
 struct Candidate {
-    state: ListState,
+    /// The states of all rules that count.
+    states: Box<[ListState]>,
+    /// Some of them can take away what others give.
+    narrowing: bool,
     subject: ResourceName,
     own: RoaringBitmap,
     inherited: RoaringBitmap,
-    /// A document that inherits the list, to ask about.
+    /// A document that inherits the rules, to ask about.
     heir: Option<ResourceName>,
 }
 
+/// Whether a document may be read.
+struct Answer {
+    mine: bool,
+    everyones: bool,
+    /// It rests on access rules only, and lasts until they change.
+    settled: bool,
+    /// It rests on who made the document, so that the next one has to be asked about too.
+    personal: bool,
+}
+
 impl Scope {
-    pub(super) async fn by_lists(&self, asked: &Asked) -> Result<Considered, Refusal> {
+    pub(super) async fn by_rules(&self, asked: &Asked) -> Result<Considered, Refusal> {
         let key = format!(
             "{:?} {:?} {:?} {:?} {:?}",
             asked.subject.agent, asked.subject.client, asked.subject.issuer, asked.subject.origin, asked.storage
@@ -68,8 +78,11 @@ impl Scope {
         let mut visible = RoaringBitmap::new();
         let mut public = RoaringBitmap::new();
         let mut lasting = true;
-        for candidate in candidates {
-            let (mine, everyones, settled) = self.reach(&asked.subject, &candidate).await?;
+        for mut candidate in candidates {
+            let (mine, everyones, settled) = match self.reach(&asked.subject, &candidate).await? {
+                Some(reached) => reached,
+                None => self.each(&asked.subject, &mut candidate, &snapshot).await?,
+            };
             lasting &= settled;
             for (reach, set) in [(mine, &mut visible), (everyones, &mut public)] {
                 if reach.own {
@@ -114,7 +127,7 @@ impl Scope {
         }
     }
 
-    /// The groups whose list may give the agent anything, with the snapshot that they belong to.
+    /// The groups whose rules may give the agent anything, with the snapshot that they belong to.
     fn candidates(&self, asked: &Asked) -> (Vec<Candidate>, Arc<IndexSnapshot>, u64) {
         let NamedSnapshot { names, snapshot } = self.index.named();
         let mut mentions = vec![EVERYONE, ANYONE_ELSE];
@@ -134,17 +147,11 @@ impl Scope {
             let Some((own, inherited)) = within(group, subject, asked.storage.as_ref(), &snapshot) else {
                 continue;
             };
-            let heir = inherited
-                .min()
-                .and_then(|document| snapshot.document(DocumentId(document)))
-                .map(|document| {
-                    document
-                        .name
-                        .auxiliary_subject()
-                        .map_or_else(|| document.name.clone(), |(of, _)| of)
-                });
+            let heir = inherited.min().and_then(|document| subject_of(&snapshot, document));
+            let (states, narrowing) = names.rules_of(subject);
             candidates.push(Candidate {
-                state: (group.list, group.version),
+                states,
+                narrowing,
                 subject: subject.clone(),
                 own,
                 inherited,
@@ -155,35 +162,79 @@ impl Scope {
         (candidates, snapshot, epoch)
     }
 
-    /// What the agent and what everyone reaches, and whether that rests on access control lists only.
-    async fn reach(&self, subject: &Subject, candidate: &Candidate) -> Result<(Reach, Reach, bool), Refusal> {
-        let known = self.public.get(&candidate.state);
+    /// What the agent and what everyone reaches, and whether that rests on access rules only. None if it is not the same
+    /// for all documents of the group.
+    async fn reach(&self, subject: &Subject, candidate: &Candidate) -> Result<Option<(Reach, Reach, bool)>, Refusal> {
+        let known = self.public.get(&candidate.states);
         if let Some(public) = known {
             let all_own = public.own || candidate.own.is_empty();
             let all_inherited = public.inherited || candidate.inherited.is_empty();
-            if (all_own && all_inherited) || subject.agent == Agent::Public {
-                return Ok((public, public, true));
+            // What everyone has, each has, unless the rules make exceptions.
+            let each = !candidate.narrowing && all_own && all_inherited;
+            if each || subject.agent == Agent::Public {
+                return Ok(Some((public, public, true)));
             }
         }
         let (mut mine, mut public, mut settled) = (Reach::default(), Reach::default(), true);
         if !candidate.own.is_empty() {
-            (mine.own, public.own, settled) = self.ask(subject, &candidate.subject).await?;
+            // A resource and its description: one maker.
+            let answer = self.ask(subject, &candidate.subject).await?;
+            (mine.own, public.own, settled) = (answer.mine, answer.everyones, answer.settled);
         }
         if let Some(heir) = &candidate.heir {
-            let lasting;
-            (mine.inherited, public.inherited, lasting) = self.ask(subject, heir).await?;
-            settled &= lasting;
+            let answer = self.ask(subject, heir).await?;
+            if answer.personal {
+                return Ok(None);
+            }
+            (mine.inherited, public.inherited) = (answer.mine, answer.everyones);
+            settled &= answer.settled;
         }
         if settled && !candidate.own.is_empty() && candidate.heir.is_some() {
-            self.public.insert(candidate.state, public);
+            self.public.insert(candidate.states.clone(), public);
         }
-        Ok((mine, public, settled))
+        Ok(Some((mine, public, settled)))
     }
 
-    async fn ask(&self, subject: &Subject, resource: &ResourceName) -> Result<(bool, bool, bool), Refusal> {
+    /// As [`Self::reach`], where each document of the group has to be asked about: leaves those that may be read.
+    async fn each(
+        &self,
+        subject: &Subject,
+        candidate: &mut Candidate,
+        snapshot: &IndexSnapshot,
+    ) -> Result<(Reach, Reach, bool), Refusal> {
+        let (mut readable, mut public, mut settled) = (RoaringBitmap::new(), true, true);
+        let mut own = false;
+        if !candidate.own.is_empty() {
+            let answer = self.ask(subject, &candidate.subject).await?;
+            own = answer.mine;
+            public &= answer.everyones;
+            settled &= answer.settled;
+        }
+        for document in &candidate.inherited {
+            let Some(name) = subject_of(snapshot, document) else {
+                continue;
+            };
+            let answer = self.ask(subject, &name).await?;
+            if answer.mine {
+                readable.insert(document);
+                public &= answer.everyones;
+            }
+            settled &= answer.settled;
+        }
+        candidate.inherited = readable;
+        let mine = Reach { own, inherited: true };
+        // Public only if all of it is: what is said to be protected is recorded, and that is never wrong.
+        let everyones = Reach {
+            own: own && public,
+            inherited: public,
+        };
+        Ok((mine, everyones, settled))
+    }
+
+    async fn ask(&self, subject: &Subject, resource: &ResourceName) -> Result<Answer, Refusal> {
         let subject = self.pep.with_relevant_origin(subject, resource).map_err(|error| {
-            tracing::error!(%error, %resource, "an access control list could not be read for a query");
-            Refusal::unavailable("an access control list cannot be evaluated now")
+            tracing::error!(%error, %resource, "access rules could not be read for a query");
+            Refusal::unavailable("access rules cannot be evaluated now")
         })?;
         let request = AccessRequest {
             subject,
@@ -194,23 +245,31 @@ impl Scope {
             agreement: None,
         };
         let (decision, dependencies) = self.pep.decide(&request).await.map_err(|error| {
-            tracing::error!(%error, %resource, "an access control list could not be evaluated for a query");
-            Refusal::unavailable("an access control list cannot be evaluated now")
+            tracing::error!(%error, %resource, "access rules could not be evaluated for a query");
+            Refusal::unavailable("access rules cannot be evaluated now")
         })?;
-        let only_lists = dependencies
-            .iter()
-            .all(|dependency| matches!(dependency, Dependency::EffectiveAcl { .. }))
+        let personal = |dependency: &Dependency| matches!(dependency, Dependency::Identity { .. });
+        // Who made a document is a matter of its identity, and a new document has a new number in the index.
+        let settled = dependencies.iter().all(|one| one.is_list() || personal(one))
             && decision.valid_until.is_none()
             && decision
                 .reasons
                 .iter()
                 .all(|reason| reason.code != policies::decision::ReasonCode::GroupUnavailable);
-        Ok((
-            decision.permits(),
-            decision.public_modes.contains(Modes::READ),
-            only_lists,
-        ))
+        Ok(Answer {
+            mine: decision.permits(),
+            everyones: decision.public_modes.contains(Modes::READ),
+            settled,
+            personal: dependencies.iter().any(personal),
+        })
     }
+}
+
+/// The resource whose rights count for a document: a description has those of its subject.
+fn subject_of(snapshot: &IndexSnapshot, document: u32) -> Option<ResourceName> {
+    let document = snapshot.document(DocumentId(document))?;
+    let subject = document.name.auxiliary_subject();
+    Some(subject.map_or_else(|| document.name.clone(), |(of, _)| of))
 }
 
 /// The documents of a group that lie in a storage, if the query is restricted to one.
@@ -226,7 +285,7 @@ fn within(
     if subject.is_within(root) {
         return Some((group.own.clone(), group.inherited.clone()));
     }
-    // The list stands above the storage: only what lies in the storage counts.
+    // The rules stand above the storage: only what lies in the storage counts.
     if !root.is_within(subject) {
         return None;
     }
