@@ -1,16 +1,29 @@
-//! `xtask conformance`: suites that others wrote, against a server of ours.
+//! `xtask conformance`: suites that others wrote, against a server of ours, compared with what is committed.
+
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use meent_tests::conformance::ConformanceError;
+use meent_tests::conformance::baseline::{self, Baseline, Outcome};
 use meent_tests::conformance::subject::Ours;
+use meent_tests::conformance::suites::{SUITES, Suite};
+use meent_tests::conformance::{ConformanceError, folder, loudly};
 
 use crate::{Failure, say};
 
 /// What to run.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct ConformanceCommand {
     #[command(subcommand)]
-    action: Action,
+    action: Option<Action>,
+    /// Suites; all unless given: cases, crud, crud-anonymous, wac
+    suites: Vec<String>,
+    /// Folder with checkouts of the suites, by the name of their repository; without it they are fetched with git
+    #[arg(long = "suites", value_name = "DIR", env = "MEENT_SUITES")]
+    checkouts: Option<PathBuf>,
+    /// Write the baselines anew; cases without a judgement have to be given one by hand
+    #[arg(long)]
+    update: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -33,8 +46,68 @@ impl ConformanceCommand {
     pub fn run(self) -> Result<(), Failure> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         match self.action {
-            Action::Serve => runtime.block_on(serve()),
+            Some(Action::Serve) => runtime.block_on(serve()),
+            None => runtime.block_on(self.suites()),
         }
+    }
+
+    async fn suites(&self) -> Result<(), Failure> {
+        for name in &self.suites {
+            if !SUITES.iter().any(|suite| suite.name == name) {
+                let known: Vec<&str> = SUITES.iter().map(|suite| suite.name).collect();
+                return Err(Failure(format!(
+                    "there is no suite `{name}`: name {}",
+                    known.join(", ")
+                )));
+            }
+        }
+        let mut differences = Vec::new();
+        for suite in SUITES {
+            if self.suites.is_empty() || self.suites.iter().any(|name| name == suite.name) {
+                differences.extend(self.suite(suite).await?);
+            }
+        }
+        if differences.is_empty() {
+            return Ok(());
+        }
+        Err(Failure(format!(
+            "{} cases differ from the baseline:\n{}",
+            differences.len(),
+            differences.join("\n")
+        )))
+    }
+
+    /// Runs one suite and says how it differs from its baseline.
+    async fn suite(&self, suite: Suite) -> Result<Vec<String>, Failure> {
+        let cases = match suite.run(self.checkouts.as_deref()).await? {
+            Ok(cases) => cases,
+            Err(reason) => {
+                loudly(&format!("{}: {reason}", suite.title));
+                return Ok(Vec::new());
+            }
+        };
+        let count = |outcome| baseline::count(&cases, outcome);
+        say(&format!(
+            "{} ({}): {} passed, {} failed, {} left out",
+            suite.title,
+            suite.name,
+            count(Outcome::Passed),
+            count(Outcome::Failed),
+            count(Outcome::LeftOut)
+        ));
+        if self.update {
+            let known = Baseline::read(&folder(), suite.name).unwrap_or_default();
+            let path = folder().join(format!("baseline/{}.tsv", suite.name));
+            std::fs::write(path, baseline::table(&cases, &known))?;
+            return Ok(Vec::new());
+        }
+        let known = Baseline::read(&folder(), suite.name)?;
+        for case in cases.iter().filter(|case| case.outcome != Outcome::Passed) {
+            let reason = known.judged.get(&case.name).map_or("NOT JUDGED", |(_, reason)| reason);
+            say(&format!("  {} {}: {reason}", case.outcome.word(), case.name));
+        }
+        let named = |difference: String| format!("{}: {difference}", suite.name);
+        Ok(known.differences(&cases).into_iter().map(named).collect())
     }
 }
 

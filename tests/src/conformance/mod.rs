@@ -1,8 +1,10 @@
 //! What others ask of the server: requirements and the tests that prove them, suites that others wrote, real clients.
 
+pub mod baseline;
 pub mod coverage;
 pub mod node;
 pub mod subject;
+pub mod suites;
 
 use std::path::PathBuf;
 

@@ -155,7 +155,8 @@ fn available(program: &str) -> bool {
 }
 
 /// Cargo's target folder, which this program lies in.
-fn target() -> PathBuf {
+#[must_use]
+pub fn target() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_default();
     let folder = own.ancestors().find(|folder| folder.join("release").is_dir());
     folder.map_or_else(std::env::temp_dir, Path::to_path_buf)

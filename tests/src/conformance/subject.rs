@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use pod_server::error::Error;
 use pod_server::identity::{AccountKind, FirstLogin, NewAccount, create_account, credential};
+use pod_server::name::{Auxiliary, ResourceName};
+use pod_server::store::{NewBody, NewState, ResourceKind, Transaction, Warrant, commit};
 use serde::Serialize;
 use server_kit::clock::{Clock, SystemClock};
 use server_kit::random::SystemRandom;
@@ -95,6 +98,42 @@ impl Ours {
             server,
             folder,
         })
+    }
+
+    /// Makes a container in Alice's storage that everyone may read and write.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn open_to_everyone(&self, name: &str) -> Result<(), ConformanceError> {
+        let failed = |error: &dyn std::fmt::Display| ConformanceError(format!("the container {name}: {error}"));
+        let path = format!("/{}/{name}/", self.subject.alice.name);
+        let container = ResourceName::parse(&path).map_err(|error| failed(&error))?;
+        let list = format!(
+            "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>.\n\
+             <#all> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <./>; acl:default <./>; \
+             acl:mode acl:Read, acl:Write.\n\
+             <#owner> a acl:Authorization; acl:agent <{}>; acl:accessTo <./>; acl:default <./>; \
+             acl:mode acl:Read, acl:Write, acl:Control.\n",
+            self.subject.alice.web_id
+        );
+        let work = move |transaction: &mut dyn Transaction| {
+            let turtle = |text: String, kind| NewState {
+                kind,
+                media_type: "text/turtle".to_owned(),
+                body: NewBody::Bytes(text.into()),
+            };
+            transaction.put(&container, turtle(String::new(), ResourceKind::Container))?;
+            transaction.put(
+                &container.auxiliary(Auxiliary::Acl),
+                turtle(list, ResourceKind::RdfSource),
+            )?;
+            Ok(())
+        };
+        let warrant = Warrant::without_proof("a suite is given a container");
+        commit::<(), Error>(self.server.app.store.as_ref(), warrant, Box::new(work))
+            .await
+            .map_err(|error| failed(&error))?;
+        Ok(())
     }
 
     /// Writes what suites are told into a file and gives its path.
