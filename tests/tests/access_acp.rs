@@ -1,6 +1,7 @@
 //! Access Control Policies over real sockets: discovery, inheritance, denials, named agents, and what is refused on write.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use meent_tests::console::{Resident, quick_settings};
 use meent_tests::pod::{Agent, Client, PodServer, Reply};
 use pod_server::authz::AuthorizationSystem::Acp;
 use serde_json::json;
@@ -101,7 +102,7 @@ async fn a_document_is_found_and_says_what_counts() {
     // The rules are for those in control only, and go with their resource.
     assert_eq!(b.get("/alice/x.acl").await.status, 403);
     assert_eq!(public.get("/alice/x.acl").await.status, 401);
-    assert_eq!(alice.delete("/alice/x").await.status, 204);
+    assert_eq!(alice.delete("/alice/x").await.status, 205);
     put(&alice, "/alice/x", "").await;
     assert_eq!(alice.get("/alice/x.acl").await.status, 404);
     assert_eq!(public.get("/alice/x").await.status, 401);
@@ -146,7 +147,7 @@ async fn policies_add_up_and_denials_count() {
         200,
         "who is still in control"
     );
-    assert_eq!(alice.delete("/alice/a/b/x.acl").await.status, 204);
+    assert_eq!(alice.delete("/alice/a/b/x.acl").await.status, 205);
     put(&alice, "/alice/a/.acl", acr("./", "", "")).await;
     assert_eq!(
         (status(&b).await, status(&public).await),
@@ -259,7 +260,7 @@ async fn creators_are_remembered() {
         ),
         (http::StatusCode::OK, http::StatusCode::FORBIDDEN)
     );
-    assert_eq!(b.delete("/alice/shared/in/put").await.status, 204);
+    assert_eq!(b.delete("/alice/shared/in/put").await.status, 205);
     put(&carol, "/alice/shared/in/put", "").await;
     assert_eq!(
         (
@@ -371,7 +372,44 @@ async fn too_many_documents_deny() {
     assert_eq!(alice.get("/alice/a/b/c/x").await.status, 200);
     put(&alice, "/alice/a/b/c/.acl", acr("./", "", "")).await;
     assert_eq!(alice.get("/alice/a/b/c/x").await.status, 403);
-    assert_eq!(alice.delete("/alice/a/.acl").await.status, 204);
+    assert_eq!(alice.delete("/alice/a/.acl").await.status, 205);
     assert_eq!(alice.get("/alice/a/b/c/x").await.status, 200);
+    server.stop().await;
+}
+
+/// Requirements solid 50, 84, 115: an account under the configured system begins with what it needs and no more, and the
+/// page for sharing says that it does not know policies.
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_begin_under_the_configured_system() {
+    let mut settings = quick_settings();
+    settings["authz"] = json!({ "system": "acp" });
+    let server = PodServer::start_with(settings).await;
+    let mut gent = Resident::arrive(&server, "gent").await.unwrap();
+    let (owner, public) = (gent.agent.client(), server.client());
+    for (path, everyone) in [
+        ("/gent/", 401),
+        ("/gent/profile/card", 200),
+        ("/gent/inbox/", 401),
+        ("/gent/settings/publicTypeIndex", 200),
+        ("/gent/settings/privateTypeIndex", 401),
+        ("/gent/settings/preferences", 401),
+        ("/gent/.acl", 401),
+        ("/gent/profile/card.acl", 401),
+    ] {
+        assert_eq!(public.get(path).await.status, everyone, "{path}");
+        let reply = owner.get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        let is_rules = links(&reply).contains("acp#AccessControlResource");
+        assert_eq!(is_rules, path.ends_with(".acl"), "{path}");
+    }
+    let message = public.request("POST", "/gent/inbox/").content("text/plain", "hello");
+    assert_eq!(message.send().await.status, 201);
+    let page = gent
+        .visitor
+        .open("/data/gent/profile/card?do=share&lang=en")
+        .await
+        .unwrap();
+    assert_eq!(page.status, 409, "{}", page.body);
+    assert!(page.body.contains("policies (ACP)"), "{}", page.body);
     server.stop().await;
 }

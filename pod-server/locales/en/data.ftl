@@ -117,3 +117,4 @@ share-level-missing = Choose what they may do.
 share-who-missing = Choose with whom you share.
 share-webid-malformed = Give a WebID. That is a web address that begins with https://
 share-self = This would change your own access. We do not do that here.
+share-policies = The access to this storage is governed by policies (ACP). This page does not show or change those; use an application that can.

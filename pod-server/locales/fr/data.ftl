@@ -117,3 +117,4 @@ share-level-missing = Choisissez ce qu'ils peuvent faire.
 share-who-missing = Choisissez avec qui vous partagez.
 share-webid-malformed = Indiquez un WebID. C'est une adresse web qui commence par https://
 share-self = Cela changerait votre propre accès. Nous ne le faisons pas ici.
+share-policies = L'accès à ce stockage est réglé par des politiques (ACP). Cette page ne les montre ni ne les modifie ; utilisez une application qui le peut.

@@ -117,3 +117,4 @@ share-level-missing = Kies wat zij mogen.
 share-who-missing = Kies met wie u deelt.
 share-webid-malformed = Vul een WebID in. Dat is een webadres dat begint met https://
 share-self = Dit zou uw eigen toegang veranderen. Dat doen wij hier niet.
+share-policies = De toegang tot deze opslag is geregeld met beleidsregels (ACP). Deze pagina toont of wijzigt die niet; gebruik een toepassing die dat kan.

@@ -2,9 +2,13 @@
 //!
 //! It is written down in storages under Access Control Policies only, in the commit that makes the resource.
 
+use std::sync::Arc;
+
+use policies::facts::Fact;
+
 use super::dependency::Dependency;
 use crate::name::ResourceName;
-use crate::store::{RecordKind, ResourceId, StoreError, Transaction};
+use crate::store::{RecordKind, ResourceId, Snapshot, StoreError, Transaction};
 
 /// Whether a decision was made in a storage where creators are written down.
 #[must_use]
@@ -38,7 +42,24 @@ pub fn forget_creator(transaction: &mut dyn Transaction, id: ResourceId) -> Resu
     transaction.record_delete(RecordKind::Creator, &key(id)).map(drop)
 }
 
+/// Who made a resource, as a fact: absent for whoever gave no credentials, unavailable if that was not written down.
+pub(super) fn creator(snapshot: &dyn Snapshot, id: ResourceId) -> Result<Fact, StoreError> {
+    Ok(match snapshot.record(RecordKind::Creator, &key(id))? {
+        None => Fact::Unavailable("who made the resource was not recorded".to_owned()),
+        Some(web_id) if web_id.is_empty() => Fact::Absent,
+        Some(web_id) => match String::from_utf8(web_id) {
+            Ok(web_id) => Fact::People(Arc::new(vec![web_id])),
+            Err(_) => {
+                return Err(StoreError::Damaged(format!(
+                    "the maker of resource {} is no text",
+                    id.0
+                )));
+            }
+        },
+    })
+}
+
 /// The key of the record about a resource.
-pub(super) fn key(id: ResourceId) -> String {
+fn key(id: ResourceId) -> String {
     id.0.to_string()
 }

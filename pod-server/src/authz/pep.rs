@@ -201,7 +201,15 @@ impl Pep {
     /// # Errors
     /// When the store fails, or when the decision keeps asking beyond the bound: then nothing is permitted.
     pub async fn decide(&self, request: &AccessRequest) -> Result<(Decision, Vec<Dependency>), Error> {
-        let mut facts = Facts::new();
+        self.decide_knowing(request, Facts::new()).await
+    }
+
+    /// As [`Self::decide`], with facts that are at hand.
+    pub(super) async fn decide_knowing(
+        &self,
+        request: &AccessRequest,
+        mut facts: Facts,
+    ) -> Result<(Decision, Vec<Dependency>), Error> {
         let mut dependencies = Vec::new();
         let mut groups = 0_u32;
         for _ in 0..=self.bounds.fact_rounds_max {

@@ -19,7 +19,7 @@ use crate::config::AuthzSection;
 use crate::dataspace::agreement;
 use crate::ldp::document::Bounds;
 use crate::name::ResourceName;
-use crate::store::{Body, ReadPermit, RecordKind, Resource, Snapshot, Store, StoreError};
+use crate::store::{Body, ReadPermit, Resource, Snapshot, Store, StoreError};
 
 /// A fact that was asked for, with what it rests on.
 pub type Supplied = (FactRequest, Fact, Option<Dependency>);
@@ -164,14 +164,7 @@ impl Pip {
         let found = snapshot.resource(&subject)?.map(|resource| resource.id);
         let fact = match found {
             None => Fact::Absent,
-            Some(id) => match snapshot.record(RecordKind::Creator, &creators::key(id))? {
-                None => Fact::Unavailable(format!("who made `{subject}` was not recorded")),
-                Some(web_id) if web_id.is_empty() => Fact::Absent,
-                Some(web_id) => match String::from_utf8(web_id) {
-                    Ok(web_id) => Fact::People(Arc::new(vec![web_id])),
-                    Err(_) => return Err(StoreError::Damaged(format!("the maker of `{subject}` is no text"))),
-                },
-            },
+            Some(id) => creators::creator(snapshot.as_ref(), id)?,
         };
         Ok((fact, Some(Dependency::Identity { subject, found })))
     }

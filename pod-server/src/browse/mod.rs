@@ -288,7 +288,7 @@ fn explain(visit: &Visit, fault: Fault) -> (StatusCode, String) {
     };
     let text = match &error {
         Error::Forbidden | Error::Unauthenticated => visit.text("data-refused"),
-        Error::NotFound | Error::Name(_) => visit.text("data-missing"),
+        Error::NotFound | Error::Vacant { .. } | Error::Name(_) => visit.text("data-missing"),
         Error::Precondition(_) | Error::Contention => visit.text("data-changed"),
         Error::Malformed { line, message, .. } => {
             visit.text_with("data-malformed", &[("line", &line.to_string()), ("reason", message)])

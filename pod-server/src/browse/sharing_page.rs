@@ -33,6 +33,15 @@ impl List {
     }
 }
 
+/// Whether the access rules that were read are policies, which this page neither shows nor changes.
+fn is_policies(headers: &http::HeaderMap) -> bool {
+    let links = headers.get_all(header::LINK).iter();
+    links.filter_map(|link| link.to_str().ok()).any(|link| {
+        let kind = vocab::acp::ACCESS_CONTROL_RESOURCE;
+        link.contains(&format!("<{kind}>; rel=\"type\""))
+    })
+}
+
 impl DataBrowser {
     pub(super) async fn show_sharing(
         &self,
@@ -188,12 +197,15 @@ impl DataBrowser {
                 .ask(Method::GET, &name, &headers, body::empty(), &turn.caller)
                 .await
             {
+                Ok(found) if is_policies(found.headers()) => {
+                    return Err(Fault::Said(StatusCode::CONFLICT, "share-policies"));
+                }
                 Ok(found) => {
                     let etag = super::render::text(found.headers(), &header::ETAG).to_owned();
                     let document = self.parse(&name, found.into_body()).await?;
                     return Ok(List { document, holder, etag });
                 }
-                Err(Error::NotFound) => {}
+                Err(Error::NotFound | Error::Vacant { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
             let above = holder.parent().filter(|above| !above.is_root());

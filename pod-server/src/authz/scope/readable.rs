@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use policies::facts::{Fact, FactRequest, Facts};
 use policies::request::{AccessRequest, Action, Agent, Subject};
 use policies::wac::Modes;
 use roaring::RoaringBitmap;
@@ -12,10 +13,11 @@ use rustc_hash::FxHashSet;
 
 use super::{Asked, Considered, Refusal, Scope, ScopedView};
 use crate::authz::Dependency;
+use crate::authz::creators::creator;
 use crate::index::{ANYONE_ELSE, AclGroup, DocumentId, IndexSnapshot, ListState, NamedSnapshot};
 use crate::name::ResourceName;
 use crate::query::{Predicates, View};
-use crate::store::{ResourceId, StorageId};
+use crate::store::{ResourceId, Snapshot, StorageId, StoreError};
 
 const EVERYONE: &str = vocab::foaf::AGENT_CLASS;
 const AUTHENTICATED: &str = vocab::acl::AUTHENTICATED_AGENT;
@@ -195,47 +197,72 @@ impl Scope {
         Ok(Some((mine, public, settled)))
     }
 
-    /// As [`Self::reach`], where each document of the group has to be asked about: leaves those that may be read.
+    /// As [`Self::reach`], where it matters who made a document: the question is asked once for each answer to that, and
+    /// only those documents stay in the group that may be read.
     async fn each(
         &self,
         subject: &Subject,
         candidate: &mut Candidate,
         snapshot: &IndexSnapshot,
     ) -> Result<(Reach, Reach, bool), Refusal> {
-        let (mut readable, mut public, mut settled) = (RoaringBitmap::new(), true, true);
-        let mut own = false;
+        let (Some(heir), Some(me)) = (&candidate.heir, subject.agent.web_id()) else {
+            return Ok((Reach::default(), Reach::default(), false));
+        };
+        let mut own = Answer::nothing();
         if !candidate.own.is_empty() {
-            let answer = self.ask(subject, &candidate.subject).await?;
-            own = answer.mine;
-            public &= answer.everyones;
-            settled &= answer.settled;
+            own = self.ask(subject, &candidate.subject).await?;
         }
-        for document in &candidate.inherited {
-            let Some(name) = subject_of(snapshot, document) else {
-                continue;
-            };
-            let answer = self.ask(subject, &name).await?;
-            if answer.mine {
-                readable.insert(document);
-                public &= answer.everyones;
+        let me = Fact::People(Arc::new(vec![me.as_str().to_owned()]));
+        let by_me = self.ask_if_made_by(subject, heir, me).await?;
+        let by_others = self.ask_if_made_by(subject, heir, Fact::Absent).await?;
+        let by_unknown = Fact::Unavailable("who made the resource was not recorded".to_owned());
+        let by_unknown = self.ask_if_made_by(subject, heir, by_unknown).await?;
+        let mut readable = RoaringBitmap::new();
+        {
+            let store = self.snapshot().map_err(Refusal::unrecorded)?;
+            for document in &candidate.inherited {
+                let maker = maker_of(snapshot, &*store, document).map_err(|error| unreadable(&error, heir))?;
+                let answer = match maker {
+                    Maker::Known(web_id) if subject.agent.web_id().is_some_and(|me| me.as_str() == web_id) => &by_me,
+                    Maker::Known(_) | Maker::Nobody => &by_others,
+                    Maker::Unknown => &by_unknown,
+                };
+                if answer.mine {
+                    readable.insert(document);
+                }
             }
-            settled &= answer.settled;
         }
         candidate.inherited = readable;
-        let mine = Reach { own, inherited: true };
-        // Public only if all of it is: what is said to be protected is recorded, and that is never wrong.
-        let everyones = Reach {
-            own: own && public,
-            inherited: public,
+        let mine = Reach {
+            own: own.mine,
+            inherited: true,
         };
-        Ok((mine, everyones, settled))
+        // The rights of everyone do not depend on who made what.
+        let everyones = Reach {
+            own: own.everyones,
+            inherited: by_others.everyones,
+        };
+        let settled = by_me.settled && by_others.settled && by_unknown.settled;
+        Ok((mine, everyones, settled && (own.settled || candidate.own.is_empty())))
     }
 
     async fn ask(&self, subject: &Subject, resource: &ResourceName) -> Result<Answer, Refusal> {
-        let subject = self.pep.with_relevant_origin(subject, resource).map_err(|error| {
-            tracing::error!(%error, %resource, "access rules could not be read for a query");
-            Refusal::unavailable("access rules cannot be evaluated now")
-        })?;
+        self.ask_knowing(subject, resource, Facts::new()).await
+    }
+
+    async fn ask_if_made_by(&self, subject: &Subject, resource: &ResourceName, maker: Fact) -> Result<Answer, Refusal> {
+        let asked = FactRequest::Creators {
+            resource: resource.iri(&self.base_url),
+        };
+        self.ask_knowing(subject, resource, Facts::new().with(asked, maker))
+            .await
+    }
+
+    async fn ask_knowing(&self, subject: &Subject, resource: &ResourceName, facts: Facts) -> Result<Answer, Refusal> {
+        let subject = self
+            .pep
+            .with_relevant_origin(subject, resource)
+            .map_err(|error| unreadable(&error, resource))?;
         let request = AccessRequest {
             subject,
             action: Action::Wac(Modes::READ),
@@ -244,10 +271,8 @@ impl Scope {
             now: self.clock.now(),
             agreement: None,
         };
-        let (decision, dependencies) = self.pep.decide(&request).await.map_err(|error| {
-            tracing::error!(%error, %resource, "access rules could not be evaluated for a query");
-            Refusal::unavailable("access rules cannot be evaluated now")
-        })?;
+        let decided = self.pep.decide_knowing(&request, facts).await;
+        let (decision, dependencies) = decided.map_err(|error| unreadable(&error, resource))?;
         let personal = |dependency: &Dependency| matches!(dependency, Dependency::Identity { .. });
         // Who made a document is a matter of its identity, and a new document has a new number in the index.
         let settled = dependencies.iter().all(|one| one.is_list() || personal(one))
@@ -263,6 +288,47 @@ impl Scope {
             personal: dependencies.iter().any(personal),
         })
     }
+}
+
+impl Answer {
+    const fn nothing() -> Self {
+        Self {
+            mine: false,
+            everyones: false,
+            settled: true,
+            personal: false,
+        }
+    }
+}
+
+/// Who made a document.
+enum Maker {
+    Known(String),
+    Nobody,
+    Unknown,
+}
+
+fn maker_of(snapshot: &IndexSnapshot, store: &dyn Snapshot, document: u32) -> Result<Maker, StoreError> {
+    let Some(indexed) = snapshot.document(DocumentId(document)) else {
+        return Ok(Maker::Unknown);
+    };
+    let id = match indexed.name.auxiliary_subject() {
+        None => Some(indexed.resource),
+        Some((subject, _)) => store.resource(&subject)?.map(|resource| resource.id),
+    };
+    let Some(id) = id else { return Ok(Maker::Unknown) };
+    Ok(match creator(store, id)? {
+        Fact::People(people) => people
+            .first()
+            .map_or(Maker::Unknown, |web_id| Maker::Known(web_id.clone())),
+        Fact::Absent => Maker::Nobody,
+        _ => Maker::Unknown,
+    })
+}
+
+fn unreadable(error: &dyn std::fmt::Display, resource: &ResourceName) -> Refusal {
+    tracing::error!(%error, %resource, "access rules could not be evaluated for a query");
+    Refusal::unavailable("access rules cannot be evaluated now")
 }
 
 /// The resource whose rights count for a document: a description has those of its subject.
