@@ -21,6 +21,8 @@ pub enum Route<'p> {
     Log(&'p str),
     /// The description of a storage.
     StorageDescription(&'p str),
+    /// The document of the server as the sender of webhooks.
+    NotificationSender,
     /// Subscription services, channels and streams of a storage; the rest of the path.
     Notifications(&'p str, &'p str),
 }
@@ -34,6 +36,7 @@ impl<'p> Route<'p> {
             "/" => return Self::Server,
             "/sparql" => return Self::Sparql(None),
             "/catalog" => return Self::Catalog(None),
+            "/.notifications/sender" => return Self::NotificationSender,
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("/log/") {
@@ -73,6 +76,7 @@ mod tests {
             ("/sparql", Route::Sparql(None)),
             ("/gent/sparql", Route::Sparql(Some("gent"))),
             ("/catalog", Route::Catalog(None)),
+            ("/.notifications/sender", Route::NotificationSender),
             ("/gent/.dataspace/catalog", Route::Catalog(Some("gent"))),
             (
                 "/gent/.dataspace/agreements/1/token",

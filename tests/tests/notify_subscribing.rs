@@ -183,7 +183,7 @@ async fn what_is_no_subscription_is_refused() {
             ld,
             with("@context", json!([CHANNEL_CONTEXT, "https://example.org/unknown"])),
         ),
-        (422, ld, with("type", json!("WebhookChannel2023"))),
+        (422, ld, with("type", json!("EventSourceChannel2023"))),
         (422, ld, with("topic", json!([]))),
         (422, ld, with("topic", json!("https://elsewhere.example/x"))),
         (422, ld, with("topic", json!(format!("{base}bob/notes/")))),

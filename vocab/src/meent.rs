@@ -40,6 +40,8 @@ vocabulary! {
         // Data.
         DATA_SUBJECT "dataSubject",
         GENERATED "generated",
+        // Notifications.
+        NOTIFICATION_DELIVERY "notificationDelivery",
         // Purposes, each below a purpose of DPV.
         MOBILITY_PLANNING "MobilityPlanning",
         BICYCLE_POLICY "BicyclePolicy",

@@ -73,6 +73,7 @@ impl App {
                 self.call(request, credentials).await
             }
             Route::Sparql(storage) => self.sparql(request, credentials, origin, storage).await,
+            Route::NotificationSender => self.notify.sender(request.method(), request.headers()),
             Route::Notifications(storage, rest) => {
                 let caller = caller(credentials, origin)?;
                 self.notify.handle(request, &caller, storage, rest).await

@@ -28,7 +28,7 @@ use crate::identity::standing::{GrantEpochs, StandingGrants};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::index::Index;
 use crate::ldp::LdpService;
-use crate::notify::{NotifyParts, NotifyService};
+use crate::notify::{NotifyParts, NotifyService, Sender, WebhookParts};
 use crate::query::QueryService;
 use crate::query::summaries::IndexSummaries;
 use crate::store::{SqliteStore, Store, StoreError};
@@ -59,6 +59,9 @@ pub enum StartError {
     /// The issuer's key cannot be used.
     #[error(transparent)]
     Issuer(#[from] server_kit::authn::LocalIssuerError),
+    /// The key of the sender of notifications cannot be used.
+    #[error("notifications: {0}")]
+    Sender(#[from] server_kit::authn::client::ClientError),
     /// Identity cannot be set up.
     #[error("accounts cannot be set up: {0}")]
     Identity(#[from] IdentityError),
@@ -177,6 +180,16 @@ impl App {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             base_url: Arc::clone(&base_url),
+            webhooks: WebhookParts {
+                egress: Arc::clone(&egress),
+                sender: Sender::load_or_generate(
+                    &config.store.directory,
+                    &base_url,
+                    Arc::clone(&issuer),
+                    Arc::clone(&random),
+                )?,
+                random: Arc::clone(&random),
+            },
             bounds: config.notify.clone(),
         }));
         let identity = Arc::new(Identity::new(IdentityParts {

@@ -35,6 +35,11 @@ impl PolicyEpoch {
         self.current.fetch_add(1, Ordering::AcqRel);
     }
 
+    /// Whether a document is a group on which decisions rest.
+    pub fn follows(&self, document: &ResourceName) -> bool {
+        self.groups.read().contains(document)
+    }
+
     fn concerns(&self, change: &Change, groups: &HashSet<ResourceName>) -> bool {
         match change {
             // A list that goes with its subject has an event of its own.

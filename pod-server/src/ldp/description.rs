@@ -76,6 +76,7 @@ impl LdpService {
             modified: container.modified,
             link: Some(format!("{iri}.well-known/solid")),
             allow: ALLOW,
+            favourite: Syntax::Turtle,
         }
         .answer(method, request)
     }
@@ -98,6 +99,7 @@ impl LdpService {
             modified: 0,
             link: None,
             allow: ALLOW,
+            favourite: Syntax::Turtle,
         }
         .answer(method, request)
     }
@@ -115,6 +117,8 @@ pub(crate) struct Described {
     pub(crate) link: Option<String>,
     /// Methods of its resource.
     pub(crate) allow: &'static str,
+    /// What is sent to whoever does not say.
+    pub(crate) favourite: Syntax,
 }
 
 impl Described {
@@ -123,7 +127,7 @@ impl Described {
     /// # Errors
     /// 406 and 412.
     pub(crate) fn answer(&self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Error> {
-        let syntax = choose_syntax(request, self.favourite()).ok_or(Error::NotAcceptable)?;
+        let syntax = choose_syntax(request, self.favourite).ok_or(Error::NotAcceptable)?;
         let bytes = match &self.json {
             Some(json) if syntax == Syntax::JsonLd => json.to_string().into_bytes(),
             _ => self.document.write(syntax)?,
@@ -164,15 +168,6 @@ impl Described {
             *response.body_mut() = body::full(bytes);
         }
         Ok(response)
-    }
-
-    /// What is sent to whoever does not say: JSON-LD of a resource that speaks JSON-LD first of all.
-    fn favourite(&self) -> Syntax {
-        if self.link.is_none() && self.json.is_some() {
-            Syntax::JsonLd
-        } else {
-            Syntax::Turtle
-        }
     }
 }
 

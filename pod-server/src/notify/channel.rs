@@ -20,12 +20,15 @@ pub enum ChannelType {
     StreamingHTTPChannel2023,
     /// The same as server-sent events.
     EventSourceChannel2023,
+    /// The server posts to the client's receiver.
+    WebhookChannel2023,
 }
 
 impl ChannelType {
     /// All of them, the most used first.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::WebSocketChannel2023,
+        Self::WebhookChannel2023,
         Self::StreamingHTTPChannel2023,
         Self::EventSourceChannel2023,
     ];
@@ -37,6 +40,7 @@ impl ChannelType {
             Self::WebSocketChannel2023 => "WebSocketChannel2023",
             Self::StreamingHTTPChannel2023 => "StreamingHTTPChannel2023",
             Self::EventSourceChannel2023 => "EventSourceChannel2023",
+            Self::WebhookChannel2023 => "WebhookChannel2023",
         }
     }
 
@@ -76,8 +80,10 @@ pub struct Channel {
     pub topics: Vec<ResourceName>,
     /// The context in which its client speaks.
     pub context: Context,
-    /// The capability in `receiveFrom`.
+    /// The capability in `receiveFrom`; empty for a webhook.
     pub secret: String,
+    /// Receiver of a webhook.
+    pub send_to: Option<String>,
     /// Nothing is told before this moment, Unix milliseconds.
     pub start_at: Option<i64>,
     /// The channel ends at this moment, Unix milliseconds.
@@ -136,9 +142,9 @@ impl Channel {
         }
     }
 
-    /// Its description in the notification channel data model.
+    /// Its description in the notification channel data model. `sender` is the WebID that webhooks come from.
     #[must_use]
-    pub fn describe(&self, base_url: &str) -> Map<String, Value> {
+    pub fn describe(&self, base_url: &str, sender: &str) -> Map<String, Value> {
         let mut description = Map::new();
         let mut say = |name: &str, value: Value| {
             description.insert(name.to_owned(), value);
@@ -154,7 +160,13 @@ impl Channel {
                 say("topic", topics.into());
             }
         }
-        say("receiveFrom", self.receive_from(base_url).into());
+        match &self.send_to {
+            Some(send_to) => {
+                say("sendTo", send_to.as_str().into());
+                say("sender", sender.into());
+            }
+            None => say("receiveFrom", self.receive_from(base_url).into()),
+        }
         if let Some(start) = self.start_at {
             say("startAt", timestamp(start).into());
         }

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::webhook::WebhookConfig;
 use crate::config::ConfigFault;
 
 /// Bounds of subscriptions, open streams and deliveries.
@@ -43,6 +44,8 @@ pub struct NotifyConfig {
     pub replay_messages_max: usize,
     /// How often channels that have ended are removed, in seconds.
     pub sweep_seconds: u64,
+    /// Bounds of webhook deliveries.
+    pub webhook: WebhookConfig,
 }
 
 impl Default for NotifyConfig {
@@ -56,7 +59,7 @@ impl Default for NotifyConfig {
             rate_seconds_max: 86_400,
             connections_max: 20_000,
             connections_per_channel_max: 100,
-            queue_messages_max: 64,
+            queue_messages_max: 1_024,
             write_seconds_max: 20,
             ping_seconds: 50,
             client_messages_max: 100,
@@ -65,6 +68,7 @@ impl Default for NotifyConfig {
             lane_changes_max: 10_000,
             replay_messages_max: 1_000,
             sweep_seconds: 60,
+            webhook: WebhookConfig::default(),
         }
     }
 }
@@ -75,7 +79,7 @@ impl NotifyConfig {
     /// # Errors
     /// The first key that breaks a rule, by name.
     pub fn check(&self) -> Result<(), ConfigFault> {
-        let counts: [(&'static str, u64); 9] = [
+        let counts: [(&'static str, u64); 16] = [
             ("notify.channel_seconds_max", self.channel_seconds_max),
             ("notify.topics_per_channel_max", self.topics_per_channel_max as u64),
             ("notify.queue_messages_max", self.queue_messages_max as u64),
@@ -85,6 +89,22 @@ impl NotifyConfig {
             ("notify.intake_events_max", self.intake_events_max as u64),
             ("notify.lane_changes_max", self.lane_changes_max as u64),
             ("notify.sweep_seconds", self.sweep_seconds),
+            ("notify.webhook.deliveries_max", self.webhook.deliveries_max as u64),
+            (
+                "notify.webhook.deliveries_per_host_max",
+                self.webhook.deliveries_per_host_max as u64,
+            ),
+            ("notify.webhook.delivery_seconds_max", self.webhook.delivery_seconds_max),
+            ("notify.webhook.attempts_max", u64::from(self.webhook.attempts_max)),
+            (
+                "notify.webhook.retry_milliseconds_min",
+                self.webhook.retry_milliseconds_min,
+            ),
+            (
+                "notify.webhook.queue_messages_max",
+                self.webhook.queue_messages_max as u64,
+            ),
+            ("notify.webhook.keep_milliseconds", self.webhook.keep_milliseconds),
         ];
         for (key, value) in counts {
             if value == 0 {

@@ -19,6 +19,7 @@ use super::notice::Notice;
 use super::registry::Registry;
 use super::rights::{Rights, Verdicts};
 use super::stream::Ending;
+use super::webhook::Webhooks;
 use crate::http::etag::ETag;
 use crate::ldp::stored_etag;
 use crate::name::ResourceName;
@@ -39,6 +40,7 @@ pub struct Delivery {
     pub(super) intake: Arc<Intake>,
     pub(super) base_url: Arc<str>,
     pub(super) bounds: NotifyConfig,
+    pub(super) webhooks: Webhooks,
     pub(super) lanes: Mutex<HashMap<ResourceName, VecDeque<Change>>>,
 }
 
@@ -86,9 +88,14 @@ impl Delivery {
         Ok(())
     }
 
-    /// Puts changes into the lanes of their storages.
+    /// Hands changes to webhook channels, and puts them into the lanes of their storages.
     fn tell(self: &Arc<Self>, changes: Vec<Change>) {
         for change in changes {
+            for hook in self.registry.webhooks_on(&change.topic) {
+                if hook.take_in(&change, self.bounds.webhook.queue_messages_max) {
+                    self.work_on(hook);
+                }
+            }
             if !self.registry.has_streams(&change.topic) {
                 continue;
             }
@@ -125,6 +132,8 @@ impl Delivery {
                 change
             };
             self.deliver(&change).await;
+            // A commit may hold many changes: readers get the chance to take one before the next.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -140,7 +149,7 @@ impl Delivery {
         let mut verdicts = Verdicts::default();
         for stream in self.registry.streams(&change.topic) {
             let channel = &stream.channel;
-            if !channel.has_begun(milliseconds(now)) || channel.since() >= change.position.sequence {
+            if !channel.has_begun(milliseconds(now)) || stream.joined >= change.position.sequence {
                 continue;
             }
             // Silence where the right is gone; the stream itself is cut when the change of policy is worked off.
@@ -160,7 +169,7 @@ impl Delivery {
         // The entity tag of the state that this change made, also if there is a newer one already.
         let state = latest.filter(|_| change.activity != Activity::Delete).map(|latest| {
             let tag = ETag {
-                state: change.position.sequence,
+                state: change.position.sequence.min(latest.resource.version),
                 ..stored_etag(&latest.resource)
             };
             tag.to_string()

@@ -7,6 +7,7 @@ use vocab::notify;
 
 use super::channel::ChannelType;
 use super::context::{self, Context};
+use crate::http::media_type::Syntax;
 use crate::ldp::description::{Described, statements};
 
 /// Features of every service (solid#106).
@@ -78,6 +79,7 @@ pub(crate) fn service(base_url: &str, storage: &str, kind: ChannelType, context:
         modified,
         link: None,
         allow: SERVICE_METHODS,
+        favourite: Syntax::JsonLd,
     }
 }
 

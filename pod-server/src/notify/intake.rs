@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::registry::Registry;
 use crate::authz::PolicyEpoch;
 use crate::name::{Auxiliary, ResourceName};
-use crate::store::{Change as Stored, CommitListener, Event, Sequence, Snapshot};
+use crate::store::{Change as Stored, CommitListener, Event, RecordKind, Sequence, Snapshot};
 
 /// Policy documents that are remembered one by one; beyond it every right is looked at again.
 const SCOPES_MAX: usize = 64;
@@ -60,6 +60,8 @@ struct Waiting {
     heard: Sequence,
     scope: Option<Scope>,
     epoch: u64,
+    /// Work was given out and is not finished.
+    given_out: bool,
 }
 
 /// The listener, and the queue behind it.
@@ -96,15 +98,32 @@ impl Intake {
         loop {
             {
                 let mut waiting = self.waiting.lock();
+                // Who asks for more has finished with what was given out before.
+                waiting.given_out = false;
                 if !waiting.events.is_empty() {
+                    waiting.given_out = true;
                     return Work::Tell(std::mem::take(&mut waiting.events).into());
                 }
                 if let Some(after) = waiting.read_after {
+                    waiting.given_out = true;
                     return Work::Read(after);
                 }
             }
             self.told.notified().await;
         }
+    }
+
+    /// The commit up to which everything has been handed on; none while something has not.
+    #[must_use]
+    pub fn settled(&self) -> Option<Sequence> {
+        let waiting = self.waiting.lock();
+        (waiting.events.is_empty() && waiting.read_after.is_none() && !waiting.given_out).then_some(waiting.heard)
+    }
+
+    /// The listener is registered: from here on it hears of every commit.
+    pub fn begin(&self, newest: Sequence) {
+        let mut waiting = self.waiting.lock();
+        waiting.heard = waiting.heard.max(newest);
     }
 
     /// The outbox was read up to a commit. Once everything that was heard of is read, events come from memory again.
@@ -127,30 +146,33 @@ impl Intake {
         }
     }
 
-    fn note_policies(waiting: &mut Waiting, events: &[Event]) {
-        let mut names: Vec<ResourceName> = events
-            .iter()
-            .filter_map(|event| match &event.change {
+    fn note_policies(&self, waiting: &mut Waiting, events: &[Event]) {
+        let mut names = Vec::new();
+        let mut all = false;
+        for event in events {
+            match &event.change {
                 Stored::Created { name, .. } | Stored::Updated { name, .. } | Stored::Deleted { name, .. } => {
-                    name.auxiliary_subject()
+                    match name.auxiliary_subject() {
+                        Some((subject, Auxiliary::Acl)) => names.push(subject),
+                        // Anyone may be a member of a group.
+                        _ => all |= self.epoch.follows(name),
+                    }
                 }
-                Stored::Record { .. } => None,
-            })
-            .filter_map(|(subject, auxiliary)| (auxiliary == Auxiliary::Acl).then_some(subject))
-            .collect();
+                Stored::Record { kind, .. } => all |= *kind == RecordKind::AuthorizationSystem,
+            }
+        }
         let scope = match waiting.scope.take() {
-            Some(Scope::All) => Scope::All,
-            // A group changed: anyone may be its member.
-            _ if names.is_empty() => Scope::All,
             Some(Scope::Below(mut before)) => {
                 before.append(&mut names);
                 Scope::Below(before)
             }
-            None => Scope::Below(names),
+            None if !names.is_empty() => Scope::Below(names),
+            // Something changed that is not known here.
+            Some(Scope::All) | None => Scope::All,
         };
         waiting.scope = Some(match scope {
-            Scope::Below(names) if names.len() > SCOPES_MAX => Scope::All,
-            scope => scope,
+            Scope::Below(names) if !all && names.len() <= SCOPES_MAX => Scope::Below(names),
+            _ => Scope::All,
         });
     }
 }
@@ -164,7 +186,7 @@ impl CommitListener for Intake {
         waiting.heard = last.sequence;
         if epoch != waiting.epoch {
             waiting.epoch = epoch;
-            Self::note_policies(&mut waiting, events);
+            self.note_policies(&mut waiting, events);
             self.rights_changed.notify_one();
         }
         if !concerned {

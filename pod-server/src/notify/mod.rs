@@ -2,7 +2,7 @@
 //!
 //! A subscription becomes a [`Channel`] in the store. The store tells `intake` of each durable commit; `change` says what
 //! happened to which topic; `deliver` asks for the right of each subscriber at that moment and hands the `notice` to the
-//! open streams, each of which sends in its own pace.
+//! open streams, each of which sends in its own pace, and to `webhook`, which posts until the receiver takes it.
 
 mod change;
 mod channel;
@@ -22,7 +22,9 @@ mod rights;
 mod service;
 mod stream;
 mod web_socket;
+mod webhook;
 
 pub use channel::{Channel, ChannelType};
 pub use config::NotifyConfig;
 pub use service::{NotifyParts, NotifyService};
+pub use webhook::{Sender, WebhookConfig, WebhookParts};

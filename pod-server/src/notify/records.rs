@@ -5,16 +5,25 @@ use policies::request::{Agent, Subject};
 
 use super::channel::Channel;
 use super::config::NotifyConfig;
+use super::webhook::DeliveryState;
 use crate::error::Error;
-use crate::store::{CommitError, ReadPermit, RecordKind, Snapshot, Store, StoreError, Transaction, Warrant, commit};
+use crate::store::{
+    CommitError, ReadPermit, RecordKind, Sequence, Snapshot, Store, StoreError, Transaction, Warrant, commit,
+};
 
 const KIND: RecordKind = RecordKind::Notification;
 const BOOKKEEPING: &str = "the notifier keeps its own channels";
+/// Position up to which every change was handed to its webhook channels.
+const FOLLOWED: &str = "followed";
 /// Channels removed in one commit.
 const SWEEP_CHANNELS: usize = 256;
 
 fn key(storage: &str, id: &str) -> String {
     format!("channel/{storage}/{id}")
+}
+
+fn delivery_key(storage: &str, id: &str) -> String {
+    format!("delivery/{storage}/{id}")
 }
 
 fn end_key(channel: &Channel) -> String {
@@ -62,6 +71,9 @@ pub async fn create(store: &dyn Store, mut channel: Channel, bounds: &NotifyConf
         let value = serde_json::to_vec(&channel).map_err(|error| StoreError::Misuse(error.to_string()))?;
         transaction.record_put(KIND, &key(&channel.storage, &channel.id), &value)?;
         transaction.record_put(KIND, &end_key(&channel), b"")?;
+        if channel.send_to.is_some() {
+            put_state(transaction, &channel.storage, &channel.id, &DeliveryState::default())?;
+        }
         Ok(channel)
     };
     match commit(store, Warrant::without_proof(BOOKKEEPING), Box::new(work)).await {
@@ -124,6 +136,7 @@ fn remove_in(transaction: &mut dyn Transaction, storage: &str, id: &str) -> Resu
     let channel = parse(&value)?;
     transaction.record_delete(KIND, &key)?;
     transaction.record_delete(KIND, &end_key(&channel))?;
+    transaction.record_delete(KIND, &delivery_key(storage, id))?;
     for counter in counters(storage, &channel.subscriber) {
         let now = count(&*transaction, &counter)?.saturating_sub(1);
         if now == 0 {
@@ -169,4 +182,85 @@ pub async fn remove_ended(store: &dyn Store, now_milliseconds: i64) -> Result<Ve
         Err(CommitError::Store(error)) => Err(error),
         Err(CommitError::Refused(never)) => match never {},
     }
+}
+
+/// A webhook channel and how far its delivery is.
+#[derive(Debug)]
+pub struct Kept {
+    /// The channel.
+    pub channel: Channel,
+    /// Its delivery.
+    pub state: DeliveryState,
+}
+
+/// Webhook channels in the order of their keys, after a key, at most `limit`. A channel that is just being removed is none.
+///
+/// # Errors
+/// When the store fails.
+pub fn webhooks(
+    store: &dyn Store,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(String, Option<Kept>)>, StoreError> {
+    let snapshot = store.snapshot(ReadPermit::without_proof(BOOKKEEPING))?;
+    let mut found = Vec::new();
+    for (state_key, value) in snapshot.records(KIND, "delivery/", after, limit)? {
+        let state = serde_json::from_slice(&value)
+            .map_err(|error| StoreError::Damaged(format!("a delivery cannot be read: {error}")))?;
+        let name = state_key.strip_prefix("delivery/").unwrap_or_default();
+        let channel = snapshot.record(KIND, &format!("channel/{name}"))?;
+        let kept = match channel {
+            Some(channel) => Some(Kept {
+                channel: parse(&channel)?,
+                state,
+            }),
+            None => None,
+        };
+        found.push((state_key, kept));
+    }
+    Ok(found)
+}
+
+/// The position up to which every change was handed to its webhook channels when it was kept last.
+///
+/// # Errors
+/// When the store fails.
+pub fn followed(store: &dyn Store) -> Result<Sequence, StoreError> {
+    let snapshot = store.snapshot(ReadPermit::without_proof(BOOKKEEPING))?;
+    Ok(Sequence(count(snapshot.as_ref(), FOLLOWED)?))
+}
+
+/// Keeps deliveries and the position together. A channel that was removed meanwhile stays removed.
+///
+/// # Errors
+/// When the store fails.
+pub async fn keep(
+    store: &dyn Store,
+    deliveries: Vec<(String, String, DeliveryState)>,
+    followed: Sequence,
+) -> Result<(), StoreError> {
+    let work = move |transaction: &mut dyn Transaction| {
+        for (storage, id, state) in &deliveries {
+            if transaction.record(KIND, &key(storage, id))?.is_some() {
+                put_state(transaction, storage, id, state)?;
+            }
+        }
+        transaction.record_put(KIND, FOLLOWED, followed.0.to_string().as_bytes())?;
+        Ok(())
+    };
+    match commit::<(), std::convert::Infallible>(store, Warrant::without_proof(BOOKKEEPING), Box::new(work)).await {
+        Ok(_) => Ok(()),
+        Err(CommitError::Store(error)) => Err(error),
+        Err(CommitError::Refused(never)) => match never {},
+    }
+}
+
+fn put_state(
+    transaction: &mut dyn Transaction,
+    storage: &str,
+    id: &str,
+    state: &DeliveryState,
+) -> Result<(), StoreError> {
+    let value = serde_json::to_vec(state).map_err(|error| StoreError::Misuse(error.to_string()))?;
+    transaction.record_put(KIND, &delivery_key(storage, id), &value)
 }

@@ -9,24 +9,37 @@ use parking_lot::RwLock;
 use super::change::container_of;
 use super::channel::Channel;
 use super::stream::{Ending, Stream};
+use super::webhook::Webhook;
 use crate::name::ResourceName;
-use crate::store::{Change as Stored, Event};
+use crate::store::{Change as Stored, Event, Sequence};
 
-type Streams = HashMap<u64, Arc<Stream>>;
+/// Those who follow one topic.
+#[derive(Debug, Default)]
+struct Followers {
+    streams: HashMap<u64, Arc<Stream>>,
+    webhooks: Vec<Arc<Webhook>>,
+}
 
-/// Open streams, by topic and by channel.
+impl Followers {
+    fn is_empty(&self) -> bool {
+        self.streams.is_empty() && self.webhooks.is_empty()
+    }
+}
+
+/// Open streams and webhook channels, by topic and by channel.
 #[derive(Debug, Default)]
 pub struct Registry {
     next: AtomicU64,
-    topics: RwLock<HashMap<ResourceName, Streams>>,
+    topics: RwLock<HashMap<ResourceName, Followers>>,
+    webhooks: RwLock<HashMap<String, Arc<Webhook>>>,
     /// Open streams of a channel, by the channel's id.
     channels: RwLock<HashMap<String, u32>>,
     stopping: AtomicBool,
 }
 
 impl Registry {
-    /// Adds a stream on a channel; none if the channel has as many as it may, or the server is stopping.
-    pub fn join(&self, channel: &Arc<Channel>, per_channel_max: usize) -> Option<Arc<Stream>> {
+    /// Adds a stream on a channel, which is told what is committed after `joined`; none if the channel has as many as it may, or the server is stopping.
+    pub fn join(&self, channel: &Arc<Channel>, joined: Sequence, per_channel_max: usize) -> Option<Arc<Stream>> {
         // Held to the end, so that a stop sees either nothing of the stream or all of it.
         let mut channels = self.channels.write();
         if self.stopping.load(Ordering::Acquire) {
@@ -38,13 +51,11 @@ impl Registry {
         }
         *count += 1;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let stream = Arc::new(Stream::new(number, Arc::clone(channel)));
+        let stream = Arc::new(Stream::new(number, Arc::clone(channel), joined));
         let mut topics = self.topics.write();
         for topic in &channel.topics {
-            topics
-                .entry(topic.clone())
-                .or_default()
-                .insert(number, Arc::clone(&stream));
+            let followers = topics.entry(topic.clone()).or_default();
+            followers.streams.insert(number, Arc::clone(&stream));
         }
         drop(topics);
         metrics::gauge!("notification_streams", "type" => channel.kind.name()).increment(1.0);
@@ -56,9 +67,9 @@ impl Registry {
         let channel = &stream.channel;
         let mut topics = self.topics.write();
         for topic in &channel.topics {
-            let empty = topics.get_mut(topic).is_some_and(|streams| {
-                streams.remove(&stream.number);
-                streams.is_empty()
+            let empty = topics.get_mut(topic).is_some_and(|followers| {
+                followers.streams.remove(&stream.number);
+                followers.is_empty()
             });
             if empty {
                 topics.remove(topic);
@@ -99,14 +110,78 @@ impl Registry {
         self.topics
             .read()
             .get(topic)
-            .map(|streams| streams.values().cloned().collect())
+            .map(|followers| followers.streams.values().cloned().collect())
             .unwrap_or_default()
     }
 
     /// Whether there is an open stream on a topic.
     #[must_use]
     pub fn has_streams(&self, topic: &ResourceName) -> bool {
-        self.topics.read().contains_key(topic)
+        self.topics
+            .read()
+            .get(topic)
+            .is_some_and(|followers| !followers.streams.is_empty())
+    }
+
+    /// Adds a webhook channel.
+    pub fn add_webhook(&self, hook: &Arc<Webhook>) {
+        self.webhooks.write().insert(hook.channel.id.clone(), Arc::clone(hook));
+        let mut topics = self.topics.write();
+        for topic in &hook.channel.topics {
+            topics.entry(topic.clone()).or_default().webhooks.push(Arc::clone(hook));
+        }
+    }
+
+    /// Takes a webhook channel off, if it is one.
+    pub fn remove_webhook(&self, id: &str) {
+        let Some(hook) = self.webhooks.write().remove(id) else {
+            return;
+        };
+        hook.remove();
+        let mut topics = self.topics.write();
+        for topic in &hook.channel.topics {
+            let empty = topics.get_mut(topic).is_some_and(|followers| {
+                followers.webhooks.retain(|other| !Arc::ptr_eq(other, &hook));
+                followers.is_empty()
+            });
+            if empty {
+                topics.remove(topic);
+            }
+        }
+    }
+
+    /// A webhook channel by its id.
+    #[must_use]
+    pub fn webhook(&self, id: &str) -> Option<Arc<Webhook>> {
+        self.webhooks.read().get(id).cloned()
+    }
+
+    /// Whether a webhook channel is known.
+    #[must_use]
+    pub fn has_webhook(&self, id: &str) -> bool {
+        self.webhooks.read().contains_key(id)
+    }
+
+    /// Whether there is any webhook channel.
+    #[must_use]
+    pub fn has_webhooks(&self) -> bool {
+        !self.webhooks.read().is_empty()
+    }
+
+    /// Every webhook channel.
+    #[must_use]
+    pub fn webhooks(&self) -> Vec<Arc<Webhook>> {
+        self.webhooks.read().values().cloned().collect()
+    }
+
+    /// The webhook channels on a topic.
+    #[must_use]
+    pub fn webhooks_on(&self, topic: &ResourceName) -> Vec<Arc<Webhook>> {
+        let topics = self.topics.read();
+        topics
+            .get(topic)
+            .map(|followers| followers.webhooks.clone())
+            .unwrap_or_default()
     }
 
     /// Topics with open streams, of those that `wanted` picks.
@@ -142,8 +217,8 @@ impl Registry {
     /// Ends the streams on topics that `wanted` picks.
     pub fn end_topics(&self, wanted: impl Fn(&ResourceName) -> bool, ending: Ending) {
         let topics = self.topics.read();
-        for (_, streams) in topics.iter().filter(|(topic, _)| wanted(topic)) {
-            for stream in streams.values() {
+        for (_, followers) in topics.iter().filter(|(topic, _)| wanted(topic)) {
+            for stream in followers.streams.values() {
                 stream.end(ending);
             }
         }

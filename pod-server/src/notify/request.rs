@@ -21,6 +21,8 @@ use crate::name::ResourceName;
 const NESTING_MAX: u32 = 16;
 /// Longest value of `state` and `accept`, in bytes.
 const TEXT_BYTES_MAX: usize = 512;
+/// Longest URL of a receiver, in bytes.
+const URL_BYTES_MAX: usize = 2_048;
 const RDF_TYPE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type";
 
 /// What a client asks for, checked.
@@ -30,6 +32,8 @@ pub struct Wanted {
     pub context: Context,
     /// Topics, all of one storage.
     pub topics: Vec<ResourceName>,
+    /// `sendTo`, of a webhook.
+    pub send_to: Option<String>,
     /// `startAt`, Unix milliseconds.
     pub start_at: Option<i64>,
     /// `endAt`, Unix milliseconds, never beyond the longest life of a channel.
@@ -86,6 +90,7 @@ impl Wanted {
         Ok(Self {
             context,
             topics,
+            send_to: receiver(&said, around.kind)?,
             start_at,
             end_at,
             state: text(&said, notify::STATE, "state")?,
@@ -237,6 +242,18 @@ fn topics(said: &Said<'_>, around: &Surroundings<'_>) -> Result<Vec<ResourceName
         }
     }
     Ok(topics)
+}
+
+fn receiver(said: &Said<'_>, kind: ChannelType) -> Result<Option<String>, Error> {
+    let said = said.only(notify::SEND_TO, "sendTo")?;
+    match (kind, said) {
+        (ChannelType::WebhookChannel2023, None) => Err(unfit("a webhook needs `sendTo`, the URL of its receiver")),
+        (ChannelType::WebhookChannel2023, Some(url)) if url.len() > URL_BYTES_MAX => {
+            Err(unfit(format!("`sendTo` has at most {URL_BYTES_MAX} bytes")))
+        }
+        (ChannelType::WebhookChannel2023, Some(url)) => Ok(Some(url.to_owned())),
+        (_, _) => Ok(None),
+    }
 }
 
 fn moment(said: &Said<'_>, predicate: &str, name: &str) -> Result<Option<i64>, Error> {

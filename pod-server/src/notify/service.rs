@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use policies::request::Agent;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use server_kit::body::{self, Body, ReadLimits, Reader};
 use server_kit::clock::Clock;
 use server_kit::problem::Problem;
@@ -31,6 +31,7 @@ use super::registry::Registry;
 use super::request::{Surroundings, Wanted, check_media_type};
 use super::rights::Rights;
 use super::stream::Outlet;
+use super::webhook::{DeliveryState, WebhookParts, Webhooks};
 use super::{discovery, gateway, http_stream, web_socket};
 use crate::authz::{Caller, Pep};
 use crate::error::Error;
@@ -60,6 +61,8 @@ pub struct NotifyParts {
     pub random: Arc<dyn Random>,
     /// Base URL of pod content, with a closing slash.
     pub base_url: Arc<str>,
+    /// What sends webhooks.
+    pub webhooks: WebhookParts,
     /// Bounds.
     pub bounds: NotifyConfig,
 }
@@ -82,6 +85,7 @@ impl NotifyService {
             parts.bounds.intake_events_max,
         ));
         parts.store.listen(Arc::clone(&intake) as _);
+        intake.begin(*parts.store.watch().borrow());
         let delivery = Delivery {
             store: parts.store,
             clock: parts.clock,
@@ -89,6 +93,7 @@ impl NotifyService {
             registry,
             intake,
             base_url: parts.base_url,
+            webhooks: Webhooks::new(parts.webhooks, parts.bounds.webhook.clone()),
             lanes: Mutex::new(HashMap::new()),
             bounds: parts.bounds,
         };
@@ -105,11 +110,12 @@ impl NotifyService {
             tokio::spawn(Arc::clone(&self.delivery).run(shutdown.clone())),
             tokio::spawn(Arc::clone(&self.delivery).watch_rights(shutdown.clone())),
             tokio::spawn(Arc::clone(self).sweep(shutdown.clone())),
+            tokio::spawn(Arc::clone(&self.delivery).keep_webhooks(shutdown.clone())),
             tokio::spawn(Arc::clone(self).end(shutdown.clone())),
         ]
     }
 
-    /// Ends every stream when the server stops, and waits until they are gone.
+    /// Ends every stream and delivery when the server stops, waits until they are gone, and keeps how far they are.
     async fn end(self: Arc<Self>, shutdown: Shutdown) {
         shutdown.wait().await;
         self.delivery.registry.stop();
@@ -120,6 +126,8 @@ impl NotifyService {
         {
             tracing::warn!("notification streams that did not end in time were cut");
         }
+        self.delivery.webhooks.stop().await;
+        self.delivery.keep_at_the_end().await;
     }
 
     /// Removes channels that have ended.
@@ -133,7 +141,12 @@ impl NotifyService {
             loop {
                 match records::remove_ended(self.delivery.store.as_ref(), self.now()).await {
                     Ok(ended) if ended.is_empty() => break,
-                    Ok(ended) => tracing::debug!(count = ended.len(), "notification channels have ended"),
+                    Ok(ended) => {
+                        for (_, id) in &ended {
+                            self.delivery.registry.remove_webhook(id);
+                        }
+                        tracing::debug!(count = ended.len(), "notification channels have ended");
+                    }
                     Err(error) => {
                         tracing::error!(%error, "ended notification channels could not be removed");
                         break;
@@ -208,7 +221,7 @@ impl NotifyService {
                 let description = if plain {
                     gateway::connection(&channel, &self.delivery.base_url)
                 } else {
-                    channel.describe(&self.delivery.base_url)
+                    self.describe(&channel)
                 };
                 let mut response = json_response(&description.into(), !plain);
                 // The answer is the description of the new channel (RFC 9110 §9.3.3).
@@ -247,6 +260,9 @@ impl NotifyService {
                 bounds: &self.delivery.bounds,
             },
         )?;
+        if let Some(send_to) = &wanted.send_to {
+            self.delivery.webhooks.check(caller, send_to).await?;
+        }
         for topic in &wanted.topics {
             self.delivery.rights.require(caller, topic).await?;
         }
@@ -256,7 +272,11 @@ impl NotifyService {
             kind,
             topics: wanted.topics,
             context: wanted.context,
-            secret: self.random.token(SECRET_BYTES),
+            secret: match kind {
+                ChannelType::WebhookChannel2023 => String::new(),
+                _ => self.random.token(SECRET_BYTES),
+            },
+            send_to: wanted.send_to,
             start_at: wanted.start_at,
             end_at: wanted.end_at,
             state: wanted.state,
@@ -268,6 +288,10 @@ impl NotifyService {
         };
         let channel = records::create(self.delivery.store.as_ref(), channel, &self.delivery.bounds).await?;
         metrics::counter!("notification_subscriptions_total", "type" => kind.name()).increment(1);
+        if channel.send_to.is_some() {
+            self.delivery
+                .adopt(channel.clone(), DeliveryState::default(), channel.since());
+        }
         Ok(channel)
     }
 
@@ -289,7 +313,13 @@ impl NotifyService {
         }
         match *request.method() {
             Method::GET | Method::HEAD => {
-                let mut description = channel.describe(&self.delivery.base_url);
+                let mut description = self.describe(&channel);
+                if let Some(hook) = self.delivery.registry.webhook(id) {
+                    let (state, waiting) = hook.state();
+                    description.insert("delivery".to_owned(), state.describe(waiting));
+                    let term = json!({ "delivery": { "@id": vocab::meent::NOTIFICATION_DELIVERY, "@type": "@json" } });
+                    description.insert("@context".to_owned(), json!([channel.context.iri(), term]));
+                }
                 if !subscriber {
                     // The capability is the subscriber's alone.
                     description.remove("receiveFrom");
@@ -310,11 +340,29 @@ impl NotifyService {
                 self.delivery
                     .registry
                     .end_channel(&channel, super::stream::Ending::Over);
+                self.delivery.registry.remove_webhook(id);
                 let mut response = Response::new(body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 Ok(response)
             }
             _ => Err(not_allowed(CHANNEL_METHODS)),
+        }
+    }
+
+    fn describe(&self, channel: &Channel) -> Map<String, Value> {
+        channel.describe(&self.delivery.base_url, self.delivery.webhooks.sender.web_id())
+    }
+
+    /// The document of the server as the sender of webhooks.
+    ///
+    /// # Errors
+    /// 405 for other methods than GET, HEAD and OPTIONS, 406 and 412.
+    pub fn sender(&self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Error> {
+        match *method {
+            Method::GET | Method::HEAD | Method::OPTIONS => {
+                self.delivery.webhooks.sender.describe().answer(method, request)
+            }
+            _ => Err(not_allowed("GET, HEAD, OPTIONS")),
         }
     }
 
@@ -341,7 +389,9 @@ impl NotifyService {
     fn open_channel(&self, storage: &str, id: &str, secret: &str) -> Result<Channel, Error> {
         let channel = records::find(self.delivery.store.as_ref(), storage, id)?;
         channel
-            .filter(|channel| same(&channel.secret, secret) && !channel.has_ended(self.now()))
+            .filter(|channel| {
+                !channel.secret.is_empty() && same(&channel.secret, secret) && !channel.has_ended(self.now())
+            })
             .ok_or(Error::NotFound)
     }
 
@@ -382,7 +432,11 @@ impl NotifyService {
         let bounds = &self.delivery.bounds;
         let registry = &self.delivery.registry;
         let stream = registry
-            .join(&channel, bounds.connections_per_channel_max)
+            .join(
+                &channel,
+                *self.delivery.store.watch().borrow(),
+                bounds.connections_per_channel_max,
+            )
             .ok_or_else(|| Problem::unavailable("the channel has as many streams as it may have", 5))?;
         let mut outlet = Outlet::new(
             stream,

@@ -15,6 +15,7 @@ use super::change::Position;
 use super::channel::Channel;
 use super::notice::Notice;
 use super::registry::Registry;
+use crate::store::Sequence;
 
 /// Why a stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,15 +67,18 @@ pub struct Stream {
     pub number: u64,
     /// Its channel.
     pub channel: Arc<Channel>,
+    /// Commit up to which nothing is told, because it lies before the stream.
+    pub joined: Sequence,
     waiting: Mutex<Waiting>,
     wake: Notify,
 }
 
 impl Stream {
-    pub(super) fn new(number: u64, channel: Arc<Channel>) -> Self {
+    pub(super) fn new(number: u64, channel: Arc<Channel>, joined: Sequence) -> Self {
         Self {
             number,
             channel,
+            joined,
             waiting: Mutex::default(),
             wake: Notify::new(),
         }

@@ -11,7 +11,9 @@ use pod_server::error::Error;
 use pod_server::ldp::provision;
 use pod_server::name::{Auxiliary, ResourceName};
 use pod_server::store::{CommitError, NewBody, NewState, ResourceKind, StoreError, Warrant, commit};
+use server_kit::clock::{Clock, SystemClock};
 use server_kit::shutdown::Shutdown;
+use server_kit::tls::LocalAuthority;
 use tempfile::TempDir;
 
 use super::agent::Agent;
@@ -47,6 +49,24 @@ impl PodServer {
     pub async fn start_with(settings: PodSettings) -> Self {
         let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
         Self::start_in(directory, settings, "http://127.0.0.1:0/", "http://127.0.0.1:0/").await
+    }
+
+    /// A server that speaks TLS, with the certificate (PEM) of the authority behind it.
+    ///
+    /// # Panics
+    /// When no certificate can be made.
+    pub async fn start_with_tls() -> (Self, String) {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        let now = SystemClock.now();
+        let authority = LocalAuthority::generate("Meent test authority", now).expect("an authority");
+        let certificate = authority
+            .certificate(&["127.0.0.1".to_owned()], now)
+            .expect("a certificate");
+        let (file, key) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
+        certificate.write(&file, &key).expect("files");
+        let settings = serde_json::json!({"tls": {"certificate_file": file, "key_file": key}});
+        let server = Self::start_in(directory, settings, "https://127.0.0.1:0/", "https://127.0.0.1:0/").await;
+        (server, authority.certificate_pem())
     }
 
     /// Stops the server and starts another over the same data on the same ports.

@@ -138,6 +138,14 @@ impl DpopKey {
         &self.public
     }
 
+    /// The ES256 signature of some bytes, as the two numbers one after the other (RFC 7518 §3.4).
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn sign(&self, bytes: &[u8]) -> Result<Vec<u8>, ClientError> {
+        Ok(self.signer.sign(bytes).map_err(|_| JoseFailure::Signing)?)
+    }
+
     /// A proof for one request (RFC 9449 §4.2); with the access token when one is sent along.
     ///
     /// # Errors

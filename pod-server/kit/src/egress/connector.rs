@@ -72,7 +72,11 @@ impl Service<Uri> for CheckedConnector {
 }
 
 impl CheckedConnector {
-    async fn connect(&self, uri: &Uri) -> Result<TokioIo<TcpStream>, Box<dyn std::error::Error + Send + Sync>> {
+    /// The checked addresses behind a URI.
+    pub(super) async fn addresses(
+        &self,
+        uri: &Uri,
+    ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
         let host = uri.host().ok_or(ConnectRefused)?;
         let secure = uri.scheme_str() == Some("https");
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
@@ -90,7 +94,12 @@ impl CheckedConnector {
             tracing::warn!(%host, %address, "egress refused: the address is not public and not listed in `egress.allow`");
             return Err(ConnectRefused.into());
         }
-        for address in addresses {
+        Ok(addresses)
+    }
+
+    async fn connect(&self, uri: &Uri) -> Result<TokioIo<TcpStream>, Box<dyn std::error::Error + Send + Sync>> {
+        let host = uri.host().unwrap_or_default();
+        for address in self.addresses(uri).await? {
             match TcpStream::connect(address).await {
                 Ok(stream) => {
                     let _ = stream.set_nodelay(true);

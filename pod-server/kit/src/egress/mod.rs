@@ -55,6 +55,7 @@ pub enum EgressSetupError {
 /// The egress guard with its pool of connections. One per process.
 pub struct Egress {
     client: Client<HttpsConnector<CheckedConnector>, Full<Bytes>>,
+    connector: CheckedConnector,
     rules: Arc<[allow::AllowRule]>,
     permits: Arc<Semaphore>,
     user_agent: HeaderValue,
@@ -78,15 +79,16 @@ impl Egress {
         let rules: Arc<[allow::AllowRule]> = config.rules()?.into();
         let user_agent = HeaderValue::from_str(&config.user_agent)
             .map_err(|_| ConfigError::invalid("egress.user_agent", "not a header value"))?;
+        let checked = CheckedConnector {
+            rules: Arc::clone(&rules),
+            resolver,
+            time_max: seconds(config.connect_seconds_max),
+        };
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(client_config(&config.roots)?)
             .https_or_http()
             .enable_all_versions()
-            .wrap_connector(CheckedConnector {
-                rules: Arc::clone(&rules),
-                resolver,
-                time_max: seconds(config.connect_seconds_max),
-            });
+            .wrap_connector(checked.clone());
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
@@ -103,6 +105,7 @@ impl Egress {
         let permits = Arc::new(Semaphore::new(config.requests_max.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
             client,
+            connector: checked,
             rules,
             permits,
             user_agent,
@@ -164,6 +167,27 @@ impl Egress {
             Err(_) => Err(EgressError::new(EgressFailure::TimedOut)),
         };
         observe(&url, result)
+    }
+
+    /// Checks whether a URL may be asked at all, without asking: its form, its scheme, and the addresses of its host. What
+    /// passes here is checked again whenever it is asked.
+    ///
+    /// # Errors
+    /// [`EgressError`], with one text for all causes.
+    pub async fn vet(&self, url: &str) -> Result<(), EgressError> {
+        let url = self.check(url)?;
+        let uri: Uri = url
+            .as_str()
+            .split('#')
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|_| EgressError::new(EgressFailure::Refused))?;
+        match tokio::time::timeout(self.connector.time_max, self.connector.addresses(&uri)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if error.is::<ConnectRefused>() => Err(EgressError::new(EgressFailure::Refused)),
+            _ => Err(EgressError::new(EgressFailure::Unreachable)),
+        }
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, EgressError> {
