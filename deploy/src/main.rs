@@ -3,6 +3,7 @@
 mod bench;
 mod conformance;
 mod coverage;
+mod fuzz;
 mod load;
 mod quickstart;
 
@@ -29,6 +30,8 @@ enum Command {
     /// Which requirement is proved by which test
     #[command(subcommand)]
     Coverage(coverage::CoverageCommand),
+    /// Search for input that breaks a parser, steered by coverage
+    Fuzz(fuzz::FuzzCommand),
     /// Start a whole network on this machine, tell its story, and leave it running
     Quickstart(quickstart::QuickstartCommand),
     /// Send prepared requests to a server on loopback (a part of `bench`)
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Conformance(command) => command.run(),
         Command::Coverage(command) => command.run(),
+        Command::Fuzz(command) => command.run(),
         Command::Quickstart(command) => command.run(),
         Command::Load(command) => command.run(),
         Command::Bare(command) => command.run(),

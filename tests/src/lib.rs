@@ -7,6 +7,7 @@ pub mod console;
 pub mod containers;
 pub mod durability;
 pub mod federation;
+pub mod fuzzing;
 pub mod house;
 pub mod notify;
 #[allow(clippy::expect_used)]

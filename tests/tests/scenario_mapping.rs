@@ -161,3 +161,35 @@ async fn real_input_survives_the_import() {
         println!("SKIPPED: ../shared/data is not there");
     }
 }
+
+/// Names that the mappings and the questions take from Meent's namespace, with their prefixes `prop:` and `meent:`.
+fn terms_used(folder: &Path) -> BTreeSet<String> {
+    let mut terms = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rq") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        for prefix in ["prop:", "meent:"] {
+            if !text.contains(&format!("PREFIX {prefix} <{}>", vocab::meent::NS)) {
+                continue;
+            }
+            let names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':'));
+            let locals = names.filter_map(|word| word.strip_prefix(prefix)).filter(|name| !name.is_empty());
+            terms.extend(locals.map(|local| format!("{}{local}", vocab::meent::NS)));
+        }
+    }
+    terms
+}
+
+#[test]
+fn every_term_of_ours_in_mappings_and_questions_is_published() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut used = terms_used(&project.join("deploy/mappings"));
+    used.extend(terms_used(&project.join("tests/src/scenario/queries")));
+    assert!(used.len() >= 7, "few terms were found, so the texts were misread: {used:?}");
+    for term in used {
+        assert!(vocab::meent::TERMS.contains(&term.as_str()), "{term} is not in vocab/meent.ttl");
+    }
+}

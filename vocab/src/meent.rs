@@ -42,6 +42,14 @@ vocabulary! {
         GENERATED "generated",
         // Notifications.
         NOTIFICATION_DELIVERY "notificationDelivery",
+        // What the mappings of Flemish traffic data use.
+        BICYCLE_COUNT "bicycleCount",
+        PARKING_OCCUPANCY "parkingOccupancy",
+        AIR_TEMPERATURE "airTemperature",
+        UPTIME "uptime",
+        ACCIDENT_VICTIMS "AccidentVictims",
+        ROAD_USER "roadUser",
+        VICTIMS "victims",
         // Purposes, each below a purpose of DPV.
         MOBILITY_PLANNING "MobilityPlanning",
         BICYCLE_POLICY "BicyclePolicy",

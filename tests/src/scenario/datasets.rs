@@ -7,7 +7,7 @@ pub const PURPOSE: &str = "https://w3id.org/dpv#ResearchAndDevelopment";
 /// A purpose that none of them allows.
 pub const WRONG_PURPOSE: &str = "https://w3id.org/dpv#Marketing";
 /// The property that the offer of Mechelen leaves out.
-pub const OUTSIDE: &str = "https://w3id.org/meent/ns#airTemperature";
+pub const OUTSIDE: &str = vocab::meent::AIR_TEMPERATURE;
 
 const PREFIXES: &str = "@prefix dcat: <http://www.w3.org/ns/dcat#> .
 @prefix dcterms: <http://purl.org/dc/terms/> .
