@@ -57,14 +57,19 @@ impl FuzzCommand {
             .env("MEENT_FUZZ_TARGET", target.name)
             .arg(&work)
             .arg(fuzzing::seeds(target))
-            .arg(format!("-artifact_prefix={}/broken-", work.with_extension("").display()))
+            .arg(format!(
+                "-artifact_prefix={}/broken-",
+                work.with_extension("").display()
+            ))
             .arg(format!("-max_total_time={}", self.seconds))
             .arg(format!("-rss_limit_mb={}", self.megabytes_max))
             .args(["-max_len=4096", "-timeout=20", "-print_final_stats=1"])
             .stderr(log)
             .status()?;
         let text = std::fs::read_to_string(work.with_extension("log"))?;
-        let runs = text.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        let runs = text
+            .lines()
+            .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
         let runs = runs.map_or("?", str::trim);
         say(&format!(
             "{:14} {} inputs, {}",
@@ -73,7 +78,15 @@ impl FuzzCommand {
             if status.success() { "nothing found" } else { "BROKEN" }
         ));
         if !status.success() {
-            say(&text.lines().rev().take(40).collect::<Vec<_>>().into_iter().rev().collect::<Vec<_>>().join("\n"));
+            say(&text
+                .lines()
+                .rev()
+                .take(40)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+                .collect::<Vec<_>>()
+                .join("\n"));
         }
         Ok(status.success())
     }
@@ -97,7 +110,9 @@ fn build() -> Result<PathBuf, Failure> {
         .env_remove("CARGO_TARGET_DIR")
         .status()?;
     if !status.success() {
-        return Err(Failure("the fuzzer cannot be built; it needs a C++ compiler".to_owned()));
+        return Err(Failure(
+            "the fuzzer cannot be built; it needs a C++ compiler".to_owned(),
+        ));
     }
     Ok(folder.join(host).join("release/meent-fuzz"))
 }

@@ -2,11 +2,15 @@
 //! beyond these is `cargo xtask fuzz`; what it finds becomes a seed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use meent_tests::fuzzing::{TARGETS, Target, seeds};
+use parking_lot::Mutex;
 
 /// Mutations of each seed. Together with the seeds' number this is what one run costs.
-const MUTATIONS: u64 = 400;
+const MUTATIONS: u64 = 5_000;
 const BYTES_MAX: usize = 1 << 16;
 
 /// A sequence that is the same in every run (xorshift64*).
@@ -61,11 +65,42 @@ fn stored_seeds(target: &Target) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
+/// What is being fed now, and how often that has changed: a parser that does not come back is named and ends the test.
+#[derive(Default)]
+struct Watch {
+    inputs: AtomicU64,
+    current: Mutex<(&'static str, Vec<u8>)>,
+}
+
+impl Watch {
+    /// Far above what any input of this size may take, even on a machine that is busy with other things.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn feed(&self, target: &'static Target, input: &[u8]) {
+        *self.current.lock() = (target.name, input.to_vec());
+        self.inputs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn watch(&self) {
+        let mut seen = u64::MAX;
+        while self.inputs.load(Ordering::Relaxed) != seen {
+            seen = self.inputs.load(Ordering::Relaxed);
+            std::thread::park_timeout(Self::PATIENCE);
+        }
+        let (name, input) = &*self.current.lock();
+        eprintln!("{name} does not come back from {:?}", String::from_utf8_lossy(input));
+        std::process::abort();
+    }
+}
+
 /// Requirements solid 5, 34, 37, 58, 66. Nothing that a stranger sends makes a parser panic, abort or contradict itself.
 #[test]
 fn seeds_and_their_mutations() {
+    let watch = Arc::new(Watch::default());
+    let watched = Arc::clone(&watch);
+    std::thread::spawn(move || watched.watch());
     // Queries are parsed on threads with a large stack in the server too.
-    let walk = std::thread::Builder::new().stack_size(64 << 20).spawn(|| {
+    let walk = std::thread::Builder::new().stack_size(64 << 20).spawn(move || {
         for target in TARGETS {
             let seeds = stored_seeds(target);
             let mut sequence = Sequence(0x9E37_79B9_7F4A_7C15);
@@ -75,6 +110,7 @@ fn seeds_and_their_mutations() {
                     .chain((0..MUTATIONS).map(|_| mutated(seed, other, &mut sequence)))
                     .collect::<Vec<_>>();
                 for input in inputs {
+                    watch.feed(target, &input);
                     let outcome = catch_unwind(AssertUnwindSafe(|| (target.run)(&input)));
                     assert!(
                         outcome.is_ok(),

@@ -176,7 +176,9 @@ fn terms_used(folder: &Path) -> BTreeSet<String> {
                 continue;
             }
             let names = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == ':'));
-            let locals = names.filter_map(|word| word.strip_prefix(prefix)).filter(|name| !name.is_empty());
+            let locals = names
+                .filter_map(|word| word.strip_prefix(prefix))
+                .filter(|name| !name.is_empty());
             terms.extend(locals.map(|local| format!("{}{local}", vocab::meent::NS)));
         }
     }
@@ -188,8 +190,14 @@ fn every_term_of_ours_in_mappings_and_questions_is_published() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut used = terms_used(&project.join("deploy/mappings"));
     used.extend(terms_used(&project.join("tests/src/scenario/queries")));
-    assert!(used.len() >= 7, "few terms were found, so the texts were misread: {used:?}");
+    assert!(
+        used.len() >= 7,
+        "few terms were found, so the texts were misread: {used:?}"
+    );
     for term in used {
-        assert!(vocab::meent::TERMS.contains(&term.as_str()), "{term} is not in vocab/meent.ttl");
+        assert!(
+            vocab::meent::TERMS.contains(&term.as_str()),
+            "{term} is not in vocab/meent.ttl"
+        );
     }
 }

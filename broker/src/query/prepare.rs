@@ -8,6 +8,7 @@ use crate::error;
 use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
 use crate::source::{Selection, Source};
 use server_kit::problem::Problem;
+use server_kit::sparql_text;
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{GroundTerm, NamedNode, TriplePattern, Variable};
 use spargebra::{Query, SparqlParser};
@@ -47,6 +48,7 @@ pub fn parse(text: &str, base_url: &str, limits: &QuerySection) -> Result<Query,
         .detail(error.to_string()),
         _ => error::bad_request("query-too-complex", error.to_string()),
     })?;
+    sparql_text::check(text).map_err(|error| error::bad_request("query-too-complex", error.to_string()))?;
     let parser = SparqlParser::new()
         .with_base_iri(base_url)
         .map_err(|cause| error::internal(&cause))?;

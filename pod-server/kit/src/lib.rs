@@ -14,6 +14,7 @@ pub mod random;
 pub mod secret_file;
 pub mod serve;
 pub mod shutdown;
+pub mod sparql_text;
 pub mod summary;
 pub mod telemetry;
 pub mod tls;

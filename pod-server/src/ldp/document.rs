@@ -3,8 +3,10 @@
 //! What a client sent is kept byte for byte; this module checks it and makes the other representations. It never
 //! fetches anything: a JSON-LD context that is not embedded is refused.
 
+use std::collections::HashSet;
+
 use oxjsonld::{JsonLdErrorCode, JsonLdParser, JsonLdSerializer};
-use oxrdf::{GraphName, Quad};
+use oxrdf::{GraphName, NamedOrBlankNode, Quad, TermRef};
 use oxttl::{NTriplesParser, NTriplesSerializer, TurtleParser, TurtleSerializer, TurtleSyntaxError};
 
 use super::nesting::{self, Grammar};
@@ -152,6 +154,37 @@ impl Document {
         self.quads.iter().any(|quad| !quad.graph_name.is_default_graph())
     }
 
+    /// The prefixes that mean the same in every syntax. JSON-LD allows names that Turtle does not, and reads
+    /// `urn:a` as an abbreviation where a prefix `urn` is declared. A prefix left out costs brevity, not meaning.
+    fn portable_prefixes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let schemes = self.schemes();
+        self.prefixes.iter().filter_map(move |(name, iri)| {
+            let mut letters = name.chars();
+            let begins = letters.next().is_none_or(|first| first.is_ascii_alphabetic());
+            let goes_on = letters.all(|letter| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_');
+            (begins && goes_on && !schemes.contains(name.as_str())).then_some((name.as_str(), iri.as_str()))
+        })
+    }
+
+    /// What stands before the first colon of the document's IRIs.
+    fn schemes(&self) -> HashSet<&str> {
+        let mut schemes = HashSet::new();
+        for quad in &self.quads {
+            let subject = match &quad.subject {
+                NamedOrBlankNode::NamedNode(node) => Some(node),
+                NamedOrBlankNode::BlankNode(_) => None,
+            };
+            let graph = match &quad.graph_name {
+                GraphName::NamedNode(node) => Some(node),
+                _ => None,
+            };
+            let nodes = [subject, Some(&quad.predicate), graph].into_iter().flatten();
+            schemes.extend(nodes.filter_map(|node| scheme(node.as_str())));
+            schemes_of_term(quad.object.as_ref(), &mut schemes);
+        }
+        schemes
+    }
+
     /// Writes the document.
     ///
     /// # Errors
@@ -164,7 +197,7 @@ impl Document {
         match syntax {
             Syntax::Turtle => {
                 let mut serializer = TurtleSerializer::new();
-                for (name, iri) in &self.prefixes {
+                for (name, iri) in self.portable_prefixes() {
                     // A prefix that the serializer does not like costs brevity, not meaning.
                     serializer = serializer.clone().with_prefix(name, iri).unwrap_or(serializer);
                 }
@@ -187,7 +220,7 @@ impl Document {
             }
             Syntax::JsonLd => {
                 let mut serializer = JsonLdSerializer::new();
-                for (name, iri) in &self.prefixes {
+                for (name, iri) in self.portable_prefixes() {
                     serializer = serializer.clone().with_prefix(name, iri).unwrap_or(serializer);
                 }
                 let mut writer = serializer.for_writer(Vec::new());
@@ -196,6 +229,25 @@ impl Document {
                 }
                 writer.finish().map_err(failed)
             }
+        }
+    }
+}
+
+fn scheme(iri: &str) -> Option<&str> {
+    iri.split_once(':').map(|(scheme, _)| scheme)
+}
+
+fn schemes_of_term<'t>(term: TermRef<'t>, schemes: &mut HashSet<&'t str>) {
+    match term {
+        TermRef::NamedNode(node) => schemes.extend(scheme(node.as_str())),
+        TermRef::Literal(literal) => schemes.extend(scheme(literal.datatype().as_str())),
+        TermRef::BlankNode(_) => {}
+        TermRef::Triple(triple) => {
+            if let NamedOrBlankNode::NamedNode(node) = &triple.subject {
+                schemes.extend(scheme(node.as_str()));
+            }
+            schemes.extend(scheme(triple.predicate.as_str()));
+            schemes_of_term(triple.object.as_ref(), schemes);
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and `SERVICE` are refused by name (T71), and so are functions that are not SPARQL's own (T75).
 
 use oxrdf::NamedNode;
+use server_kit::sparql_text::{self, NestedCalls};
 use spargebra::algebra::{
     AggregateExpression, AggregateFunction, Expression, Function, GraphPattern, OrderExpression,
     PropertyPathExpression, QueryDataset,
@@ -28,6 +29,9 @@ pub enum QueryRejection {
     /// Too long or nested too deeply.
     #[error(transparent)]
     Guard(#[from] GuardRejection),
+    /// Calls nested so deeply that the parser would not come back.
+    #[error(transparent)]
+    Calls(#[from] NestedCalls),
     /// Operators nested too deeply.
     #[error("the query's operators are nested deeper than {0}")]
     Depth(usize),
@@ -63,6 +67,7 @@ pub enum QueryRejection {
 /// [`QueryRejection`] with position or clause.
 pub fn parse(text: &str, base: &str, limits: &QueryLimits) -> Result<ParsedQuery, QueryRejection> {
     guard::check(text, limits.query_bytes_max, limits.nesting_max)?;
+    sparql_text::check(text)?;
     let parser = || {
         SparqlParser::new()
             .with_base_iri(base)

@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use server_kit::problem::Problem;
+use server_kit::sparql_text::NestedCalls;
 
 use super::aggregate::AggregateRejection;
 use super::evaluate::EvaluationFailure;
@@ -49,6 +50,12 @@ pub(super) fn of_rejection(rejection: &QueryRejection) -> Problem {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "query-too-long", "The query is too long").detail(detail)
         }
         QueryRejection::Guard(GuardRejection::TooDeep { line, column, .. }) => {
+            Problem::bad_request("query-too-deep", "The query is nested too deeply")
+                .detail(detail)
+                .with("line", *line)
+                .with("column", *column)
+        }
+        QueryRejection::Calls(NestedCalls { line, column }) => {
             Problem::bad_request("query-too-deep", "The query is nested too deeply")
                 .detail(detail)
                 .with("line", *line)

@@ -12,7 +12,7 @@ use pod_server::http::{link, negotiation};
 use pod_server::ldp::slug;
 use pod_server::name::ResourceName;
 use pod_server::store::Sequence;
-use server_kit::authn::{AuthnConfig, Authenticator};
+use server_kit::authn::{Authenticator, AuthnConfig};
 use server_kit::clock::SystemClock;
 use server_kit::egress::{Egress, EgressConfig};
 
@@ -40,7 +40,10 @@ fn fields(bytes: &[u8]) -> HeaderMap {
 }
 
 fn current() -> ETag {
-    ETag { state: Sequence(7), variant: Variant::Turtle }
+    ETag {
+        state: Sequence(7),
+        variant: Variant::Turtle,
+    }
 }
 
 /// The path of a request: one canonical name, which is its own canonical name.
@@ -52,12 +55,25 @@ pub fn path(bytes: &[u8]) {
         return;
     };
     match ResourceName::parse(name.as_str()) {
-        Ok(again) => assert_eq!(again.as_str(), name.as_str(), "a canonical name has another canonical name"),
+        Ok(again) => assert_eq!(
+            again.as_str(),
+            name.as_str(),
+            "a canonical name has another canonical name"
+        ),
         Err(error) => panic!("the canonical name `{}` is refused: {error}", name.as_str()),
     }
-    assert!(!name.as_str().contains("/../") && !name.as_str().contains("//"), "{}", name.as_str());
+    assert!(
+        !name.as_str().contains("/../") && !name.as_str().contains("//"),
+        "{}",
+        name.as_str()
+    );
     if let Some(parent) = name.parent() {
-        assert!(parent.is_container() && name.is_within(&parent), "{} in {}", name.as_str(), parent.as_str());
+        assert!(
+            parent.is_container() && name.is_within(&parent),
+            "{} in {}",
+            name.as_str(),
+            parent.as_str()
+        );
     }
 }
 
@@ -75,8 +91,14 @@ pub fn link(bytes: &[u8]) {
     let Ok(container) = ResourceName::parse("/gent/") else {
         panic!("the container's name is canonical")
     };
-    if let Some(name) = slug::from_headers(&headers, 200).and_then(|segment| slug::member(&container, &segment, false)) {
-        assert_eq!(name.parent().map(|parent| parent.as_str().to_owned()), Some("/gent/".to_owned()), "{}", name.as_str());
+    if let Some(name) = slug::from_headers(&headers, 200).and_then(|segment| slug::member(&container, &segment, false))
+    {
+        assert_eq!(
+            name.parent().map(|parent| parent.as_str().to_owned()),
+            Some("/gent/".to_owned()),
+            "{}",
+            name.as_str()
+        );
     }
 }
 
@@ -97,7 +119,10 @@ pub fn accept(bytes: &[u8]) {
 pub fn conditions(bytes: &[u8]) {
     if let Ok(conditions) = Preconditions::from_headers(&fields(bytes)) {
         let read = conditions.evaluate_read(&current(), MODIFIED);
-        assert!(!conditions.is_empty() || matches!(read, ReadOutcome::Proceed), "no condition, so none can fail");
+        assert!(
+            !conditions.is_empty() || matches!(read, ReadOutcome::Proceed),
+            "no condition, so none can fail"
+        );
         let _ = conditions.evaluate_write(Some((Sequence(7), MODIFIED)));
         let _ = conditions.evaluate_write(None);
     }
@@ -113,7 +138,8 @@ pub fn jwt(bytes: &[u8]) {
             ..AuthnConfig::default()
         };
         let egress = Egress::new(EgressConfig::default()).unwrap_or_else(|error| panic!("{error}"));
-        Authenticator::new(config, Arc::new(egress), Arc::new(SystemClock), None).unwrap_or_else(|error| panic!("{error}"))
+        Authenticator::new(config, Arc::new(egress), Arc::new(SystemClock), None)
+            .unwrap_or_else(|error| panic!("{error}"))
     });
     let headers = fields(bytes);
     let _ = authenticator.verify_proof(&Method::POST, "https://issuer.example/token", &headers);

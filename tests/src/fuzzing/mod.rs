@@ -20,20 +20,62 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
-    Target { name: "turtle", run: rdf::turtle },
-    Target { name: "json-ld", run: rdf::json_ld },
-    Target { name: "n3-patch", run: rdf::n3_patch },
-    Target { name: "sparql-update", run: rdf::sparql_update },
-    Target { name: "sparql-query", run: rdf::sparql_query },
-    Target { name: "acl", run: policies::acl },
-    Target { name: "odrl-turtle", run: policies::odrl_turtle },
-    Target { name: "odrl-json-ld", run: policies::odrl_json_ld },
-    Target { name: "path", run: headers::path },
-    Target { name: "range", run: headers::range },
-    Target { name: "link", run: headers::link },
-    Target { name: "accept", run: headers::accept },
-    Target { name: "conditions", run: headers::conditions },
-    Target { name: "jwt", run: headers::jwt },
+    Target {
+        name: "turtle",
+        run: rdf::turtle,
+    },
+    Target {
+        name: "json-ld",
+        run: rdf::json_ld,
+    },
+    Target {
+        name: "n3-patch",
+        run: rdf::n3_patch,
+    },
+    Target {
+        name: "sparql-update",
+        run: rdf::sparql_update,
+    },
+    Target {
+        name: "sparql-query",
+        run: rdf::sparql_query,
+    },
+    Target {
+        name: "acl",
+        run: policies::acl,
+    },
+    Target {
+        name: "odrl-turtle",
+        run: policies::odrl_turtle,
+    },
+    Target {
+        name: "odrl-json-ld",
+        run: policies::odrl_json_ld,
+    },
+    Target {
+        name: "path",
+        run: headers::path,
+    },
+    Target {
+        name: "range",
+        run: headers::range,
+    },
+    Target {
+        name: "link",
+        run: headers::link,
+    },
+    Target {
+        name: "accept",
+        run: headers::accept,
+    },
+    Target {
+        name: "conditions",
+        run: headers::conditions,
+    },
+    Target {
+        name: "jwt",
+        run: headers::jwt,
+    },
 ];
 
 /// The target of this name.
@@ -45,5 +87,7 @@ pub fn target(name: &str) -> Option<&'static Target> {
 /// Where the seeds of a target lie.
 #[must_use]
 pub fn seeds(target: &Target) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/fuzz").join(target.name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("corpus/fuzz")
+        .join(target.name)
 }
