@@ -127,7 +127,9 @@ pub struct LdpSection {
     pub acl_bytes_max: u64,
     /// Largest patch document, in bytes.
     pub patch_bytes_max: u64,
-    /// Steps that the solver of a patch's `where` may take before it gives up.
+    /// Conditions that a patch may state in its `where`.
+    pub patch_conditions_max: usize,
+    /// Steps that a patch may take before it is given up: statements that are looked at or made, over all its changes.
     pub patch_steps_max: u64,
     /// How often a write is decided anew when the state it was decided on has changed in between.
     pub attempts_max: u32,
@@ -143,6 +145,10 @@ pub struct LdpSection {
     pub listing_cached_members_max: usize,
     /// Members fetched from the store at a time while a listing is sent.
     pub listing_page_members: usize,
+    /// Members on one page of a listing in the form of Linked Web Storage.
+    pub lws_page_members: usize,
+    /// Resources, auxiliary ones included, that one recursive deletion may remove.
+    pub delete_resources_max: usize,
     /// Length of the name that a `Slug` may suggest, in bytes.
     pub slug_bytes_max: usize,
     /// Slowest accepted upload, in bytes per second, after [`Self::upload_grace_seconds`].
@@ -160,6 +166,7 @@ impl Default for LdpSection {
             rdf_bytes_max: 16 << 20,
             acl_bytes_max: 256 << 10,
             patch_bytes_max: 1 << 20,
+            patch_conditions_max: 256,
             patch_steps_max: 2_000_000,
             attempts_max: 8,
             nesting_max: 64,
@@ -168,6 +175,8 @@ impl Default for LdpSection {
             representation_cached_bytes_max: 8 << 20,
             listing_cached_members_max: 20_000,
             listing_page_members: 512,
+            lws_page_members: 500,
+            delete_resources_max: 10_000,
             slug_bytes_max: 200,
             upload_bytes_per_second_min: 1 << 10,
             upload_grace_seconds: 30,
@@ -335,6 +344,9 @@ impl Config {
         }
         if self.ldp.listing_page_members == 0 {
             return Err(fault("ldp.listing_page_members", "must be at least 1"));
+        }
+        if self.ldp.lws_page_members == 0 {
+            return Err(fault("ldp.lws_page_members", "must be at least 1"));
         }
         if self.browse.page_members == 0 {
             return Err(fault("browse.page_members", "must be at least 1"));

@@ -197,8 +197,8 @@ impl Error {
                     text,
                 );
                 match accepted {
-                    Some((name, value)) => problem.header(name, value),
-                    None => problem,
+                    Some((name, value)) => constrained(problem).header(name, value),
+                    None => constrained(problem),
                 }
             }
             Self::Malformed { kind, line, column, .. } => {
@@ -206,12 +206,18 @@ impl Error {
                     .with("line", line)
                     .with("column", column)
             }
-            Self::Unprocessable { kind, .. } => titled(
+            Self::Unprocessable { kind, .. } => constrained(titled(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 kind,
                 "The content cannot be carried out",
                 text,
-            ),
+            )),
+            Self::Conflict(_) => constrained(titled(
+                StatusCode::CONFLICT,
+                "conflict",
+                "The request conflicts with the resource",
+                text,
+            )),
             Self::RangeNotSatisfiable { size } => {
                 let range = HeaderValue::from_str(&format!("bytes */{size}"));
                 let problem = titled(
@@ -253,11 +259,6 @@ fn plain(error: &Error) -> (StatusCode, &'static str, &'static str) {
         Error::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Access is denied"),
         Error::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
         Error::MethodUnknown => (StatusCode::NOT_IMPLEMENTED, "method-unknown", "The method is unknown"),
-        Error::Conflict(_) => (
-            StatusCode::CONFLICT,
-            "conflict",
-            "The request conflicts with the resource",
-        ),
         Error::Contention => (
             StatusCode::CONFLICT,
             "contention",
@@ -293,18 +294,28 @@ fn plain(error: &Error) -> (StatusCode, &'static str, &'static str) {
     }
 }
 
+/// Points to the constraints that writes are held to (LDP §4.2.1.6; solid#32).
+fn constrained(problem: Problem) -> Problem {
+    let link = HeaderValue::from_static("</.constraints>; rel=\"http://www.w3.org/ns/ldp#constrainedBy\"");
+    problem.header(header::LINK, link)
+}
+
 fn titled(status: StatusCode, kind: &'static str, title: &'static str, detail: String) -> Problem {
     Problem::new(status, kind, title).detail(detail)
 }
 
 fn store_problem(error: StoreError) -> Problem {
     match error {
-        StoreError::Full(reason) => Problem::new(
-            StatusCode::INSUFFICIENT_STORAGE,
-            "insufficient-storage",
-            "There is no room left",
-        )
-        .detail(reason),
+        StoreError::Full(reason) => {
+            // How much a storage holds is not for everyone who may add to it.
+            tracing::info!(%reason, "there was no room for a write");
+            Problem::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "insufficient-storage",
+                "There is no room left",
+            )
+            .detail("the content does not fit any more; nothing was changed")
+        }
         StoreError::Busy(reason) => Problem::unavailable(reason, 1),
         StoreError::Stopped => Problem::unavailable("the server is stopping or recovering", 5),
         other => {

@@ -1,5 +1,7 @@
 //! Which part of the server answers a path of the content origin. Reserved paths come first; all others are resources.
 
+use crate::ldp::constraints;
+
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route<'p> {
@@ -25,6 +27,8 @@ pub enum Route<'p> {
     NotificationSender,
     /// Subscription services, channels and streams of a storage; the rest of the path.
     Notifications(&'p str, &'p str),
+    /// The constraints that writes are held to.
+    Constraints,
 }
 
 impl<'p> Route<'p> {
@@ -37,6 +41,7 @@ impl<'p> Route<'p> {
             "/sparql" => return Self::Sparql(None),
             "/catalog" => return Self::Catalog(None),
             "/.notifications/sender" => return Self::NotificationSender,
+            constraints::PATH => return Self::Constraints,
             _ => {}
         }
         if let Some(rest) = path.strip_prefix("/log/") {
@@ -61,6 +66,22 @@ impl<'p> Route<'p> {
                     Self::Resource
                 }
             }
+        }
+    }
+}
+
+impl Route<'_> {
+    /// The methods of interfaces that support the same ones under every path; none where the path decides.
+    #[must_use]
+    pub const fn methods(&self) -> Option<&'static str> {
+        match self {
+            Self::Server | Self::StorageDescription(_) | Self::Constraints | Self::NotificationSender => {
+                Some("GET, HEAD, OPTIONS")
+            }
+            Self::Catalog(_) | Self::Log(_) => Some("GET, HEAD"),
+            Self::Sparql(_) => Some("GET, HEAD, OPTIONS, POST"),
+            Self::StorageLog(_) => Some("GET"),
+            Self::Resource | Self::Dataspace(..) | Self::Consent(..) | Self::Notifications(..) => None,
         }
     }
 }
@@ -91,6 +112,8 @@ mod tests {
                 "/gent/.notifications/channels/1",
                 Route::Notifications("gent", "channels/1"),
             ),
+            ("/.constraints", Route::Constraints),
+            ("/.constraint", Route::Resource),
             ("/gent/", Route::Resource),
             ("/gent/a/sparql", Route::Resource),
             ("/gent/.logs", Route::Resource),

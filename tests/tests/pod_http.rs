@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use meent_tests::pod::{Agent, PodServer, raw_request};
 
-/// solid#52-57: `{tag}` is the tag of Turtle, `{json}` that of JSON-LD, `{date}` the last modification.
+/// Requirements solid 52-57: `{tag}` is the tag of Turtle, `{json}` that of JSON-LD, `{date}` the last modification.
 #[tokio::test(flavor = "multi_thread")]
 async fn conditional_requests() {
     let server = PodServer::start().await;
@@ -74,7 +74,7 @@ async fn conditional_requests() {
     server.stop().await;
 }
 
-/// solid#58, T54.
+/// Requirements solid 58 (T54).
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges() {
     let server = PodServer::start().await;
@@ -132,7 +132,7 @@ async fn ranges() {
     server.stop().await;
 }
 
-/// solid#5, solid#7, solid#26, solid#61-63, T52, T53, T63.
+/// Requirements solid 5, 7, 11, 26, 61-63 (T52, T53, T63).
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_requests_are_told_what_is_wrong() {
     let server =
@@ -247,7 +247,7 @@ async fn bad_requests_are_told_what_is_wrong() {
     server.stop().await;
 }
 
-/// solid#46-49, T57.
+/// Requirements solid 46-49 (T57).
 #[tokio::test(flavor = "multi_thread")]
 async fn cross_origin_headers() {
     let server = PodServer::start().await;
@@ -301,7 +301,7 @@ async fn foreign_hosts_are_refused() {
     server.stop().await;
 }
 
-/// solid#56, T60: of ten that want to create, one does; of a thousand counted writes, none is lost, and each has its tag.
+/// Requirements solid 53, 56 (T60): of ten that want to create, one does; of a thousand counted writes, none is lost, and each has its tag.
 #[tokio::test(flavor = "multi_thread")]
 async fn concurrent_writes() {
     let server = PodServer::start().await;
@@ -361,7 +361,7 @@ async fn count_up(agent: Agent, times: usize) -> Vec<String> {
     tags
 }
 
-/// solid#14-16, solid#113.
+/// Requirements solid 14-17, 113.
 #[tokio::test(flavor = "multi_thread")]
 async fn storages_describe_themselves() {
     let server = PodServer::start().await;
@@ -402,7 +402,7 @@ async fn storages_describe_themselves() {
     server.stop().await;
 }
 
-/// A listing of many members is sent while it is read, and is whole.
+/// Requirements solid 18: a listing of many members is sent while it is read, and is whole.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_listings_are_whole() {
     let server = PodServer::start_with(
@@ -425,7 +425,7 @@ async fn long_listings_are_whole() {
     server.stop().await;
 }
 
-/// The short way for public reads says the same as the long way, and never anything old.
+/// Requirements solid 59, 65: the short way for public reads says the same as the long way, and never anything old.
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_public_reads_are_always_current() {
     let server = PodServer::start().await;

@@ -29,6 +29,7 @@ fn section<'c>(case: &'c str, name: &str) -> (&'c str, &'c str) {
     (head.trim(), body.split("\n---- ").next().unwrap().trim())
 }
 
+/// Requirements solid 33-40.
 #[tokio::test(flavor = "multi_thread")]
 async fn n3_patch_corpus() {
     let server = PodServer::start().await;
@@ -72,6 +73,7 @@ async fn n3_patch_corpus() {
     server.stop().await;
 }
 
+/// Row 11 of the gaps: SPARQL Update is the second patch language.
 #[tokio::test(flavor = "multi_thread")]
 async fn sparql_update_patches() {
     let server = PodServer::start().await;
@@ -129,7 +131,7 @@ async fn sparql_update_patches() {
     server.stop().await;
 }
 
-/// solid#27, solid#28: containment and what the listing says about members cannot be written.
+/// Requirements solid 27, 28: containment and what the listing says about members cannot be written.
 #[tokio::test(flavor = "multi_thread")]
 async fn containment_is_protected() {
     let server = PodServer::start().await;
@@ -165,7 +167,7 @@ async fn containment_is_protected() {
     server.stop().await;
 }
 
-/// Ten patches at one time all succeed, because each is applied to the newest state.
+/// Requirements solid 40: ten patches at one time all succeed, because each is applied to the newest state.
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_patches_all_count() {
     let server = PodServer::start().await;
@@ -184,5 +186,118 @@ async fn parallel_patches_all_count() {
     }
     let text = agent.client().get("/alice/x.ttl").await.text();
     assert_eq!(graph(&text, "http://x.example/").len(), 10, "{text}");
+    server.stop().await;
+}
+
+/// Requirements solid 33: every RDF document is patched, whatever its syntax and role.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_rdf_document_is_patched() {
+    let server = PodServer::start().await;
+    let agent = server.agent("alice").await;
+    let alice = agent.client();
+    let rights = format!(
+        "@prefix acl: <http://www.w3.org/ns/auth/acl#>. <#o> a acl:Authorization; acl:agent <{}>; acl:accessTo <./>; \
+         acl:default <./>; acl:mode acl:Read, acl:Write, acl:Control.",
+        agent.web_id
+    );
+    let insert =
+        format!("{PREFIXES} _:p a solid:InsertDeletePatch; solid:inserts {{ <urn:s> ex:list ( 1 [ ex:q 2 ] ) . }} .");
+    for (path, media_type, body) in [
+        ("/alice/a.ttl", "text/turtle", "<> ex:p 1 .".replace("ex:p", "<urn:p>")),
+        (
+            "/alice/a.nt",
+            "application/n-triples",
+            "<urn:a> <urn:p> <urn:b> .".to_owned(),
+        ),
+        (
+            "/alice/a.jsonld",
+            "application/ld+json",
+            "{\"@id\": \"urn:a\", \"urn:p\": 1}".to_owned(),
+        ),
+        (
+            "/alice/a.ttl.meta",
+            "application/ld+json",
+            "{\"@id\": \"urn:a\", \"urn:p\": 1}".to_owned(),
+        ),
+        ("/alice/c/", "text/turtle", "<> <urn:p> 1 .".to_owned()),
+        ("/alice/c/.acl", "text/turtle", rights),
+    ] {
+        assert_eq!(alice.put(path, media_type, body).await.status, 201, "{path}");
+        assert!(
+            alice.get(path).await.header("accept-patch").starts_with("text/n3"),
+            "{path}"
+        );
+        let patched = alice.patch(path, insert.clone()).await;
+        assert_eq!(patched.status, 204, "{path}: {}", patched.text());
+        let read = alice.get(path).await;
+        let kept = if path.ends_with('/') { "text/turtle" } else { media_type };
+        assert_eq!(read.header("content-type"), kept, "{path}");
+        let lines = alice
+            .request("GET", path)
+            .header("accept", "application/n-triples")
+            .send()
+            .await
+            .text();
+        for part in [
+            "http://example.org/list",
+            "http://example.org/q",
+            "22-rdf-syntax-ns#first",
+        ] {
+            assert!(lines.contains(part), "{part}: {lines}");
+        }
+    }
+    server.stop().await;
+}
+
+/// Requirements solid 39, and T15: whatever a patch asks for, the work it makes is bounded, and the document stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_patch_cannot_make_endless_work() {
+    let server = PodServer::start_with(serde_json::json!({ "ldp": { "patch_steps_max": 200_000 } })).await;
+    let alice = server.agent("alice").await.client();
+    let document: String = (0..300)
+        .map(|n| format!("<#a> <urn:p> <#n{n}> . <#n{n}> <urn:p> <#a> .\n"))
+        .collect();
+    assert_eq!(
+        alice.put("/alice/x.ttl", "text/turtle", document.clone()).await.status,
+        201
+    );
+    let where_ = |conditions: &str| {
+        format!(
+            "{PREFIXES} _:p a solid:InsertDeletePatch; solid:where {{ {conditions} }}; solid:inserts {{ <#b> ex:q 1 . }} ."
+        )
+    };
+    let product: String = (0..8).map(|n| format!("?a{n} <urn:p> ?b{n} . ")).collect();
+    let chain: String = (0..2_000).map(|n| format!("?a{n} <urn:p> ?a{} . ", n + 1)).collect();
+    let deep: String = (0..200).map(|n| format!("?a{n} <urn:p> ?a{} . ", n + 1)).collect();
+    for (n3, status) in [
+        // The second solution ends the search, however many there are.
+        (where_(&product), 409),
+        (where_(&chain), 422),
+        (where_(&format!("{deep} ?a200 <urn:never> ?x . ")), 409),
+        (
+            where_(&format!("{product} ?a0 <urn:never> ?x . ?x <urn:p> ?a1 . ")),
+            409,
+        ),
+    ] {
+        let reply = alice.patch("/alice/x.ttl", n3).await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    let many = "INSERT DATA { <#b> <urn:q> 1 };".repeat(2_000);
+    let wide: String = (0..1_000).map(|n| format!("?s <urn:q{n}> ?o . ")).collect();
+    for (update, status) in [
+        (many.trim_end_matches(';').to_owned(), 409),
+        (format!("INSERT {{ {wide} }} WHERE {{ ?s <urn:p> ?o }}"), 409),
+        (
+            "INSERT { ?s <urn:q> ?z } WHERE { ?s <urn:p> ?o . ?x <urn:p> ?y . ?z <urn:p> ?w }".to_owned(),
+            409,
+        ),
+    ] {
+        let request = alice
+            .request("PATCH", "/alice/x.ttl")
+            .content("application/sparql-update", update);
+        let reply = request.send().await;
+        assert_eq!(reply.status, status, "{}", reply.text());
+    }
+    assert_eq!(alice.get("/alice/x.ttl").await.text(), document);
     server.stop().await;
 }

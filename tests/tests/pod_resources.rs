@@ -1,10 +1,24 @@
-//! Resources over real sockets: reading, writing, containers, validators (solid#4-43, solid#52-66).
+//! Resources over real sockets, from what a client finds out to what it leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "resources/deletion.rs"]
+mod deletion;
+#[path = "resources/discovery.rs"]
+mod discovery;
+#[path = "resources/lws.rs"]
+mod lws;
+#[path = "resources/people.rs"]
+mod people;
+#[path = "resources/transport.rs"]
+mod transport;
+#[path = "resources/writing.rs"]
+mod writing;
 
 use meent_tests::pod::PodServer;
 
 const TURTLE: &str = "text/turtle";
 
+/// Requirements solid 18, 24, 29, 30, 41-43, 52.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_is_made_read_changed_and_removed() {
     let server = PodServer::start().await;
@@ -54,6 +68,7 @@ async fn a_document_is_made_read_changed_and_removed() {
     server.stop().await;
 }
 
+/// Requirements solid 3, 79, and row 17 of the gaps.
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_get_401_and_known_agents_403() {
     let server = PodServer::start().await;
@@ -73,6 +88,7 @@ async fn strangers_get_401_and_known_agents_403() {
     server.stop().await;
 }
 
+/// Requirements solid 53: tags outlive a restart.
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_survives_a_restart() {
     let server = PodServer::start().await;

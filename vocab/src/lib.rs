@@ -14,6 +14,7 @@ mod general;
 mod policy;
 mod solid_family;
 
+pub mod context;
 pub mod meent;
 pub mod requirement;
 

@@ -29,8 +29,29 @@ impl App {
         if cors::is_preflight(request.method(), request.headers()) {
             return self.finish(origin, Ok(cors::preflight(request.headers())));
         }
-        let answer = self.route(request, origin.as_ref()).await;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let allow = Route::of(request.uri().path()).methods();
+        let mut answer = self.route(request, origin.as_ref()).await;
+        if let Ok(response) = &mut answer {
+            self.complete(response, reads, allow);
+        }
         self.finish(origin, answer)
+    }
+
+    /// What every success says (solid#6, solid#8). An answer that is made for its request is as old as the answer itself.
+    fn complete(&self, response: &mut Response<Body>, reads: bool, allow: Option<&'static str>) {
+        if !response.status().is_success() {
+            return;
+        }
+        let header_map = response.headers_mut();
+        if reads && !header_map.contains_key(header::LAST_MODIFIED) {
+            header_map.insert(header::LAST_MODIFIED, headers::http_date(self.clock.unix()));
+        }
+        if let Some(allow) = allow {
+            header_map
+                .entry(header::ALLOW)
+                .or_insert(HeaderValue::from_static(allow));
+        }
     }
 
     /// Turns an answer or an error into the response that leaves, with the headers that every response has.
@@ -69,6 +90,7 @@ impl App {
             Route::StorageDescription(storage) => {
                 self.ldp.describe_storage(request.method(), request.headers(), storage)
             }
+            Route::Constraints => self.ldp.describe_constraints(request.method(), request.headers()),
             Route::Catalog(_) | Route::Dataspace(..) | Route::Consent(..) | Route::StorageLog(_) | Route::Log(_) => {
                 self.call(request, credentials).await
             }

@@ -27,7 +27,7 @@ use crate::identity::profiles::{ProfileWatch, StoredProfiles};
 use crate::identity::standing::{GrantEpochs, StandingGrants};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::index::Index;
-use crate::ldp::LdpService;
+use crate::ldp::{LdpService, Room};
 use crate::notify::{NotifyParts, NotifyService, Sender, WebhookParts};
 use crate::query::QueryService;
 use crate::query::summaries::IndexSummaries;
@@ -170,9 +170,13 @@ impl App {
             Arc::clone(&store),
             Arc::clone(&pep),
             config.ldp.clone(),
-            config.store.inline_bytes_max,
+            Room {
+                inline_bytes_max: config.store.inline_bytes_max,
+                quota_bytes_max: config.store.quota_bytes_max,
+            },
             Arc::clone(&base_url),
             Arc::clone(&random),
+            &*clock,
         ));
         let notify = Arc::new(NotifyService::new(NotifyParts {
             store: Arc::clone(&store),

@@ -23,6 +23,8 @@ pub struct Running {
     pub app: Arc<App>,
     /// Where the operator's listener is bound.
     pub admin: Option<SocketAddr>,
+    /// Where the listener is bound that sends everyone to `https`.
+    pub redirect: Option<SocketAddr>,
     stopped: watch::Receiver<bool>,
     index: std::thread::JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
@@ -66,6 +68,10 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     };
     run(content, content_handler(&app));
     run(console, console_handler(&app));
+    let redirect_address = match &redirect {
+        Some(redirect) => Some(redirect.local_address().map_err(address_failed)?),
+        None => None,
+    };
     let admin_address = match &admin {
         Some(admin) => Some(admin.local_address().map_err(address_failed)?),
         None => None,
@@ -82,6 +88,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     Ok(Running {
         app,
         admin: admin_address,
+        redirect: redirect_address,
         stopped,
         index,
         tasks,
@@ -178,7 +185,10 @@ fn redirect_handler(app: &Arc<App>) -> Handler {
         let target = request
             .uri()
             .path_and_query()
-            .map_or("/", http::uri::PathAndQuery::as_str);
+            .map(http::uri::PathAndQuery::as_str)
+            // `OPTIONS *` names no path; nothing may be glued to the host but one.
+            .filter(|target| target.starts_with('/'))
+            .unwrap_or("/");
         let mut response: Response<Body> = Response::new(body::empty());
         *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
         if let Ok(location) = HeaderValue::from_str(&format!("{base}{target}")) {

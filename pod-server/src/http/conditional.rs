@@ -120,13 +120,18 @@ impl Preconditions {
     }
 
     /// Evaluates the conditions of a write on the current state, or on its absence. Entity tags of any representation
-    /// of the state match (solid#52).
+    /// of the state match (solid#52). State 0 is that of something never written, which the links of a resource without a
+    /// description have: a tag with it names absence.
     ///
     /// # Errors
     /// The condition that does not hold.
     pub fn evaluate_write(&self, current: Option<(Sequence, i64)>) -> Result<(), Condition> {
         if let Some(list) = &self.if_match {
-            if !current.is_some_and(|(state, _)| list.names_state(state)) {
+            let holds = match current {
+                Some((state, _)) => list.names_state(state),
+                None => *list != TagList::Any && list.names_state(Sequence(0)),
+            };
+            if !holds {
                 return Err(Condition::IfMatch);
             }
         } else if let (Some(since), Some((_, modified))) = (self.if_unmodified_since, current)
@@ -254,7 +259,7 @@ mod tests {
         Preconditions::from_headers(&headers).unwrap()
     }
 
-    /// solid#54, solid#55: order and outcome for reads.
+    /// Requirements solid 54, 55: order and outcome for reads.
     #[test]
     fn reads() {
         use ReadOutcome::{Failed, NotModified, Proceed};
@@ -285,7 +290,7 @@ mod tests {
         }
     }
 
-    /// solid#52, solid#55, solid#56: writes compare the state part.
+    /// Requirements solid 52, 55, 56: writes compare the state part.
     #[test]
     fn writes() {
         let present = Some((Sequence(0x1b), MODIFIED));
@@ -302,6 +307,9 @@ mod tests {
             (&[("if-match", "\"1a-t\"")], present, Err(Condition::IfMatch)),
             (&[("if-match", "*")], present, Ok(())),
             (&[("if-match", "*")], None, Err(Condition::IfMatch)),
+            (&[("if-match", "\"1b-t\"")], None, Err(Condition::IfMatch)),
+            (&[("if-match", "\"0-l\"")], None, Ok(())),
+            (&[("if-match", "\"0-l\"")], present, Err(Condition::IfMatch)),
             (&[("if-none-match", "*")], present, Err(Condition::IfNoneMatch)),
             (&[("if-none-match", "*")], None, Ok(())),
             (&[("if-none-match", "\"1b-t\"")], present, Err(Condition::IfNoneMatch)),

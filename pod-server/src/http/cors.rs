@@ -13,7 +13,7 @@ pub const EXPOSED: &str = "Accept-Patch, Accept-Post, Accept-Put, Accept-Ranges,
 
 /// Request headers that are always allowed. `Accept` is added only when a preflight names it: browsers send it without
 /// asking unless its value is unusual.
-const ALLOWED: &str = "Authorization, Content-Type, Delegation, DPoP, If-Match, If-Modified-Since, If-None-Match, \
+const ALLOWED: &str = "Authorization, Content-Type, Delegation, Depth, DPoP, If-Match, If-Modified-Since, If-None-Match, \
      If-Range, If-Unmodified-Since, Link, Prefer, Purpose, Range, Slug";
 
 /// Methods of resources in general.
@@ -103,7 +103,7 @@ mod tests {
             .to_owned()
     }
 
-    /// solid#48 and the trap that `Accept` is named only when asked for.
+    /// Requirements solid 48, and the trap that `Accept` is named only when asked for.
     #[test]
     fn accept_is_allowed_only_when_asked_for() {
         let has_accept = |list: &str| list.split(", ").any(|name| name.eq_ignore_ascii_case("accept"));
@@ -114,6 +114,7 @@ mod tests {
         assert!(!allow_headers(Some("bad name")).contains("bad name"));
     }
 
+    /// Requirements solid 47.
     #[test]
     fn the_exposed_list_is_explicit() {
         let mut headers = HeaderMap::new();

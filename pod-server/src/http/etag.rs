@@ -35,9 +35,26 @@ pub enum Variant {
     MinimalJsonLd,
     /// The same as N-Triples.
     MinimalNTriples,
+    /// A page of a listing as LWS clients read it.
+    LwsListing,
+    /// The links of a resource as a link set (RFC 9264).
+    Linkset,
 }
 
 impl Variant {
+    /// Every representation there is.
+    pub const ALL: [Self; 9] = [
+        Self::Bytes,
+        Self::Turtle,
+        Self::JsonLd,
+        Self::NTriples,
+        Self::MinimalTurtle,
+        Self::MinimalJsonLd,
+        Self::MinimalNTriples,
+        Self::LwsListing,
+        Self::Linkset,
+    ];
+
     /// The part of the tag.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +66,8 @@ impl Variant {
             Self::MinimalTurtle => "mt",
             Self::MinimalJsonLd => "mj",
             Self::MinimalNTriples => "mn",
+            Self::LwsListing => "w",
+            Self::Linkset => "l",
         }
     }
 }
@@ -62,14 +81,14 @@ impl fmt::Display for ETag {
 /// The state that a client's entity tag names, if it is one of ours.
 #[must_use]
 pub fn state_of(opaque: &str) -> Option<Sequence> {
-    let state = opaque.split('-').next()?;
+    let (state, variant) = opaque.split_once('-')?;
     // Our own spelling only: no sign, no upper case, no leading zero, so that one state has one tag.
     if state.is_empty()
         || (state.len() > 1 && state.starts_with('0'))
         || !state
             .bytes()
             .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-        || !opaque.contains('-')
+        || !Variant::ALL.iter().any(|known| known.as_str() == variant)
     {
         return None;
     }
@@ -81,6 +100,7 @@ pub fn state_of(opaque: &str) -> Option<Sequence> {
 mod tests {
     use super::*;
 
+    /// Requirements solid 29, 52, 53.
     #[test]
     fn tags_of_one_state_differ_by_representation_and_share_the_state() {
         let turtle = ETag {
@@ -99,7 +119,9 @@ mod tests {
 
     #[test]
     fn foreign_tags_name_no_state() {
-        for foreign in ["", "-t", "1B-t", "01b-t", "+1b-t", "1b", "zz-t"] {
+        for foreign in [
+            "", "-t", "1B-t", "01b-t", "+1b-t", "1b", "zz-t", "1b-", "1b-x", "1b-t-t",
+        ] {
             assert_eq!(state_of(foreign), None, "{foreign}");
         }
     }

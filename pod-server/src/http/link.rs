@@ -72,6 +72,14 @@ impl Links {
         self
     }
 
+    /// Adds a link in place, with a hint at the media type of its target.
+    pub fn push_typed(&mut self, target: &str, relation: &str, media_type: &str) {
+        self.push(target, relation);
+        self.0.push_str("; type=\"");
+        self.0.push_str(media_type);
+        self.0.push('"');
+    }
+
     /// Adds a link in place.
     pub fn push(&mut self, target: &str, relation: &str) {
         if !self.0.is_empty() {

@@ -148,6 +148,18 @@ pub fn stored_syntax(media_type: &str) -> Option<Syntax> {
         .find(|syntax| essence.eq_ignore_ascii_case(syntax.media_type()))
 }
 
+/// Whether documents of a media type are JSON (RFC 6839 §3.1), parameters aside.
+#[must_use]
+pub fn is_json(media_type: &str) -> bool {
+    let essence = media_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json" || essence.ends_with("+json")
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {

@@ -36,6 +36,25 @@ pub fn choose_syntax(headers: &HeaderMap, stored: Syntax) -> Option<Syntax> {
     best.map(|(syntax, _)| syntax)
 }
 
+/// Whether the client names a media type that is sent only on demand, and names no RDF syntax that it likes better.
+#[must_use]
+pub fn names(headers: &HeaderMap, essence: &str) -> bool {
+    let Some(ranges) = ranges(headers) else {
+        return false;
+    };
+    let named = |essence: &str| {
+        let (kind, subtype) = essence.split_once('/').unwrap_or((essence, ""));
+        ranges
+            .iter()
+            .filter(|range| range.kind.eq_ignore_ascii_case(kind) && range.subtype.eq_ignore_ascii_case(subtype))
+            .map(|range| range.quality)
+            .max()
+            .unwrap_or(0)
+    };
+    let wanted = named(essence);
+    wanted > 0 && Syntax::ALL.iter().all(|syntax| named(syntax.media_type()) <= wanted)
+}
+
 /// Whether the client takes this media type at all.
 #[must_use]
 pub fn accepts(headers: &HeaderMap, essence: &str) -> bool {
@@ -112,7 +131,7 @@ mod tests {
     use super::*;
     use Syntax::{JsonLd, NTriples, Turtle};
 
-    /// solid#30, solid#61.
+    /// Requirements solid 30, 61.
     #[test]
     fn choices_for_a_turtle_document() {
         let cases = [
@@ -151,6 +170,24 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, "text/turtle, application/ld+json".parse().unwrap());
         assert_eq!(choose_syntax(&headers, JsonLd), Some(JsonLd));
+    }
+
+    #[test]
+    fn types_on_demand_are_named() {
+        for (accept, named) in [
+            ("application/lws+json", true),
+            ("application/LWS+json;q=0.9, */*", true),
+            ("application/lws+json, text/turtle;q=0.5", true),
+            ("application/lws+json;q=0.5, text/turtle", false),
+            ("application/lws+json;q=0", false),
+            ("application/*", false),
+            ("*/*", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().unwrap());
+            assert_eq!(names(&headers, "application/lws+json"), named, "{accept}");
+        }
+        assert!(!names(&HeaderMap::new(), "application/lws+json"));
     }
 
     #[test]

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::store::Sequence;
 
-    /// solid#58, T54.
+    /// Requirements solid 58 (T54).
     #[test]
     fn ranges_of_a_hundred_bytes() {
         use Selection::{Part, Unsatisfiable, Whole};

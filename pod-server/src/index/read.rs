@@ -7,7 +7,7 @@
 use std::io::Read;
 
 use oxrdf::{GraphName, Triple};
-use oxrdfio::{JsonLdProfileSet, RdfFormat, RdfParser};
+use oxrdfio::{JsonLdProfileSet, LoadedDocument, RdfFormat, RdfParser};
 
 use crate::store::Body;
 
@@ -67,15 +67,31 @@ pub fn triples(body: &Body, media_type: &str, iri: &str, bytes_max: u64) -> Resu
     let mut triples = Vec::new();
     match body {
         Body::Bytes(bytes) => collect(
-            parser.for_slice(bytes).map(|quad| quad.map_err(Into::into)),
+            parser
+                .for_slice(bytes)
+                .with_document_loader(context_at_hand)
+                .map(|quad| quad.map_err(Into::into)),
             &mut triples,
         )?,
         Body::File { path, .. } => {
             let file = std::io::BufReader::with_capacity(1 << 16, std::fs::File::open(path)?.take(bytes_max));
-            collect(parser.for_reader(file), &mut triples)?;
+            let parser = parser.for_reader(file).with_document_loader(context_at_hand);
+            collect(parser, &mut triples)?;
         }
     }
     Ok(triples)
+}
+
+/// Contexts are never fetched.
+fn context_at_hand(url: &str) -> Result<LoadedDocument, Box<dyn std::error::Error + Send + Sync>> {
+    let text = vocab::context::built_in(url).ok_or("the context is not at hand")?;
+    Ok(LoadedDocument {
+        url: url.to_owned(),
+        content: text.as_bytes().to_vec(),
+        format: RdfFormat::JsonLd {
+            profile: JsonLdProfileSet::empty(),
+        },
+    })
 }
 
 fn collect(

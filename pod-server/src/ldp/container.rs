@@ -50,8 +50,7 @@ impl Listing<'_> {
                 CONTAINER_TYPES
             },
             media_type: "",
-            mtime: container.modified,
-            modified: &modified,
+            time: Some((container.modified, &modified)),
             size: None,
         };
         let mut out = Vec::with_capacity(1_024);
@@ -97,8 +96,7 @@ impl Listing<'_> {
                 path: member.name.as_str(),
                 types: if is_container { CONTAINER_TYPES } else { RESOURCE_TYPES },
                 media_type: if is_container { "" } else { kinds.of(&member.media_type) },
-                mtime: member.modified,
-                modified: dates.of(member.modified),
+                time: (!is_container).then(|| (member.modified, dates.of(member.modified))),
                 size: (!is_container).then_some(member.size),
             };
             if self.syntax == Syntax::JsonLd {
@@ -184,8 +182,9 @@ struct Node<'n> {
     types: &'n [&'n str],
     /// IRI of the class of its media type; empty for none.
     media_type: &'n str,
-    mtime: i64,
-    modified: &'n str,
+    /// Unix seconds and the same as text; none for a member that is a container. Its listing is part of its state and
+    /// changes without this one, so that a time written here would soon be wrong (solid#20).
+    time: Option<(i64, &'n str)>,
     size: Option<u64>,
 }
 
@@ -202,13 +201,15 @@ impl Node<'_> {
         for kind in self.all_types() {
             append(out, format_args!("<{origin}{path}> {} <{kind}> .\n", words.kind));
         }
-        append(
-            out,
-            format_args!(
-                "<{origin}{path}> {} \"{}\"^^{} .\n<{origin}{path}> {} \"{}\"^^{} .\n",
-                words.modified, self.modified, words.date_time, words.mtime, self.mtime, words.integer
-            ),
-        );
+        if let Some((mtime, modified)) = self.time {
+            append(
+                out,
+                format_args!(
+                    "<{origin}{path}> {} \"{modified}\"^^{} .\n<{origin}{path}> {} \"{mtime}\"^^{} .\n",
+                    words.modified, words.date_time, words.mtime, words.integer
+                ),
+            );
+        }
         if let Some(size) = self.size {
             append(
                 out,
@@ -226,13 +227,16 @@ impl Node<'_> {
         for (index, kind) in self.all_types().enumerate() {
             append(out, format_args!("{}\"{kind}\"", if index == 0 { "" } else { "," }));
         }
-        append(
-            out,
-            format_args!(
-                "],\"{MODIFIED}\":[{{\"@value\":\"{}\",\"@type\":\"{XSD}dateTime\"}}],\"{MTIME}\":[{{\"@value\":{}}}]",
-                self.modified, self.mtime
-            ),
-        );
+        out.push(b']');
+        if let Some((mtime, modified)) = self.time {
+            append(
+                out,
+                format_args!(
+                    ",\"{MODIFIED}\":[{{\"@value\":\"{modified}\",\"@type\":\"{XSD}dateTime\"}}],\
+                     \"{MTIME}\":[{{\"@value\":{mtime}}}]"
+                ),
+            );
+        }
         if let Some(size) = self.size {
             append(out, format_args!(",\"{SIZE}\":[{{\"@value\":{size}}}]"));
         }

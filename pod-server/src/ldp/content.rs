@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
+use policies::request::Agent;
 use server_kit::body::Body;
 
 use crate::error::Error;
 use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
+use crate::name::ResourceName;
 use crate::store::{NewState, ResourceKind};
 
-use super::document::{self, Document};
+use super::document::{self, Bounds, Document};
 use super::headers;
 use super::representation::blocking;
 use super::service::LdpService;
@@ -20,7 +22,28 @@ pub(super) enum Content {
     /// To be stored as it came.
     State(NewState),
     /// Statements of a container, from which the server's own have yet to be taken out.
-    Container(Document),
+    Container(ContainerContent),
+}
+
+/// What a client wrote about a container.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ContainerContent {
+    /// Its statements, if the container gets the name for which they were read.
+    document: Document,
+    /// That name, the bytes and their syntax; none for no content.
+    source: Option<(ResourceName, Bytes, Syntax)>,
+}
+
+impl ContainerContent {
+    /// The statements under the name that the container gets: relative IRIs are meant to be those of that name (solid#66).
+    pub(super) fn under(self, name: &ResourceName, base_url: &str, bounds: Bounds) -> Result<Document, Error> {
+        match self.source {
+            Some((read_for, bytes, syntax)) if read_for != *name => {
+                document::parse(&bytes, syntax, &name.iri(base_url), bounds)
+            }
+            _ => Ok(self.document),
+        }
+    }
 }
 
 impl LdpService {
@@ -30,6 +53,7 @@ impl LdpService {
         request: &HeaderMap,
         incoming: Body,
         target: &Target,
+        writer: &Agent,
         accepted: HeaderName,
     ) -> Result<Content, Error> {
         self.check_announced(request)?;
@@ -37,7 +61,7 @@ impl LdpService {
             Ok(media_type) => media_type,
             // A container needs no content, and then no type of it.
             Err(MediaTypeError::Missing) if target.is_container() && has_no_content(request, &incoming) => {
-                return Ok(Content::Container(Document::default()));
+                return Ok(Content::Container(ContainerContent::default()));
             }
             Err(error) => return Err(error.into()),
         };
@@ -48,7 +72,9 @@ impl LdpService {
                     accepted: Some((accepted, headers::accept_put(target))),
                 });
             }
-            let body = self.receive_opaque(incoming, self.bounds.body_bytes_max).await?;
+            let bytes_max = self.bounds.body_bytes_max;
+            self.check_room(&incoming, target, writer, bytes_max)?;
+            let body = self.receive_opaque(incoming, bytes_max).await?;
             return Ok(Content::State(NewState {
                 kind: ResourceKind::NonRdfSource,
                 media_type: media_type.as_str().to_owned(),
@@ -60,6 +86,7 @@ impl LdpService {
         } else {
             self.bounds.rdf_bytes_max
         };
+        self.check_room(&incoming, target, writer, bytes_max)?;
         let bytes = self.receive_whole(incoming, bytes_max).await?;
         self.examine(bytes, syntax, media_type.as_str(), target).await
     }
@@ -90,7 +117,10 @@ impl LdpService {
             blocking(work).await
         }?;
         if let Some(document) = parsed {
-            return Ok(Content::Container(document));
+            return Ok(Content::Container(ContainerContent {
+                document,
+                source: Some((target.name.clone(), bytes, syntax)),
+            }));
         }
         if let Some(rules) = self.access_rules(target)? {
             rules.check(&bytes, syntax, target)?;

@@ -15,6 +15,7 @@ use crate::name::ResourceName;
 use crate::notify::discovery;
 use crate::store::{ReadPermit, Sequence};
 
+use super::constraints;
 use super::document::Document;
 use super::headers;
 use super::service::LdpService;
@@ -73,7 +74,7 @@ impl LdpService {
         Described {
             document,
             json: Some(json),
-            modified: container.modified,
+            modified: container.modified.max(self.started),
             link: Some(format!("{iri}.well-known/solid")),
             allow: ALLOW,
             favourite: Syntax::Turtle,
@@ -96,7 +97,24 @@ impl LdpService {
         Described {
             document,
             json: None,
-            modified: 0,
+            modified: self.started,
+            link: None,
+            allow: ALLOW,
+            favourite: Syntax::Turtle,
+        }
+        .answer(method, request)
+    }
+
+    /// GET, HEAD or OPTIONS of the constraints that the server holds writes to.
+    ///
+    /// # Errors
+    /// 405 for other methods.
+    pub fn describe_constraints(&self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Error> {
+        check_method(method)?;
+        Described {
+            document: constraints::document(&self.base_url, self.rdf_bounds())?,
+            json: None,
+            modified: self.started,
             link: None,
             allow: ALLOW,
             favourite: Syntax::Turtle,

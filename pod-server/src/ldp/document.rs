@@ -1,11 +1,11 @@
 //! RDF documents: reading them with positions of errors, writing them in another syntax.
 //!
 //! What a client sent is kept byte for byte; this module checks it and makes the other representations. It never
-//! fetches anything: a JSON-LD context that is not embedded is refused.
+//! fetches anything: a JSON-LD context that is neither in the document nor built in is refused.
 
 use std::collections::HashSet;
 
-use oxjsonld::{JsonLdErrorCode, JsonLdParser, JsonLdSerializer};
+use oxjsonld::{JsonLdErrorCode, JsonLdParser, JsonLdRemoteDocument, JsonLdSerializer};
 use oxrdf::{GraphName, NamedOrBlankNode, Quad, TermRef};
 use oxttl::{NTriplesParser, NTriplesSerializer, TurtleParser, TurtleSerializer, TurtleSyntaxError};
 
@@ -102,7 +102,8 @@ fn each(
             let mut parser = JsonLdParser::new()
                 .with_base_iri(base)
                 .map_err(bad_base)?
-                .for_slice(bytes);
+                .for_slice(bytes)
+                .with_load_document_callback(|url, _| context_at_hand(url));
             for quad in parser.by_ref() {
                 take(quad.map_err(|error| json_ld_error(&error))?);
             }
@@ -112,6 +113,14 @@ fn each(
                 .collect())
         }
     }
+}
+
+fn context_at_hand(url: &str) -> Result<JsonLdRemoteDocument, Box<dyn std::error::Error + Send + Sync>> {
+    let text = vocab::context::built_in(url).ok_or("the context is not at hand")?;
+    Ok(JsonLdRemoteDocument {
+        document: text.as_bytes().to_vec(),
+        document_url: url.to_owned(),
+    })
 }
 
 fn turtle_error(error: &TurtleSyntaxError) -> Error {
@@ -131,8 +140,10 @@ fn json_ld_error(error: &oxjsonld::JsonLdSyntaxError) -> Error {
     ) {
         return Error::Unprocessable {
             kind: "remote-context",
-            detail: "the JSON-LD names a remote context: this server fetches none; put the context into the document"
-                .to_owned(),
+            detail:
+                "the JSON-LD names a context that is not built in, and this server fetches none: put the context into \
+                     the document"
+                    .to_owned(),
         };
     }
     // Errors above the level of JSON have no position: the document as a whole is meant.
@@ -298,7 +309,28 @@ mod tests {
         ));
     }
 
-    /// solid#30: both ways, the same statements.
+    /// What notifications and client identifiers are written in.
+    #[test]
+    fn built_in_contexts_are_read() {
+        for (text, expected) in [
+            (
+                r##"{"@context": "https://www.w3.org/ns/activitystreams", "id": "#n", "type": "Announce",
+                    "actor": "https://a.example/#me", "published": "2026-01-01T00:00:00Z", "name": "x"}"##,
+                4,
+            ),
+            (
+                r#"{"@context": ["https://www.w3.org/ns/solid/oidc-context.jsonld"], "client_id": "https://a.example/id",
+                    "client_name": "A", "redirect_uris": ["https://a.example/1", "https://a.example/2"],
+                    "grant_types": ["refresh_token"], "require_auth_time": true}"#,
+                5,
+            ),
+        ] {
+            let document = parse(text.as_bytes(), Syntax::JsonLd, BASE, BOUNDS).unwrap();
+            assert_eq!(document.quads.len(), expected, "{:#?}", document.quads);
+        }
+    }
+
+    /// Requirements solid 30: both ways, the same statements.
     #[test]
     fn turtle_and_json_ld_say_the_same() {
         let turtle = b"@prefix ex: <http://example.org/> . <> ex:p \"x\"@nl, 5 ; ex:q ( 1 [ ex:r <#me> ] ) .";

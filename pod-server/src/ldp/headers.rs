@@ -4,13 +4,15 @@ use http::header::{
     ACCEPT_RANGES, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED, LINK,
     VARY, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use policies::wac::Modes;
+use server_kit::body::{self, Body};
 
+use crate::http::cors;
 use crate::http::etag::ETag;
 use crate::http::link::Links;
 use crate::name::Auxiliary;
-use crate::store::ResourceKind;
+use crate::store::Resource;
 
 use super::patch::PatchFormat;
 use super::target::{Role, Target};
@@ -29,7 +31,9 @@ const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-
 const RDF_ONLY: &str = "text/turtle, application/ld+json, application/n-triples";
 const ANYTHING: &str = "*/*";
 
-const LDP: &str = "http://www.w3.org/ns/ldp#";
+const LDP_RESOURCE: &str = "http://www.w3.org/ns/ldp#Resource";
+const LDP_CONTAINER: &str = "http://www.w3.org/ns/ldp#Container";
+const LDP_BASIC_CONTAINER: &str = "http://www.w3.org/ns/ldp#BasicContainer";
 const STORAGE: &str = "http://www.w3.org/ns/pim/space#Storage";
 const STORAGE_DESCRIPTION: &str = "http://www.w3.org/ns/solid/terms#storageDescription";
 const OWNER: &str = "http://www.w3.org/ns/solid/terms#owner";
@@ -50,11 +54,11 @@ pub fn add_safety(headers: &mut HeaderMap) {
 }
 
 /// What the target offers: `Allow` and the `Accept-*` that go with it (solid#8, solid#9).
-pub fn add_methods(headers: &mut HeaderMap, target: &Target, kind: Option<ResourceKind>) {
-    let methods = target.methods(kind);
+pub fn add_methods(headers: &mut HeaderMap, target: &Target, present: Option<&Resource>) {
+    let methods = target.methods(present);
     headers.insert(ALLOW, HeaderValue::from_static(methods));
     if methods.contains("PATCH") {
-        headers.insert(ACCEPT_PATCH, HeaderValue::from_static(PatchFormat::ACCEPTED));
+        headers.insert(ACCEPT_PATCH, accept_patch(target, present));
     }
     if methods.contains("POST") {
         headers.insert(ACCEPT_POST, HeaderValue::from_static(ANYTHING));
@@ -62,6 +66,23 @@ pub fn add_methods(headers: &mut HeaderMap, target: &Target, kind: Option<Resour
     if methods.contains("PUT") {
         headers.insert(ACCEPT_PUT, accept_put(target));
     }
+}
+
+/// The patch formats that the target takes.
+#[must_use]
+pub fn accept_patch(target: &Target, present: Option<&Resource>) -> HeaderValue {
+    HeaderValue::from_static(PatchFormat::list(target.patch_formats(present)))
+}
+
+/// `OPTIONS *` (RFC 9110 §9.3.7): what some resource or other supports.
+#[must_use]
+pub fn options_of_the_server() -> Response<Body> {
+    let mut response = Response::new(body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(cors::METHODS));
+    response
 }
 
 /// What may be put to the target.
@@ -73,42 +94,79 @@ pub fn accept_put(target: &Target) -> HeaderValue {
 /// The links of a resource (solid#14-17, solid#21, solid#22, solid#67). What access rules can say comes after them.
 pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner: Option<&str>) {
     let mut links = Links::default();
-    match &target.role {
-        Role::Auxiliary { kind, subject } => {
-            links.push(&subject.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
-            if *kind == Auxiliary::Description {
-                links.push(&subject.iri(base_url), "describes");
-            }
+    let mut linkset = None;
+    if let Role::Auxiliary { kind, subject } = &target.role {
+        links.push(&subject.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
+        if *kind == Auxiliary::Description {
+            links.push(&subject.iri(base_url), "describes");
         }
-        Role::StorageRoot | Role::Container | Role::Document => {
-            links.push(&target.name.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
-            links.push(
-                &target.name.auxiliary(Auxiliary::Description).iri(base_url),
-                "describedby",
-            );
+        links.push(LDP_RESOURCE, "type");
+        if let Some(root) = target.name.storage_root() {
+            links.push(&description_of(&root.iri(base_url)), STORAGE_DESCRIPTION);
         }
-        Role::ServerRoot | Role::Reserved => {}
-    }
-    links.push(&format!("{LDP}Resource"), "type");
-    if target.is_container() {
-        links.push(&format!("{LDP}Container"), "type");
-        links.push(&format!("{LDP}BasicContainer"), "type");
-    }
-    if let Some(root) = target.name.storage_root() {
-        let root = root.iri(base_url);
-        links.push(&format!("{root}.well-known/solid"), STORAGE_DESCRIPTION);
-        if target.role == Role::StorageRoot {
-            links.push(STORAGE, "type");
-            links.push(&format!("{root}sparql"), SPARQL_ENDPOINT);
-            if let Some(owner) = owner {
-                links.push(owner, OWNER);
+    } else {
+        each_link(target, base_url, |href, relation| {
+            if relation == "linkset" {
+                linkset = Some(href.to_owned());
+            } else {
+                links.push(href, relation);
             }
+        });
+    }
+    if let Some(linkset) = linkset {
+        links.push_typed(&linkset, "linkset", super::linkset::MEDIA_TYPE);
+    }
+    if target.role == Role::StorageRoot {
+        links.push(&format!("{}sparql", target.name.iri(base_url)), SPARQL_ENDPOINT);
+        if let Some(owner) = owner {
+            links.push(owner, OWNER);
         }
     }
     // Names are canonical and percent-encoded and a WebID is an IRI, so the line is always a header value.
     if let Ok(value) = HeaderValue::from_str(&links.into_string()) {
         headers.insert(LINK, value);
     }
+}
+
+/// Further links of one representation.
+pub fn append_links(headers: &mut HeaderMap, links: &[(String, &'static str)]) {
+    let mut line = Links::default();
+    for (href, relation) in links {
+        line.push(href, relation);
+    }
+    if let Ok(value) = HeaderValue::from_str(&line.into_string()) {
+        headers.append(LINK, value);
+    }
+}
+
+/// The links from a container or document to what belongs to it, as the server keeps them.
+pub fn each_link(target: &Target, base_url: &str, mut push: impl FnMut(&str, &'static str)) {
+    if matches!(target.role, Role::StorageRoot | Role::Container | Role::Document) {
+        let description = target.name.auxiliary(Auxiliary::Description).iri(base_url);
+        push(&target.name.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
+        push(&description, "describedby");
+        push(&description, "linkset");
+        if target.role != Role::StorageRoot
+            && let Some(container) = target.name.parent()
+        {
+            push(&container.iri(base_url), "up");
+        }
+    }
+    push(LDP_RESOURCE, "type");
+    if target.is_container() {
+        push(LDP_CONTAINER, "type");
+        push(LDP_BASIC_CONTAINER, "type");
+    }
+    if target.role == Role::StorageRoot {
+        push(STORAGE, "type");
+    }
+    if let Some(root) = target.name.storage_root() {
+        push(&description_of(&root.iri(base_url)), STORAGE_DESCRIPTION);
+    }
+}
+
+fn description_of(root: &str) -> String {
+    format!("{root}.well-known/solid")
 }
 
 /// `WAC-Allow` (solid#79).

@@ -5,6 +5,7 @@
 
 mod access_rules;
 mod commit_write;
+pub mod constraints;
 mod container;
 mod content;
 mod delete;
@@ -12,7 +13,9 @@ pub(crate) mod description;
 pub mod document;
 pub mod headers;
 mod issuer_links;
+pub mod linkset;
 mod listing;
+mod lws_listing;
 mod members;
 pub mod nesting;
 pub mod operation;
@@ -33,4 +36,4 @@ mod upload;
 
 pub use members::MemberPage;
 pub(crate) use read::stored_etag;
-pub use service::LdpService;
+pub use service::{LdpService, Room};

@@ -5,7 +5,7 @@ use policies::wac::Modes;
 use crate::authz::{Requirement, UseKind};
 use crate::name::ResourceName;
 
-use super::patch::Patch;
+use super::patch::PatchDocument;
 use super::situation::Situation;
 use super::target::Target;
 
@@ -34,7 +34,7 @@ pub enum Operation {
 impl Operation {
     /// The operation of a patch.
     #[must_use]
-    pub fn of_patch(patch: &Patch) -> Self {
+    pub fn of_patch(patch: &PatchDocument) -> Self {
         Self::Patch {
             reads: patch.reads(),
             inserts: patch.inserts(),

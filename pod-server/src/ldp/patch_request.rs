@@ -1,4 +1,4 @@
-//! PATCH: reads a patch, applies it to the newest state, and commits the result (solid#33-40).
+//! PATCH: reads a patch, applies it to the newest state, and commits the result (solid#33-40; RFC 7396).
 //!
 //! Small documents are changed inside the transaction, so that concurrent patches of one document all succeed; large
 //! ones outside it, on a state that the transaction checks, because the writer must not wait for them.
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Response};
+use http::{HeaderMap, Method, Response};
 use server_kit::body::Body;
 
 use crate::authz::{Authorized, Caller};
@@ -19,9 +19,10 @@ use super::access_rules::AccessRules;
 use super::commit_write::{Basis, Outcome, Refusal, commit_write};
 use super::container;
 use super::document::{self, Bounds, Document};
-use super::headers::ACCEPT_PATCH;
+use super::headers::{ACCEPT_PATCH, accept_patch};
+use super::linkset;
 use super::operation::{Operation, before_the_patch_is_read};
-use super::patch::{Patch, PatchFormat, apply, parse_n3, parse_sparql};
+use super::patch::{MergePatch, Patch, PatchBounds, PatchDocument, PatchFormat, apply, read_json};
 use super::put::{conditions, container_state};
 use super::representation::{blocking, whole};
 use super::service::LdpService;
@@ -43,6 +44,7 @@ pub(super) async fn patch(
         let verdict = service.decide(&operation, target, &situation, caller).await?;
         service.check_method(&Method::PATCH, target, &situation)?;
         service.check_writable(target, &situation)?;
+        check_format(&patch, target, &situation)?;
         let conditions = conditions(service, request, &situation)?;
         let used = caller.uses(LdpService::use_of(&operation, &situation), &target.name);
         let proof = service.pep.authorize_write(&verdict, &used, operation.clone())?;
@@ -59,6 +61,7 @@ pub(super) async fn patch(
             patch: Arc::clone(&patch),
             base_url: Arc::clone(&service.base_url),
             bounds: service.rdf_bounds(),
+            json_bytes_max: service.bounds.rdf_bytes_max,
             steps_max: service.bounds.patch_steps_max,
         };
         let size = situation.existing.as_ref().map_or(0, |resource| resource.size);
@@ -81,7 +84,7 @@ async fn receive(
     incoming: Body,
     target: &Target,
     caller: &Caller,
-) -> Result<Patch, Error> {
+) -> Result<PatchDocument, Error> {
     let verdict = service
         .pep
         .consider(&caller.subject, &before_the_patch_is_read(target))
@@ -94,22 +97,41 @@ async fn receive(
     let media_type = MediaType::from_headers(request)?;
     let format = PatchFormat::from_essence(media_type.essence()).ok_or_else(|| Error::UnsupportedMediaType {
         media_type: media_type.essence().to_owned(),
-        accepted: Some((ACCEPT_PATCH, HeaderValue::from_static(PatchFormat::ACCEPTED))),
+        accepted: Some((ACCEPT_PATCH, accept_patch(target, None))),
     })?;
     let bytes = service.receive_whole(incoming, service.bounds.patch_bytes_max).await?;
     let base = target.name.iri(&service.base_url);
-    let nesting_max = service.bounds.nesting_max;
-    match format {
-        PatchFormat::N3 => parse_n3(&bytes, &base, nesting_max),
-        PatchFormat::SparqlUpdate => parse_sparql(&bytes, &base, nesting_max),
-    }
+    let bounds = PatchBounds {
+        nesting_max: service.bounds.nesting_max,
+        conditions_max: service.bounds.patch_conditions_max,
+    };
+    PatchDocument::read(format, &bytes, &base, bounds)
 }
+
+/// Refuses a patch in a format that the target does not take, and says which it does (RFC 5789 §2.2).
+fn check_format(patch: &PatchDocument, target: &Target, situation: &Situation) -> Result<(), Error> {
+    let present = situation.existing.as_ref();
+    if target.patch_formats(present).contains(&patch.format()) {
+        return Ok(());
+    }
+    let media_type = match patch {
+        PatchDocument::Graph(_) => "text/n3` or `application/sparql-update",
+        PatchDocument::Merge(_) => "application/merge-patch+json",
+    };
+    Err(Error::UnsupportedMediaType {
+        media_type: media_type.to_owned(),
+        accepted: Some((ACCEPT_PATCH, accept_patch(target, present))),
+    })
+}
+
+const CONTAINS: &str = "http://www.w3.org/ns/ldp#contains";
 
 struct Change {
     target: Target,
-    patch: Arc<Patch>,
+    patch: Arc<PatchDocument>,
     base_url: Arc<str>,
     bounds: Bounds,
+    json_bytes_max: u64,
     steps_max: u64,
 }
 
@@ -118,30 +140,43 @@ struct Patched {
     kind: ResourceKind,
     media_type: String,
     bytes: Bytes,
-    syntax: Syntax,
+    /// None for what is not RDF.
+    syntax: Option<Syntax>,
 }
+
+/// The document before a patch, if there is one.
+type Existing<'e> = Option<(&'e Resource, Bytes)>;
 
 impl Change {
     /// The document after the patch. Pure but for the look at a container's members.
-    fn carry_out(&self, existing: Option<(&Resource, Bytes)>, snapshot: &dyn Snapshot) -> Result<Patched, Error> {
-        let base = self.target.name.iri(&self.base_url);
-        let (media_type, document) = match existing {
-            Some((resource, bytes)) => {
-                let syntax = stored_syntax(&resource.media_type)
-                    .ok_or_else(|| Error::Conflict("the resource is not RDF and cannot be patched".to_owned()))?;
-                (
-                    resource.media_type.clone(),
-                    document::parse(&bytes, syntax, &base, self.bounds)?,
-                )
+    fn carry_out(&self, existing: Existing<'_>, snapshot: &dyn Snapshot) -> Result<Patched, Error> {
+        match &*self.patch {
+            PatchDocument::Graph(patch) => self.carry_out_on_graph(patch, existing, snapshot),
+            PatchDocument::Merge(patch) if self.target.auxiliary().is_some() => {
+                let (media_type, syntax, description) = self.statements(existing)?;
+                let patched = linkset::patched(description, patch, &self.target, &self.base_url)?;
+                Ok(Patched {
+                    kind: ResourceKind::RdfSource,
+                    media_type,
+                    bytes: Bytes::from(patched.write(syntax)?),
+                    syntax: Some(syntax),
+                })
             }
-            None => (Syntax::Turtle.media_type().to_owned(), Document::default()),
-        };
-        let syntax = stored_syntax(&media_type).unwrap_or(Syntax::Turtle);
+            PatchDocument::Merge(patch) => self.carry_out_on_json(patch, existing),
+        }
+    }
+
+    fn carry_out_on_graph(
+        &self,
+        patch: &Patch,
+        existing: Existing<'_>,
+        snapshot: &dyn Snapshot,
+    ) -> Result<Patched, Error> {
+        let (media_type, syntax, document) = self.statements(existing)?;
         let before = document.quads.clone();
-        let patched =
-            apply(document, &self.patch, self.steps_max).map_err(|error| Error::Conflict(error.to_string()))?;
+        let patched = apply(document, patch, self.steps_max).map_err(|error| Error::Conflict(error.to_string()))?;
         if self.target.is_container() {
-            self.check_containment(&before, &patched)?;
+            check_containment(patch, &before, &patched)?;
             let own = container::without_managed(patched, &self.target.name, &self.base_url, snapshot)?;
             let state = container_state(own)?;
             let NewBody::Bytes(bytes) = state.body else {
@@ -153,37 +188,91 @@ impl Change {
                 kind: state.kind,
                 media_type: state.media_type,
                 bytes,
-                syntax,
+                syntax: Some(syntax),
             });
         }
-        let bytes = Bytes::from(patched.write(syntax)?);
         Ok(Patched {
             kind: ResourceKind::RdfSource,
+            media_type,
+            bytes: Bytes::from(patched.write(syntax)?),
+            syntax: Some(syntax),
+        })
+    }
+
+    /// The RDF document with its media type; an empty Turtle document where there is none.
+    fn statements(&self, existing: Existing<'_>) -> Result<(String, Syntax, Document), Error> {
+        let Some((resource, bytes)) = existing else {
+            let media_type = Syntax::Turtle.media_type().to_owned();
+            return Ok((media_type, Syntax::Turtle, Document::default()));
+        };
+        let syntax = stored_syntax(&resource.media_type)
+            .filter(|_| resource.kind != ResourceKind::NonRdfSource)
+            .ok_or_else(|| Error::Conflict("the resource is not RDF and cannot be patched".to_owned()))?;
+        let base = self.target.name.iri(&self.base_url);
+        let document = document::parse(&bytes, syntax, &base, self.bounds)?;
+        Ok((resource.media_type.clone(), syntax, document))
+    }
+
+    /// JSON after a merge; an absent document is made of the patch alone (RFC 7396 §2).
+    fn carry_out_on_json(&self, patch: &MergePatch, existing: Existing<'_>) -> Result<Patched, Error> {
+        let (kind, media_type, before) = match existing {
+            None => (
+                ResourceKind::NonRdfSource,
+                "application/json".to_owned(),
+                serde_json::Value::Null,
+            ),
+            Some((resource, bytes)) => {
+                let before = read_json(&bytes, self.bounds.nesting_max, "malformed-json").map_err(not_mergeable)?;
+                (resource.kind, resource.media_type.clone(), before)
+            }
+        };
+        let bytes = Bytes::from(patch.apply(before).to_string());
+        let syntax = stored_syntax(&media_type).filter(|_| kind == ResourceKind::RdfSource);
+        if let Some(syntax) = syntax {
+            document::check(&bytes, syntax, &self.target.name.iri(&self.base_url), self.bounds)?;
+        }
+        Ok(Patched {
+            kind,
             media_type,
             bytes,
             syntax,
         })
     }
 
-    /// Containment is never patched, not even with what is already so or not so (solid#27).
-    fn check_containment(&self, before: &[oxrdf::Quad], after: &Document) -> Result<(), Error> {
-        let contains = |quad: &&oxrdf::Quad| quad.predicate.as_str() == "http://www.w3.org/ns/ldp#contains";
-        let touched = self
-            .patch
-            .changes
-            .iter()
-            .flat_map(|change| change.insertions.iter().chain(&change.deletions))
-            .any(|pattern| {
-                matches!(&pattern.predicate, super::patch::PatternTerm::Constant(oxrdf::Term::NamedNode(node))
-                if node.as_str() == "http://www.w3.org/ns/ldp#contains")
-            });
-        if touched || before.iter().filter(contains).count() != after.quads.iter().filter(contains).count() {
-            return Err(Error::Conflict(
-                "containment is kept by the server: make or delete members instead of patching it".to_owned(),
-            ));
+    /// Refuses to take a large document into memory: only JSON that was never looked at can be one.
+    fn check_size(&self, existing: &Resource) -> Result<(), Error> {
+        if existing.size > self.json_bytes_max {
+            return Err(Error::Conflict(format!(
+                "the document has more than {} bytes and cannot be patched: replace it instead",
+                self.json_bytes_max
+            )));
         }
         Ok(())
     }
+}
+
+/// What is stored under a JSON media type was never promised to be JSON: the document is at odds with the patch.
+fn not_mergeable(error: Error) -> Error {
+    Error::Conflict(format!("the document cannot be merged with: {error}"))
+}
+
+/// Containment is never patched, not even with what is already so or not so (solid#27).
+fn check_containment(patch: &Patch, before: &[oxrdf::Quad], after: &Document) -> Result<(), Error> {
+    let contains = |quad: &&oxrdf::Quad| quad.predicate.as_str() == CONTAINS;
+    let touched = patch
+        .changes
+        .iter()
+        .flat_map(|change| change.insertions.iter().chain(&change.deletions))
+        .any(|pattern| {
+            matches!(&pattern.predicate, super::patch::PatternTerm::Constant(oxrdf::Term::NamedNode(node))
+                if node.as_str() == CONTAINS)
+        });
+    if touched || before.iter().filter(contains).count() != after.quads.iter().filter(contains).count() {
+        return Err(Error::Conflict(
+            "containment is kept by the server: make or delete members instead of patching it".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 async fn inside(
@@ -235,6 +324,7 @@ async fn outside(
         let snapshot: &dyn Snapshot = snapshot.as_ref();
         let existing = match snapshot.resource(&name)? {
             Some(resource) => {
+                change.check_size(&resource)?;
                 let bytes = whole(snapshot.body(&resource)?)?;
                 Some((resource, bytes))
             }
@@ -292,9 +382,12 @@ impl Rules {
         if patched.bytes.len() as u64 > bytes_max {
             return Err(Error::Body(server_kit::body::ReadError::TooLarge { bytes_max }));
         }
-        match &self.access {
-            Some(access) => access.check(&patched.bytes, patched.syntax, target),
-            None => Ok(()),
+        match (&self.access, patched.syntax) {
+            (Some(access), Some(syntax)) => access.check(&patched.bytes, syntax, target),
+            (Some(_), None) => Err(Error::Internal(
+                "access rules that are no RDF were to be kept".to_owned(),
+            )),
+            (None, _) => Ok(()),
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::store::{Snapshot, StoreError};
 
 use super::commit_write::{Basis, Outcome, Refusal, commit_write};
 use super::content::Content;
-use super::headers::ACCEPT_POST;
+use super::headers::{self, ACCEPT_POST};
 use super::operation::Operation;
-use super::put::{conditions, store_content};
+use super::put::{conditions_of_addition, store_content};
 use super::service::LdpService;
 use super::slug;
 use super::target::{Role, Target};
@@ -46,12 +46,14 @@ pub(super) async fn post(
             return Err(LdpService::missing(target, &verdict, caller));
         }
         service.check_method(&Method::POST, target, &situation)?;
-        let conditions = conditions(service, request, &situation)?;
+        let conditions = conditions_of_addition(request, &situation)?;
         let member = first.clone().map(Target::of).ok_or_else(no_name)?;
         let content = match (&received, waiting.take()) {
             (Some(content), _) => content.clone(),
             (None, Some(incoming)) => {
-                let content = service.receive(request, incoming, &member, ACCEPT_POST).await?;
+                let content = service
+                    .receive(request, incoming, &member, &caller.subject.agent, ACCEPT_POST)
+                    .await?;
                 received.insert(content).clone()
             }
             (None, None) => return Err(Error::Internal("a body was to be read twice".to_owned())),
@@ -65,12 +67,13 @@ pub(super) async fn post(
             conditions,
             writer: service.writer(caller),
         };
-        let (names, base_url) = (candidates.clone(), std::sync::Arc::clone(&service.base_url));
+        let names = candidates.clone();
+        let reading = service.reading();
         let noted = creators_are_noted(verdict.dependencies());
         let creator = caller.subject.agent.web_id().cloned();
         let outcome = commit_write(&service.store, proof, basis, move |transaction, _| {
             let name = free_name(&*transaction, names)?.ok_or_else(|| Refusal::Error(no_name()))?;
-            let made = store_content(transaction, &Target::of(name), content, &base_url)?;
+            let made = store_content(transaction, &Target::of(name), content, &reading)?;
             if noted {
                 note_creator(transaction, &made.name, creator.as_ref().map(|web_id| web_id.as_str()))?;
             }
@@ -78,7 +81,10 @@ pub(super) async fn post(
         })
         .await?;
         if let Outcome::Done(resource) = outcome {
-            return Ok(service.written(&Target::of(resource.name.clone()), &resource, true));
+            let mut response = service.written(&Target::of(resource.name.clone()), &resource, true);
+            // What is allowed is said of the target of the request (solid#8); all else is about the new member.
+            headers::add_methods(response.headers_mut(), target, situation.existing.as_ref());
+            return Ok(response);
         }
     }
     Err(Error::Contention)

@@ -1,7 +1,8 @@
 //! Keeps what decides who can log in as a storage's owner, when others write the owner's profile (T33, solid#114).
 //!
 //! A right to write a document is no right to become its subject. Before and after a write, inside its transaction, the
-//! protected statements are compared; if they differ the write does not take place. The owner may change them.
+//! protected statements are compared; if they differ the write does not take place. The owner may change them, and like
+//! everyone else must leave a profile that makes sense.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use server_kit::problem::Problem;
 
 use crate::error::Error;
 use crate::http::media_type::stored_syntax;
-use crate::identity::profile;
+use crate::identity::profile::{self, ProfileFault};
 use crate::name::ResourceName;
 use crate::store::{ResourceKind, Snapshot};
 
@@ -33,15 +34,19 @@ pub(super) struct Writer {
     pub(super) bounds: Bounds,
 }
 
-/// The protected document as it was before a write by somebody other than its owner.
+/// The protected document as it was before a write.
 pub(super) struct ProfileGuard<'w> {
     writer: &'w Writer,
     document: ResourceName,
-    before: Vec<Triple>,
+    web_id: String,
+    /// Whether the write is to the document itself.
+    direct: bool,
+    /// None for a write by the owner.
+    before: Option<Vec<Triple>>,
 }
 
 impl<'w> ProfileGuard<'w> {
-    /// Looks at the profile before a write; none if the write cannot concern it or is the owner's.
+    /// Looks at the profile before a write; none if the write cannot concern it.
     pub(super) fn before(
         snapshot: &dyn Snapshot,
         target: &Target,
@@ -53,40 +58,60 @@ impl<'w> ProfileGuard<'w> {
         let Some(storage) = snapshot.storage(&root)? else {
             return Ok(None);
         };
-        if writer
-            .agent
-            .web_id()
-            .is_some_and(|web_id| web_id.as_str() == storage.owner)
-        {
-            return Ok(None);
-        }
         let base_url = writer.base_url.trim_end_matches('/');
         let path = profile::document_of(&storage.owner).strip_prefix(base_url);
         let Some(document) = path.and_then(|path| ResourceName::parse(path).ok()) else {
             return Ok(None);
         };
-        // A member that is made in a container may turn out to be the profile.
-        if document != target.name && document.parent().as_ref() != Some(&target.name) {
+        let direct = document == target.name;
+        // A member that is made in a container may turn out to be the profile, and a deletion may take it along.
+        if !direct && !document.is_within(&target.name) {
             return Ok(None);
         }
-        let before = writer.read(snapshot, &document)?;
+        let by_owner = writer
+            .agent
+            .web_id()
+            .is_some_and(|web_id| web_id.as_str() == storage.owner);
+        let before = if by_owner {
+            None
+        } else {
+            Some(writer.read(snapshot, &document)?)
+        };
         Ok(Some(Self {
             writer,
             document,
+            web_id: storage.owner,
+            direct,
             before,
         }))
     }
 
-    /// Refuses a write that changed the protected statements.
+    /// Refuses a write that changed the protected statements (409), or that left a profile without sense (422).
     pub(super) fn after(&self, snapshot: &dyn Snapshot) -> Result<(), Refusal> {
+        if self.before.is_none() && !self.direct {
+            return Ok(());
+        }
         let after = self.writer.read(snapshot, &self.document)?;
-        let fault = profile::protects(self.before.iter().map(Triple::as_ref), after.iter().map(Triple::as_ref));
-        fault.map_err(|fault| {
-            metrics::counter!("profile_takeovers_refused_total").increment(1);
-            tracing::warn!(agent = ?self.writer.agent, profile = %self.document, %fault, "a profile was protected");
-            let problem = Problem::new(StatusCode::FORBIDDEN, "profile-protected", "The profile is protected");
-            Refusal::Error(Error::from(problem.detail(fault.to_string())))
-        })
+        if let Some(before) = &self.before {
+            profile::protects(before.iter().map(Triple::as_ref), after.iter().map(Triple::as_ref))
+                .map_err(|fault| self.taken_over(&fault))?;
+        }
+        if self.direct {
+            profile::check(&self.web_id, after.iter().map(Triple::as_ref)).map_err(|fault| {
+                Refusal::Error(Error::Unprocessable {
+                    kind: "invalid-profile",
+                    detail: fault.to_string(),
+                })
+            })?;
+        }
+        Ok(())
+    }
+
+    fn taken_over(&self, fault: &ProfileFault) -> Refusal {
+        metrics::counter!("profile_takeovers_refused_total").increment(1);
+        tracing::warn!(agent = ?self.writer.agent, profile = %self.document, %fault, "a profile was protected");
+        let problem = Problem::new(StatusCode::CONFLICT, "profile-protected", "The profile is protected");
+        Refusal::Error(Error::from(problem.detail(fault.to_string())))
     }
 }
 

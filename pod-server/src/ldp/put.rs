@@ -14,7 +14,7 @@ use super::content::Content;
 use super::document::Document;
 use super::headers::ACCEPT_PUT;
 use super::operation::Operation;
-use super::service::LdpService;
+use super::service::{LdpService, Reading};
 use super::situation::Situation;
 use super::target::Target;
 use crate::http::media_type::Syntax;
@@ -38,7 +38,9 @@ pub(super) async fn put(
         let content = match (&received, waiting.take()) {
             (Some(content), _) => content.clone(),
             (None, Some(incoming)) => {
-                let content = service.receive(request, incoming, target, ACCEPT_PUT).await?;
+                let content = service
+                    .receive(request, incoming, target, &caller.subject.agent, ACCEPT_PUT)
+                    .await?;
                 received.insert(content).clone()
             }
             (None, None) => return Err(Error::Internal("a body was to be read twice".to_owned())),
@@ -53,9 +55,10 @@ pub(super) async fn put(
             writer: service.writer(caller),
         };
         let created = situation.existing.is_none();
-        let (name, base_url) = (target.clone(), std::sync::Arc::clone(&service.base_url));
+        let name = target.clone();
+        let reading = service.reading();
         let outcome = commit_write(&service.store, proof, basis, move |transaction, _| {
-            store_content(transaction, &name, content, &base_url)
+            store_content(transaction, &name, content, &reading)
         })
         .await?;
         if let Outcome::Done(resource) = outcome {
@@ -71,10 +74,16 @@ pub(super) fn conditions(
     request: &HeaderMap,
     situation: &Situation,
 ) -> Result<Preconditions, Error> {
-    let conditions = Preconditions::from_headers(request)?;
+    let conditions = conditions_of_addition(request, situation)?;
     if service.bounds.preconditions_required && situation.existing.is_some() && !conditions.protects_state() {
         return Err(Error::PreconditionRequired);
     }
+    Ok(conditions)
+}
+
+/// The conditions of a write that changes nothing of what is there, such as a new member: none can be demanded.
+pub(super) fn conditions_of_addition(request: &HeaderMap, situation: &Situation) -> Result<Preconditions, Error> {
+    let conditions = Preconditions::from_headers(request)?;
     conditions
         .evaluate_write(situation.current())
         .map_err(Error::Precondition)?;
@@ -86,16 +95,16 @@ pub(super) fn store_content(
     transaction: &mut dyn Transaction,
     target: &Target,
     content: Content,
-    base_url: &str,
+    reading: &Reading,
 ) -> Result<Resource, Refusal> {
     let state = match content {
         Content::State(state) => state,
-        Content::Container(document) => container_state(container::without_managed(
-            document,
-            &target.name,
-            base_url,
-            &*transaction,
-        )?)?,
+        Content::Container(content) => {
+            let base_url = &*reading.base_url;
+            let document = content.under(&target.name, base_url, reading.bounds)?;
+            let own = container::without_managed(document, &target.name, base_url, &*transaction)?;
+            container_state(own)?
+        }
     };
     Ok(transaction.put(&target.name, state)?)
 }

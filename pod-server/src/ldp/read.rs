@@ -1,6 +1,7 @@
 //! GET, HEAD and OPTIONS of resources.
 
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use server_kit::body::{self, Body};
 
@@ -14,7 +15,9 @@ use crate::http::range::{self, Selection};
 use crate::store::{self, Latest, ReadPermit, Resource, ResourceKind};
 
 use super::headers;
+use super::linkset;
 use super::listing;
+use super::lws_listing;
 use super::operation::Operation;
 use super::service::LdpService;
 use super::situation::Situation;
@@ -42,26 +45,47 @@ pub(super) struct Representation {
 /// GET or HEAD.
 pub(super) async fn read(
     service: &LdpService,
-    method: &Method,
-    request: &HeaderMap,
+    parts: &Parts,
     target: &Target,
     caller: &Caller,
 ) -> Result<Response<Body>, Error> {
+    let (method, request) = (&parts.method, &parts.headers);
     let verdict = decide(service, target, caller).await?;
     let used = caller.uses(UseKind::Read, &target.name);
     let proof = service.pep.authorize_read(&verdict, &used, Operation::Read).await?;
+    let permit = ReadPermit::proven(&proof);
+    if let Some(subject) = linkset::is_wanted(target, request)
+        && let Some((shown, representation)) = service.linkset(target, subject, permit).await?
+    {
+        return respond(service, method, request, target, &shown, &verdict, representation).await;
+    }
     let latest = if LdpService::is_resource(target) {
-        service.store.latest(ReadPermit::proven(&proof), &target.name)?
+        service.store.latest(permit, &target.name)?
     } else {
         None
     };
     let Some(mut latest) = latest else {
-        return match absent(service, target, caller, ReadPermit::proven(&proof)).await {
+        return match absent(service, target, caller, permit).await {
             Err(Error::NotFound) if LdpService::is_resource(target) => Err(vacant(target, &verdict)),
             other => other,
         };
     };
-    let representation = choose(service, request, target, &mut latest, ReadPermit::proven(&proof)).await?;
+    if lws_listing::is_wanted(&latest.resource, request) {
+        let page = service.lws_page(&latest, parts.uri.query(), permit).await?;
+        let mut response = respond(
+            service,
+            method,
+            request,
+            target,
+            &page.shown,
+            &verdict,
+            page.representation,
+        )
+        .await?;
+        headers::append_links(response.headers_mut(), &page.links);
+        return Ok(response);
+    }
+    let representation = choose(service, request, target, &mut latest, permit).await?;
     let response = respond(service, method, request, target, &latest, &verdict, representation).await?;
     service
         .public
@@ -85,7 +109,7 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
         owner(service, target, &proof)?.as_deref(),
     );
     service.link_access_rules(header_map, target, true)?;
-    headers::add_methods(header_map, target, latest.map(|latest| latest.resource.kind));
+    headers::add_methods(header_map, target, latest.as_ref().map(|latest| &*latest.resource));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     headers::add_caching(header_map, verdict.public);
     Ok(response)
@@ -219,7 +243,7 @@ async fn respond(
     headers::add_links(header_map, target, &service.base_url, owner.as_deref());
     service.issuer_links.add(service, target, latest, header_map)?;
     service.link_access_rules(header_map, target, false)?;
-    headers::add_methods(header_map, target, Some(resource.kind));
+    headers::add_methods(header_map, target, Some(resource));
     headers::add_rights(header_map, verdict.modes, verdict.public_modes);
     if let Some(applied) = representation.preference_applied {
         header_map.insert(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use policies::wac::Modes;
 use server_kit::body::{self, Body};
+use server_kit::clock::Clock;
 use server_kit::random::Random;
 use tokio::sync::Semaphore;
 
@@ -29,12 +30,30 @@ use super::{delete, patch_request, post, put, read};
 
 const LOOK_AROUND: &str = "whether an operation makes or changes a resource decides which rights it needs";
 
+/// The base of IRIs and the bounds with which documents are read, to be taken into a transaction.
+pub(super) struct Reading {
+    pub(super) base_url: Arc<str>,
+    pub(super) bounds: Bounds,
+}
+
+/// The bounds of the store that writes are held to before they reach it.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Largest body that lies in the database, in bytes.
+    pub inline_bytes_max: usize,
+    /// Bytes that all bodies of one storage may have together.
+    pub quota_bytes_max: u64,
+}
+
 /// The resource interface.
 pub struct LdpService {
     pub(super) store: Arc<dyn Store>,
     pub(super) pep: Arc<Pep>,
     pub(super) bounds: LdpSection,
     pub(super) inline_bytes_max: usize,
+    pub(super) quota_bytes_max: u64,
+    /// When this server started, Unix seconds: what it says of itself is as old as that.
+    pub(super) started: i64,
     pub(super) base_url: Arc<str>,
     pub(super) random: Arc<dyn Random>,
     pub(super) representations: RepresentationCache,
@@ -49,9 +68,10 @@ impl LdpService {
         store: Arc<dyn Store>,
         pep: Arc<Pep>,
         bounds: LdpSection,
-        inline_bytes_max: usize,
+        room: Room,
         base_url: Arc<str>,
         random: Arc<dyn Random>,
+        clock: &dyn Clock,
     ) -> Self {
         Self {
             representations: RepresentationCache::new(&bounds),
@@ -61,7 +81,9 @@ impl LdpService {
             store,
             pep,
             bounds,
-            inline_bytes_max,
+            inline_bytes_max: room.inline_bytes_max,
+            quota_bytes_max: room.quota_bytes_max,
+            started: clock.unix(),
             base_url,
             random,
         }
@@ -72,11 +94,14 @@ impl LdpService {
     /// # Errors
     /// Everything that is to become an error response.
     pub async fn handle(&self, request: Request<Body>, caller: &Caller) -> Result<Response<Body>, Error> {
+        if request.method() == Method::OPTIONS && request.uri().path() == "*" {
+            return Ok(headers::options_of_the_server());
+        }
         let name = ResourceName::parse(request.uri().path())?;
         let target = Target::of(name);
         let (parts, incoming) = request.into_parts();
         match parts.method {
-            Method::GET | Method::HEAD => read::read(self, &parts.method, &parts.headers, &target, caller).await,
+            Method::GET | Method::HEAD => read::read(self, &parts, &target, caller).await,
             Method::OPTIONS => read::options(self, &target, caller).await,
             Method::PUT => put::put(self, &parts.headers, incoming, &target, caller).await,
             Method::POST => post::post(self, &parts.headers, incoming, &target, caller).await,
@@ -100,6 +125,13 @@ impl LdpService {
     pub(super) fn rdf_bounds(&self) -> Bounds {
         Bounds {
             nesting_max: self.bounds.nesting_max,
+        }
+    }
+
+    pub(super) fn reading(&self) -> Reading {
+        Reading {
+            base_url: Arc::clone(&self.base_url),
+            bounds: self.rdf_bounds(),
         }
     }
 
@@ -144,12 +176,12 @@ impl LdpService {
 
     /// Refuses methods that the target does not support. Comes after the decision, so that a refusal hides what is there.
     pub(super) fn check_method(&self, method: &Method, target: &Target, situation: &Situation) -> Result<(), Error> {
-        let kind = situation.existing.as_ref().map(|resource| resource.kind);
-        if target.supports(method, kind) {
+        let present = situation.existing.as_ref();
+        if target.supports(method, present) {
             return Ok(());
         }
         Err(Error::MethodNotAllowed {
-            allow: target.allow(kind),
+            allow: target.allow(present),
         })
     }
 
@@ -181,7 +213,7 @@ impl LdpService {
             // The write stands, and what could be said about it is less.
             tracing::warn!(%error, name = %target.name, "the access rules could not be described");
         }
-        headers::add_methods(header_map, target, Some(resource.kind));
+        headers::add_methods(header_map, target, Some(resource));
         headers::add_validators(header_map, &read::stored_etag(resource), resource.modified);
         header_map.insert(http::header::VARY, HeaderValue::from_static(headers::VARY_ALL));
         if created && let Ok(location) = HeaderValue::from_str(&resource.name.iri(&self.base_url)) {

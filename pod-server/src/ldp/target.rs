@@ -2,8 +2,11 @@
 
 use http::{HeaderValue, Method};
 
+use crate::http::media_type::{Syntax, is_json, stored_syntax};
 use crate::name::{Auxiliary, ResourceName};
-use crate::store::ResourceKind;
+use crate::store::{Resource, ResourceKind};
+
+use super::patch::PatchFormat;
 
 /// A name and its role.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,29 +89,49 @@ impl Target {
         self.is_container() || self.auxiliary().is_some()
     }
 
-    /// The methods that it supports (solid#7, solid#8, solid#41); `kind` is what exists there, if anything.
+    /// The methods that it supports (solid#7, solid#8, solid#41); `present` is what exists there, if anything.
     #[must_use]
-    pub fn methods(&self, kind: Option<ResourceKind>) -> &'static str {
+    pub fn methods(&self, present: Option<&Resource>) -> &'static str {
         match &self.role {
             Role::ServerRoot | Role::Reserved => "GET, HEAD, OPTIONS",
             Role::StorageRoot => "GET, HEAD, OPTIONS, PATCH, POST, PUT",
             Role::Container => "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT",
             Role::Auxiliary { .. } if self.is_root_acl() => "GET, HEAD, OPTIONS, PATCH, PUT",
-            Role::Document if kind == Some(ResourceKind::NonRdfSource) => "DELETE, GET, HEAD, OPTIONS, PUT",
+            Role::Document if self.patch_formats(present).is_empty() => "DELETE, GET, HEAD, OPTIONS, PUT",
             Role::Document | Role::Auxiliary { .. } => "DELETE, GET, HEAD, OPTIONS, PATCH, PUT",
         }
     }
 
-    /// The same as a header value.
+    /// The patch formats that it takes (solid#9): RDF is patched as a graph, JSON as JSON, and a description resource also
+    /// as the set of links that it is to LWS clients.
     #[must_use]
-    pub fn allow(&self, kind: Option<ResourceKind>) -> HeaderValue {
-        HeaderValue::from_static(self.methods(kind))
+    pub fn patch_formats(&self, present: Option<&Resource>) -> &'static [PatchFormat] {
+        const GRAPH: &[PatchFormat] = &[PatchFormat::N3, PatchFormat::SparqlUpdate];
+        const JSON: &[PatchFormat] = &[PatchFormat::Merge];
+        match (&self.role, present) {
+            (Role::ServerRoot | Role::Reserved, _) => &[],
+            (Role::StorageRoot | Role::Container, _) => GRAPH,
+            (Role::Auxiliary { kind, .. }, _) if *kind == Auxiliary::Acl => GRAPH,
+            (Role::Auxiliary { .. }, _) | (Role::Document, None) => PatchFormat::ALL,
+            (Role::Document, Some(resource)) => match (resource.kind, stored_syntax(&resource.media_type)) {
+                (ResourceKind::NonRdfSource, _) if is_json(&resource.media_type) => JSON,
+                (ResourceKind::NonRdfSource, _) => &[],
+                (_, Some(Syntax::JsonLd)) => PatchFormat::ALL,
+                _ => GRAPH,
+            },
+        }
+    }
+
+    /// The methods as a header value.
+    #[must_use]
+    pub fn allow(&self, present: Option<&Resource>) -> HeaderValue {
+        HeaderValue::from_static(self.methods(present))
     }
 
     /// Whether it supports a method.
     #[must_use]
-    pub fn supports(&self, method: &Method, kind: Option<ResourceKind>) -> bool {
-        self.methods(kind).split(", ").any(|known| known == method.as_str())
+    pub fn supports(&self, method: &Method, present: Option<&Resource>) -> bool {
+        self.methods(present).split(", ").any(|known| known == method.as_str())
     }
 }
 

@@ -5,16 +5,20 @@
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
+use policies::request::Agent;
 use server_kit::body::{Body, ReadLimits, Reader};
 
 use crate::error::Error;
-use crate::store::{BlobWriter, NewBody};
+use crate::store::{BlobWriter, NewBody, ReadPermit, StoreError};
 
 use super::representation::blocking;
 use super::service::LdpService;
+use super::target::Target;
 
 /// Bytes gathered before they are handed to the thread that writes.
 const WRITE_BYTES: usize = 512 << 10;
+
+const ROOM: &str = "whether a storage has room left is told to its owner";
 
 impl LdpService {
     /// Refuses content that cannot be received as it is announced, before anything of it is asked for.
@@ -31,6 +35,38 @@ impl LdpService {
             return Err(Error::BadRequest(
                 "`Content-Range` has no meaning in a request".to_owned(),
             ));
+        }
+        Ok(())
+    }
+
+    /// Refuses content that is announced with more bytes than the storage has room for, before any of it is asked for
+    /// (solid#62, solid#64). Only its owner is told so early: anyone else could find out by it how full the storage is. The
+    /// transaction counts again; small content is left to it, and content beyond `bytes_max` to whoever receives it.
+    pub(super) fn check_room(
+        &self,
+        incoming: &Body,
+        target: &Target,
+        writer: &Agent,
+        bytes_max: u64,
+    ) -> Result<(), Error> {
+        let announced = http_body::Body::size_hint(incoming).lower();
+        let (Some(web_id), Some(root)) = (writer.web_id(), target.name.storage_root()) else {
+            return Ok(());
+        };
+        if announced <= self.inline_bytes_max as u64 || announced > bytes_max {
+            return Ok(());
+        }
+        let snapshot = self.store.snapshot(ReadPermit::without_proof(ROOM))?;
+        let storage = snapshot.storage(&root)?;
+        let Some(storage) = storage.filter(|storage| storage.owner == web_id.as_str()) else {
+            return Ok(());
+        };
+        let replaced = snapshot.resource(&target.name)?.map_or(0, |resource| resource.size);
+        let used = storage.bytes_used.saturating_sub(replaced).saturating_add(announced);
+        if announced > replaced && used > self.quota_bytes_max {
+            return Err(Error::Store(StoreError::Full(format!(
+                "storage `{root}` would hold {used} bytes"
+            ))));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use oxrdf::{BlankNode, Graph, GraphName, NamedOrBlankNode, Term, Triple};
 
 use super::super::document::Document;
-use super::solve::{Binding, solve};
+use super::solve::{Binding, Steps, TooMuchWork, solve};
 use super::{Change, Patch, PatternTerm, Solutions, TriplePattern};
 
 /// Solutions that a SPARQL Update may have; N3 Patch has one.
@@ -26,30 +26,40 @@ pub enum PatchConflict {
     /// A variable stands for something that cannot stand in its place, such as a literal as subject.
     #[error("a variable stands for a term that cannot stand in its place")]
     Unfit,
-    /// The bound on the solver's work was reached.
-    #[error("the conditions take too much work to solve")]
+    /// The bound on the work of one patch was reached.
+    #[error("the patch takes too much work to carry out: send it in parts, or with conditions that say more")]
     TooMuchWork,
 }
 
-/// Applies a patch; statements that stay keep their order, new ones follow.
+impl From<TooMuchWork> for PatchConflict {
+    fn from(_: TooMuchWork) -> Self {
+        Self::TooMuchWork
+    }
+}
+
+/// Applies a patch; statements that stay keep their order, new ones follow. All changes of the patch share the steps.
 ///
 /// # Errors
 /// [`PatchConflict`]; the document is then to be thrown away.
 pub fn apply(mut document: Document, patch: &Patch, steps_max: u64) -> Result<Document, PatchConflict> {
+    let mut steps = Steps::new(steps_max);
     for change in &patch.changes {
-        document = apply_change(document, change, steps_max)?;
+        document = apply_change(document, change, &mut steps)?;
     }
     Ok(document)
 }
 
-fn apply_change(document: Document, change: &Change, steps_max: u64) -> Result<Document, PatchConflict> {
+fn apply_change(document: Document, change: &Change, steps: &mut Steps) -> Result<Document, PatchConflict> {
+    // The whole document is looked at for every change, and every solution makes triples.
+    steps.take(document.quads.len() + 1)?;
     let graph: Graph = document
         .quads
         .iter()
         .filter(|quad| quad.graph_name.is_default_graph())
         .map(|quad| oxrdf::TripleRef::from(quad.as_ref()))
         .collect();
-    let solutions = solutions(&graph, change, steps_max)?;
+    let solutions = solutions(&graph, change, steps)?;
+    steps.take(solutions.len() * (change.deletions.len() + change.insertions.len()))?;
     let mut deletions = HashSet::new();
     for solution in &solutions {
         for pattern in &change.deletions {
@@ -87,7 +97,7 @@ fn apply_change(document: Document, change: &Change, steps_max: u64) -> Result<D
     Ok(result)
 }
 
-fn solutions(graph: &Graph, change: &Change, steps_max: u64) -> Result<Vec<Binding>, PatchConflict> {
+fn solutions(graph: &Graph, change: &Change, steps: &mut Steps) -> Result<Vec<Binding>, PatchConflict> {
     if change.conditions.is_empty() {
         return Ok(vec![Binding::new()]);
     }
@@ -97,7 +107,7 @@ fn solutions(graph: &Graph, change: &Change, steps_max: u64) -> Result<Vec<Bindi
     } else {
         SOLUTIONS_MAX + 1
     };
-    let found = solve(graph, &change.conditions, wanted, steps_max).map_err(|_| PatchConflict::TooMuchWork)?;
+    let found = solve(graph, &change.conditions, wanted, steps)?;
     match (change.solutions, found.len()) {
         (Solutions::One, 0) => Err(PatchConflict::NoSolution),
         (Solutions::One, 1) => Ok(found),

@@ -1,17 +1,22 @@
-//! Patches of RDF documents: N3 Patch (Solid Protocol §5.3.1) and the part of SPARQL Update that Solid clients send.
+//! Patches: N3 Patch (Solid Protocol §5.3.1) and the part of SPARQL Update that Solid clients send, for RDF; JSON Merge
+//! Patch (RFC 7396), for JSON.
 //!
 //! Reading a patch, finding its one solution and applying it are pure functions; the caller commits the result whole.
 
 mod apply;
+mod merge;
 mod n3;
 mod solve;
 mod sparql;
 
 pub use apply::{PatchConflict, apply};
+pub use merge::{MergePatch, parse_merge, read_json};
 pub use n3::parse_n3;
 pub use sparql::parse_sparql;
 
 use oxrdf::{BlankNode, Literal, NamedNode, Term, Variable};
+
+use crate::error::Error;
 
 /// Which patch formats exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +25,13 @@ pub enum PatchFormat {
     N3,
     /// `application/sparql-update`.
     SparqlUpdate,
+    /// `application/merge-patch+json`.
+    Merge,
 }
 
 impl PatchFormat {
-    /// The value of `Accept-Patch`.
-    pub const ACCEPTED: &'static str = "text/n3, application/sparql-update";
+    /// Every format.
+    pub const ALL: &'static [Self] = &[Self::N3, Self::SparqlUpdate, Self::Merge];
 
     /// The format of a media type without parameters.
     #[must_use]
@@ -32,7 +39,95 @@ impl PatchFormat {
         match essence {
             "text/n3" => Some(Self::N3),
             "application/sparql-update" => Some(Self::SparqlUpdate),
+            "application/merge-patch+json" => Some(Self::Merge),
             _ => None,
+        }
+    }
+
+    /// The value of `Accept-Patch` for a target that takes these.
+    #[must_use]
+    pub fn list(formats: &[Self]) -> &'static str {
+        match (formats.contains(&Self::N3), formats.contains(&Self::Merge)) {
+            (true, true) => "text/n3, application/sparql-update, application/merge-patch+json",
+            (true, false) => "text/n3, application/sparql-update",
+            (false, true) => "application/merge-patch+json",
+            (false, false) => "",
+        }
+    }
+}
+
+/// What bounds the reading of a patch.
+#[derive(Clone, Copy, Debug)]
+pub struct PatchBounds {
+    /// Brackets open at one time.
+    pub nesting_max: u32,
+    /// Conditions of one change.
+    pub conditions_max: usize,
+}
+
+/// A patch document that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PatchDocument {
+    /// A change of an RDF graph.
+    Graph(Patch),
+    /// A change of a JSON value.
+    Merge(MergePatch),
+}
+
+impl PatchDocument {
+    /// Reads a patch document. Relative IRIs resolve against `base`, the target's IRI.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] with line and column; [`Error::Unprocessable`] for what breaks a rule of the format.
+    pub fn read(format: PatchFormat, bytes: &[u8], base: &str, bounds: PatchBounds) -> Result<Self, Error> {
+        let patch = match format {
+            PatchFormat::N3 => parse_n3(bytes, base, bounds.nesting_max)?,
+            PatchFormat::SparqlUpdate => parse_sparql(bytes, base, bounds.nesting_max)?,
+            PatchFormat::Merge => return Ok(Self::Merge(parse_merge(bytes, bounds.nesting_max)?)),
+        };
+        let conditions = patch.changes.iter().map(|change| change.conditions.len()).max();
+        if conditions.is_some_and(|conditions| conditions > bounds.conditions_max) {
+            return Err(Error::Unprocessable {
+                kind: "invalid-patch",
+                detail: format!("a patch may have at most {} conditions", bounds.conditions_max),
+            });
+        }
+        Ok(Self::Graph(patch))
+    }
+
+    /// Its format, as far as targets tell formats apart.
+    #[must_use]
+    pub const fn format(&self) -> PatchFormat {
+        match self {
+            Self::Graph(_) => PatchFormat::N3,
+            Self::Merge(_) => PatchFormat::Merge,
+        }
+    }
+
+    /// Whether it has conditions, which need the right to read (solid#38). A merge shows what it found by what it leaves.
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        match self {
+            Self::Graph(patch) => patch.reads(),
+            Self::Merge(_) => true,
+        }
+    }
+
+    /// Whether it adds anything.
+    #[must_use]
+    pub fn inserts(&self) -> bool {
+        match self {
+            Self::Graph(patch) => patch.inserts(),
+            Self::Merge(_) => true,
+        }
+    }
+
+    /// Whether it removes anything.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        match self {
+            Self::Graph(patch) => patch.deletes(),
+            Self::Merge(_) => true,
         }
     }
 }

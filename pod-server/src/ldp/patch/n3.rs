@@ -46,7 +46,23 @@ pub fn parse_n3(bytes: &[u8], base: &str, nesting_max: u32) -> Result<Patch, Err
             GraphName::NamedNode(_) => return Err(invalid("a formula must not be named")),
         }
     }
+    check_flat(&statements, &formulae)?;
     build(&statements, &formulae)
+}
+
+/// A formula is a value of a statement around the formulae, and never part of another formula (solid#34).
+fn check_flat(statements: &[N3Quad], formulae: &HashMap<String, Vec<N3Quad>>) -> Result<(), Error> {
+    let values: HashSet<&str> = statements
+        .iter()
+        .filter_map(|quad| match &quad.object {
+            N3Term::BlankNode(node) => Some(node.as_str()),
+            _ => None,
+        })
+        .collect();
+    if formulae.keys().any(|formula| !values.contains(formula.as_str())) {
+        return Err(invalid("a formula must hold triples only, and no other formula"));
+    }
+    Ok(())
 }
 
 fn build(statements: &[N3Quad], formulae: &HashMap<String, Vec<N3Quad>>) -> Result<Patch, Error> {

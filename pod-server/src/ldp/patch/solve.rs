@@ -16,18 +16,34 @@ pub(super) type Binding = BTreeMap<Variable, Term>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooMuchWork;
 
+/// The work that is left, in steps of about the same cost.
+#[derive(Debug)]
+pub(super) struct Steps(u64);
+
+impl Steps {
+    pub(super) const fn new(steps_max: u64) -> Self {
+        Self(steps_max)
+    }
+
+    /// Takes steps off what is left.
+    pub(super) fn take(&mut self, steps: usize) -> Result<(), TooMuchWork> {
+        self.0 = self.0.checked_sub(steps as u64).ok_or(TooMuchWork)?;
+        Ok(())
+    }
+}
+
 /// Solutions that differ in some variable, at most `solutions_max`. Blank nodes in conditions stand for anything and
 /// do not tell solutions apart.
 pub(super) fn solve(
     graph: &Graph,
     conditions: &[TriplePattern],
     solutions_max: usize,
-    steps_max: u64,
+    steps: &mut Steps,
 ) -> Result<Vec<Binding>, TooMuchWork> {
     let mut search = Search {
         graph,
         solutions_max,
-        steps_left: steps_max,
+        steps,
         seen: HashSet::new(),
         solutions: Vec::new(),
     };
@@ -46,7 +62,7 @@ struct Assignment {
 struct Search<'g> {
     graph: &'g Graph,
     solutions_max: usize,
-    steps_left: u64,
+    steps: &'g mut Steps,
     seen: HashSet<Vec<Term>>,
     solutions: Vec<Binding>,
 }
@@ -66,7 +82,8 @@ impl Search<'_> {
         let object = assignment.value(&next.object);
         let graph = self.graph;
         for triple in candidates(graph, subject.as_ref(), predicate.as_ref(), object.as_ref()) {
-            self.steps_left = self.steps_left.checked_sub(1).ok_or(TooMuchWork)?;
+            // The conditions that are still open are looked through at each step.
+            self.steps.take(1 + rest.len())?;
             let mut deeper = assignment.clone();
             let fits = deeper.bind(&next.subject, triple.subject.into())
                 && deeper.bind(&next.predicate, triple.predicate.into())
