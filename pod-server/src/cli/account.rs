@@ -6,7 +6,7 @@ use clap::{ArgGroup, Subcommand};
 
 use super::{ConfigFile, Failure, say};
 use crate::app::App;
-use crate::identity::{AccountKind, FirstLogin, NewAccount, create_account, credential};
+use crate::identity::{AccountKind, FirstLogin, NewAccount, account, create_account, credential};
 
 /// Longest password file, in bytes.
 const PASSWORD_FILE_BYTES_MAX: usize = 4_096;
@@ -34,6 +34,13 @@ pub(super) enum AccountCommand {
         #[arg(long)]
         client_credentials: bool,
     },
+    /// Print a one-time link on which the holder of an account chooses a new password
+    Reset {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Login name
+        name: String,
+    },
 }
 
 impl AccountCommand {
@@ -45,7 +52,10 @@ impl AccountCommand {
             organisation,
             password_file,
             client_credentials,
-        } = self;
+        } = self
+        else {
+            return self.reset().await;
+        };
         let first_login = match password_file {
             Some(path) => FirstLogin::Password(password(&path)?),
             None => FirstLogin::SetupLink,
@@ -82,6 +92,18 @@ impl AccountCommand {
             .ok_or_else(|| Failure::Said("the account may have no client credentials".to_owned()))?;
             say(&format!("client {}:{}", made.id, made.secret));
         }
+        Ok(())
+    }
+
+    async fn reset(self) -> Result<(), Failure> {
+        let Self::Reset { file, name } = self else {
+            return Ok(());
+        };
+        let app = App::build(file.load()?)?;
+        let url = account::setup_link(app.store.as_ref(), app.identity.account_tools(), &name)
+            .await
+            .map_err(|error| Failure::Said(error.to_string()))?;
+        say(&format!("setup {url}"));
         Ok(())
     }
 }

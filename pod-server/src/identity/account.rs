@@ -189,19 +189,8 @@ async fn prepare(tools: AccountTools<'_>, new: NewAccount) -> Result<CreatedAcco
     let (password, setup, setup_url) = match &new.first_login {
         FirstLogin::Password(password) => (Some(tools.passwords.hash(password, tools.random).await?), None, None),
         FirstLogin::SetupLink => {
-            let secret = tools.random.token(32);
-            let expires = now + i64::from(tools.setup_days) * 86_400;
-            let url = tools
-                .site
-                .console(&format!("setup?account={}&secret={secret}", new.name));
-            (
-                None,
-                Some(Setup {
-                    digest: record::digest(&secret),
-                    expires,
-                }),
-                Some(url),
-            )
+            let (setup, url) = open_setup(tools, &new.name);
+            (None, Some(setup), Some(url))
         }
     };
     let account = Account {
@@ -348,6 +337,32 @@ pub async fn set_password(
         Ok(())
     })
     .await
+}
+
+/// Makes a one-time link on which the holder of an account chooses a new password, and gives its URL. Until it is used, the
+/// present password counts; an older link counts no more.
+///
+/// # Errors
+/// [`AccountError::Unknown`].
+pub async fn setup_link(store: &dyn Store, tools: AccountTools<'_>, name: &str) -> Result<String, AccountError> {
+    let account = by_name(store, name)?.ok_or_else(|| AccountError::Unknown(name.to_owned()))?;
+    let (setup, url) = open_setup(tools, name);
+    update(store, &account.id, move |account| {
+        account.setup = Some(setup);
+        Ok(())
+    })
+    .await?;
+    Ok(url)
+}
+
+fn open_setup(tools: AccountTools<'_>, name: &str) -> (Setup, String) {
+    let secret = tools.random.token(32);
+    let setup = Setup {
+        digest: record::digest(&secret),
+        expires: tools.clock.unix() + i64::from(tools.setup_days) * 86_400,
+    };
+    let url = tools.site.console(&format!("setup?account={name}&secret={secret}"));
+    (setup, url)
 }
 
 /// The account with a login name.

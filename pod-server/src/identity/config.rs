@@ -46,6 +46,12 @@ pub struct IdentityConfig {
     pub tickets_spent_max: usize,
     /// Other OpenID providers through which people may log in.
     pub external: Vec<ExternalProvider>,
+    /// Passkeys that one account may have.
+    pub passkeys_max: usize,
+    /// Ceremonies of passkeys that may be under way; the oldest give way.
+    pub passkey_ceremonies_max: usize,
+    /// How long after a login ways into the account may be changed, in minutes; later the person logs in again first.
+    pub confirmed_minutes: u32,
     /// How passwords are hashed.
     pub password: PasswordConfig,
     /// How guessing is slowed down.
@@ -74,6 +80,9 @@ impl Default for IdentityConfig {
             ticket_seconds: 300,
             tickets_spent_max: 100_000,
             external: Vec::new(),
+            passkeys_max: 20,
+            passkey_ceremonies_max: 20_000,
+            confirmed_minutes: 15,
             password: PasswordConfig::default(),
             throttle: ThrottleConfig::default(),
         }

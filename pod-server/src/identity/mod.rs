@@ -17,13 +17,16 @@ pub mod external_link;
 mod flow;
 mod grant;
 mod pages;
+pub mod passkey;
 pub mod password;
 pub mod profile;
 pub mod profiles;
 mod record;
+mod recovery;
 mod redirect_uri;
 mod revocation;
 mod router;
+mod security;
 mod session;
 pub mod site;
 pub mod standing;
@@ -51,7 +54,9 @@ pub use account::{
 pub use authorize::CONSENT as CONSENT_SCOPE;
 pub use config::IdentityConfig;
 pub use error::{AccountError, IdentityError};
+pub use passkey::HeldPasskey;
 pub use password::Passwords;
+pub use session::OpenSession;
 pub use site::Site;
 pub use sweep::Sweeper;
 
@@ -59,6 +64,7 @@ use client::Client;
 use client_document::{ClientDocuments, DocumentFault, is_document};
 use config::ThrottleConfig;
 use external::External;
+use passkey::Passkeys;
 use throttle::Throttle;
 use uma::Tickets;
 
@@ -94,6 +100,7 @@ pub struct Identity {
     externals: Vec<External>,
     /// For the exchange of ID tokens.
     tickets: Tickets,
+    passkeys: Passkeys,
 }
 
 impl Identity {
@@ -118,7 +125,9 @@ impl Identity {
         );
         let externals = external::providers(&parts)?;
         let tickets = Tickets::new(config.ticket_seconds, config.tickets_spent_max, parts.random.as_ref());
+        let passkeys = Passkeys::new(parts.site.issuer(), config.passkey_ceremonies_max);
         Ok(Self {
+            passkeys,
             passwords,
             throttle,
             registrations,
@@ -178,6 +187,10 @@ impl Identity {
 
     fn throttle(&self) -> &Throttle {
         &self.throttle
+    }
+
+    fn passkeys(&self) -> &Passkeys {
+        &self.passkeys
     }
 
     fn sign_access_token(&self, claims: &serde_json::Value) -> Result<String, IdentityError> {

@@ -13,7 +13,7 @@ use super::error::{AccountError, IdentityError};
 use super::password::WeakPassword;
 use super::router::problem_page;
 use super::throttle::Network;
-use super::{Identity, credential, external, flow, grant, session};
+use super::{Identity, credential, external, flow, grant, security, session};
 
 /// Approvals and credentials that the account page shows.
 const SHOWN_MAX: usize = 200;
@@ -28,7 +28,8 @@ pub(super) async fn show(
     match target {
         page::LOGIN => {
             let return_to = local(query.field("return_to"));
-            if visit.session.is_some() {
+            // Before ways into the account are changed, a person logs in again.
+            if visit.session.is_some() && query.field("again").is_none() {
                 return Ok(see_other(visit, return_to));
             }
             let form_target = flow::form_target(identity, return_to).await?;
@@ -147,9 +148,14 @@ pub(super) fn login_page(
         flow::login_hint(identity, return_to).as_deref(),
         notice.as_ref(),
     );
-    let content = html! { (content) (external::choices(identity, visit, return_to)) };
+    let content = html! {
+        (content)
+        (security::login_choice(identity, visit, return_to))
+        (external::choices(identity, visit, return_to))
+    };
     let page = Page {
         form_target,
+        script: security::login_script(identity),
         ..Page::new(visit.text("login-title"), content)
     };
     page.status(status).respond(visit)
@@ -205,7 +211,7 @@ async fn log_in(
     Ok(see_other(visit, &return_to))
 }
 
-fn login_name(form: &Form) -> String {
+pub(super) fn login_name(form: &Form) -> String {
     form.field("name")
         .unwrap_or_default()
         .trim()
@@ -215,7 +221,7 @@ fn login_name(form: &Form) -> String {
         .collect()
 }
 
-fn too_many(
+pub(super) fn too_many(
     visit: &Visit,
     seconds: u32,
     page: impl FnOnce(&Visit, Option<Notice>) -> Response<Body>,
@@ -235,10 +241,14 @@ pub(super) async fn start_session(
     parts: &Parts,
     account: &account::Account,
 ) -> Result<(), IdentityError> {
-    let token = identity.random().token(32);
-    let old = cookie(&parts.headers, SESSION_COOKIE);
-    let seconds = i64::from(identity.config().session_hours) * 3_600;
-    session::start(identity.store(), account, &token, old, identity.clock().unix(), seconds).await?;
+    let beginning = session::Beginning {
+        secret: &identity.random().token(32),
+        replaced: cookie(&parts.headers, SESSION_COOKIE),
+        user_agent: security::user_agent(parts),
+        now: identity.clock().unix(),
+        seconds: i64::from(identity.config().session_hours) * 3_600,
+    };
+    let token = session::start(identity.store(), account, beginning).await?;
     visit.set_cookie(SESSION_COOKIE, &token, None);
     Ok(())
 }
@@ -312,7 +322,7 @@ async fn register(
 }
 
 /// What is wrong with a name, label or password, in the visitor's language.
-fn account_fault(visit: &Visit, error: &AccountError) -> (StatusCode, String) {
+pub(super) fn account_fault(visit: &Visit, error: &AccountError) -> (StatusCode, String) {
     let unprocessable = StatusCode::UNPROCESSABLE_ENTITY;
     match error {
         AccountError::Taken(name) => (StatusCode::CONFLICT, visit.text_with("name-taken", &[("name", name)])),

@@ -18,7 +18,7 @@ use super::discovery::{self, path};
 use super::error::IdentityError;
 use super::throttle::Network;
 use super::token::{self, json_response};
-use super::{Identity, client, external, flow, pages, revocation, uma, userinfo};
+use super::{Identity, client, external, flow, pages, revocation, security, uma, userinfo};
 
 /// Largest registration of a client, in bytes.
 const REGISTRATION_BYTES_MAX: usize = 64 * 1024;
@@ -60,8 +60,8 @@ impl Identity {
             path::TOKEN | path::REVOKE | path::INTROSPECT => self.token(&parts, body, network).await,
             path::USERINFO => Ok(self.userinfo(&parts).await),
             path::REGISTER => self.register_client(&parts, body, network).await,
-            page::STYLE => Ok(match parts.method {
-                Method::GET | Method::HEAD => style::style(&parts.headers),
+            page::STYLE | crate::ui::security::SCRIPT => Ok(match parts.method {
+                Method::GET | Method::HEAD => style::asset(parts.uri.path(), &parts.headers),
                 _ => not_allowed("GET, HEAD"),
             }),
             _ => self.page(&parts, body, network).await,
@@ -215,6 +215,7 @@ impl Identity {
             (target, None) if target.starts_with(external::PREFIX) => {
                 external::show(self, &mut visit, parts, &query, network).await
             }
+            (target, None) if security::owns(target) => security::show(self, &visit, parts, &query),
             (target, None) => pages::show(self, &visit, target, &query).await,
             (target, Some(form)) => {
                 if !visit.sent(&form) {
@@ -224,6 +225,7 @@ impl Identity {
                 match target {
                     path::DECISION => flow::decide(self, &visit, &form).await,
                     external::UNLINK => external::unlink(self, &visit, &form).await,
+                    _ if security::owns(target) => security::submit(self, &mut visit, parts, &form, network).await,
                     _ => pages::submit(self, &mut visit, parts, target, &form, network).await,
                 }
             }

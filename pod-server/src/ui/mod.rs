@@ -14,6 +14,7 @@ pub mod language;
 pub mod layout;
 pub mod log;
 pub mod response;
+pub mod security;
 pub mod settings;
 pub mod sharing;
 pub mod style;

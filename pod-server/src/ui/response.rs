@@ -1,6 +1,7 @@
 //! Pages as HTTP responses, with the headers that keep them to themselves.
 //!
-//! Nothing of a page is cached, framed, or shared with another origin (T103, T120, T121); no script runs.
+//! Nothing of a page is cached, framed, or shared with another origin (T103, T120, T121). No script runs but the one for
+//! passkeys, by its own address, on the two pages that need it.
 
 use super::Body;
 use bytes::Bytes;
@@ -23,6 +24,17 @@ pub struct Page<'a> {
     pub content: Markup,
     /// An origin outside the console to which a form of this page may lead by redirect; for the login of an application.
     pub form_target: Option<&'a str>,
+    /// The script that the page runs, if any.
+    pub script: Option<Script<'a>>,
+}
+
+/// The one script, as a page's policy allows it.
+#[derive(Clone, Copy, Debug)]
+pub struct Script<'a> {
+    /// Origin of the console, with a closing slash.
+    pub origin: &'a str,
+    /// The one path that it may ask.
+    pub asks: &'a str,
 }
 
 impl Page<'_> {
@@ -34,6 +46,7 @@ impl Page<'_> {
             title,
             content,
             form_target: None,
+            script: None,
         }
     }
 
@@ -50,6 +63,9 @@ impl Page<'_> {
         let mut response = respond(self.status, "text/html; charset=utf-8", html);
         let headers = response.headers_mut();
         protect(headers, self.form_target);
+        if let Some(script) = &self.script {
+            allow(headers, script);
+        }
         if let Ok(language) = HeaderValue::from_str(visit.language.tag()) {
             headers.insert(http::header::CONTENT_LANGUAGE, language);
         }
@@ -96,6 +112,22 @@ pub fn respond(status: StatusCode, media_type: &'static str, body: impl Into<Byt
         .insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
+}
+
+/// Adds the script to what a page's policy allows.
+fn allow(headers: &mut HeaderMap, script: &Script<'_>) {
+    let origin = script.origin.trim_end_matches('/');
+    let more = format!(
+        "; script-src {origin}{}; connect-src {origin}{}",
+        super::security::SCRIPT,
+        script.asks
+    );
+    let policy = headers
+        .get(http::header::CONTENT_SECURITY_POLICY)
+        .and_then(|policy| policy.to_str().ok());
+    if let Ok(policy) = HeaderValue::from_str(&format!("{}{more}", policy.unwrap_or_default())) {
+        headers.insert(http::header::CONTENT_SECURITY_POLICY, policy);
+    }
 }
 
 /// The headers that every page and redirect of the console carries.

@@ -66,6 +66,9 @@ fn identity(visit: &Visit, shown: &Shown<'_>) -> Markup {
                 dd { a href=(shown.session.webid) { (shown.session.webid) } }
             }
             p.quiet { (visit.text("webid-explanation")) }
+            ul.links {
+                li { a href=(super::security::PATH) { (visit.text("security-title")) } }
+            }
         }
     }
 }

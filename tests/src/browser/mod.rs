@@ -2,6 +2,8 @@
 //!
 //! Without `chromedriver` a test says so in one line and passes; with `CI=true` it fails.
 
+mod authenticator;
+
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
