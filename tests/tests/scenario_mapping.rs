@@ -201,3 +201,17 @@ fn every_term_of_ours_in_mappings_and_questions_is_published() {
         );
     }
 }
+
+#[test]
+fn the_published_vocabulary_is_turtle_and_defines_each_term_once() {
+    let mut types = std::collections::BTreeMap::<String, usize>::new();
+    for triple in oxttl::TurtleParser::new().for_slice(vocab::meent::TURTLE) {
+        let triple = triple.unwrap();
+        if triple.predicate.as_str() == vocab::rdfs::IS_DEFINED_BY {
+            *types.entry(triple.subject.to_string()).or_default() += 1;
+        }
+    }
+    for term in vocab::meent::TERMS {
+        assert_eq!(types.get(&format!("<{term}>")), Some(&1), "{term}");
+    }
+}
