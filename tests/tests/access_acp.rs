@@ -1,9 +1,15 @@
 //! Access Control Policies over real sockets: discovery, inheritance, denials, named agents, and what is refused on write.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use clap::Parser;
 use meent_tests::console::{Resident, quick_settings};
 use meent_tests::pod::{Agent, Client, PodServer, Reply};
-use pod_server::authz::AuthorizationSystem::Acp;
+use pod_server::app::App;
+use pod_server::authz::AuthorizationSystem::{self, Acp};
+use pod_server::cli::Cli;
+use pod_server::config::Config;
+use pod_server::name::ResourceName;
+use pod_server::store::ReadPermit;
 use serde_json::json;
 
 const TURTLE: &str = "text/turtle";
@@ -412,4 +418,33 @@ async fn accounts_begin_under_the_configured_system() {
     assert_eq!(page.status, 409, "{}", page.body);
     assert!(page.body.contains("policies (ACP)"), "{}", page.body);
     server.stop().await;
+}
+
+/// Requirement solid 50: the operator chooses the system of a storage when it is made.
+#[tokio::test]
+async fn the_operator_chooses_the_system_of_a_storage() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("pod.toml");
+    let text = format!(
+        "[server]\nbase_url = \"http://127.0.0.1:7101/\"\nconsole_url = \"http://127.0.0.1:7102/\"\n\
+         content_listen = \"127.0.0.1:7101\"\nconsole_listen = \"127.0.0.1:7102\"\n[store]\n\
+         directory = \"{}\"\nreserve_bytes = 0\n",
+        directory.path().join("store").display()
+    );
+    std::fs::write(&config, text).unwrap();
+    let owner = "https://owner.example/#me";
+    for (name, more) in [("lists", vec![]), ("policies", vec!["--system", "acp"])] {
+        let mut words = vec!["pod-server", "storage", "create", name, "--owner", owner, "--config"];
+        words.push(config.to_str().unwrap());
+        words.extend(more);
+        Cli::try_parse_from(words).unwrap().run().await.unwrap();
+    }
+    let config: Config = server_kit::config::load(Some(&config), "MEENT_TEST_").unwrap();
+    let app = App::build(config).unwrap();
+    let permit = ReadPermit::without_proof("a test looks inside");
+    let snapshot = app.store.snapshot(permit).unwrap();
+    for (root, system) in [("/lists/", AuthorizationSystem::Wac), ("/policies/", Acp)] {
+        let root = ResourceName::parse(root).unwrap();
+        assert_eq!(AuthorizationSystem::of(snapshot.as_ref(), &root).unwrap(), system);
+    }
 }

@@ -16,6 +16,8 @@ pub struct AclLimits {
     pub authorizations_max: usize,
     /// Most distinct groups: each costs a fact per decision.
     pub groups_max: usize,
+    /// Most values of conditions, counted for each authorization that has the condition.
+    pub condition_values_max: usize,
 }
 
 impl Default for AclLimits {
@@ -25,6 +27,7 @@ impl Default for AclLimits {
             triples_max: 10_000,
             authorizations_max: 1_000,
             groups_max: 64,
+            condition_values_max: 10_000,
         }
     }
 }
@@ -127,13 +130,21 @@ impl Acl {
     fn compile(statements: &[Statement], limits: &AclLimits) -> Result<Self, AclError> {
         let subjects = Subjects::of(statements);
         let mut authorizations = Vec::new();
+        // Many authorizations may share a condition, and each keeps what it says.
+        let mut kept = 0;
         for (subject, about) in subjects.iter() {
             if has_type(about, vocab::acl::AUTHORIZATION) {
                 if authorizations.len() >= limits.authorizations_max {
                     let allowed = limits.authorizations_max;
                     return Err(too_large("authorizations", "authorizations_max", allowed));
                 }
-                authorizations.push(authorization(subject, about, &subjects)?);
+                let compiled = authorization(subject, about, &subjects)?;
+                kept += compiled.conditions.iter().map(Condition::len).sum::<usize>();
+                if kept > limits.condition_values_max {
+                    let what = "values of conditions, counted for each authorization";
+                    return Err(too_large(what, "condition_values_max", limits.condition_values_max));
+                }
+                authorizations.push(compiled);
             }
         }
         let other = subjects
@@ -157,6 +168,13 @@ impl Authorization {
     fn all_groups(&self) -> impl Iterator<Item = &str> {
         let conditions = self.conditions.iter().flat_map(|condition| condition.groups.iter());
         self.groups.iter().chain(conditions).map(AsRef::as_ref)
+    }
+}
+
+impl Condition {
+    /// How much it keeps.
+    fn len(&self) -> usize {
+        1 + self.values.len() + self.groups.len()
     }
 }
 

@@ -310,6 +310,7 @@ fn bounds_are_kept() {
         triples_max: 10,
         authorizations_max: 5,
         groups_max: 5,
+        condition_values_max: 5,
     };
     assert!(Acl::parse_within(text.as_bytes(), BASE, &all).is_ok());
     for (limits, bound) in [
@@ -356,4 +357,22 @@ fn root_control() {
     ] {
         assert_eq!(acl(body).unwrap().gives_control(ROOT), expected, "{body}");
     }
+}
+
+/// Requirement solid 80: a condition that many authorizations share costs each of them, so that the sum is bounded.
+#[test]
+fn shared_conditions_are_bounded() {
+    let shared = |authorizations: usize, values: usize| {
+        let mut text = ":c a acl:ClientCondition .".to_owned();
+        for value in 0..values {
+            text.push_str(&format!(":c acl:client <https://app.example/{value}> ."));
+        }
+        for one in 0..authorizations {
+            text.push_str(&format!(":a{one} a acl:Authorization; acl:condition :c ."));
+        }
+        acl(&text)
+    };
+    assert!(shared(90, 100).is_ok());
+    let error = shared(900, 5_000).unwrap_err();
+    assert!(error.to_string().contains("condition_values_max"), "{error}");
 }
