@@ -468,6 +468,32 @@ async fn sharing_says_who_may_do_what() {
     server.stop().await;
 }
 
+/// Requirements solid 84. A storage with policies is used like any other; its rules are left to applications.
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_are_left_to_applications() {
+    let mut settings = quick_settings();
+    settings["authz"] = serde_json::json!({ "system": "acp" });
+    let server = PodServer::start_with(settings).await;
+    let mut gent = Resident::arrive(&server, "gent").await.unwrap();
+    let mut ann = Resident::arrive(&server, "ann").await.unwrap();
+    gent.visitor.open("/data/gent/").await.unwrap();
+    let file: [File; 1] = [("x.txt", "text/plain", b"x")];
+    let answer = gent
+        .visitor
+        .upload("/data/gent/", &[("do", "upload")], &file)
+        .await
+        .unwrap();
+    status(&answer, 303);
+    let page = gent.visitor.open("/data/gent/x.txt?do=share&lang=en").await.unwrap();
+    status(&page, 409);
+    assert!(page.body.contains("governed by policies"), "{}", page.body);
+    let form = [("do", "share"), ("who", "everyone"), ("level", "read"), ("state", "x")];
+    status(&gent.visitor.submit("/data/gent/x.txt", &form).await.unwrap(), 409);
+    assert_eq!(server.client().get("/gent/x.txt").await.status, 401);
+    status(&ann.visitor.open("/data/gent/x.txt?do=share").await.unwrap(), 403);
+    server.stop().await;
+}
+
 /// Requirements solid 70, 82; T23. The pages open nothing that the rules do not open.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_peoples_data_stays_closed() {

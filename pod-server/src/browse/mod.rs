@@ -4,6 +4,7 @@
 //! rules decide and the same log remembers. Nothing here touches data without that. Files are handed out as downloads
 //! that no browser runs, because the console never acts as an origin of pod content.
 
+mod profile_page;
 mod removal;
 mod render;
 mod sharing;
@@ -27,7 +28,7 @@ use crate::name::ResourceName;
 use crate::store::{ReadPermit, Store, StoreError};
 use crate::ui::data::{self, PATH};
 use crate::ui::layout::path;
-use crate::ui::{Form, FormError, Notice, Page, Session, Tone, Visit, see_other};
+use crate::ui::{Form, FormError, Notice, Page, Session, Tone, Visit, profile, see_other};
 
 pub use sharing::{Share, Who};
 
@@ -77,6 +78,8 @@ impl From<StoreError> for Fault {
 struct Turn<'a> {
     visit: &'a Visit,
     session: &'a Session,
+    /// The WebID that the person acts under.
+    webid: &'a str,
     name: ResourceName,
     caller: Caller,
 }
@@ -91,9 +94,12 @@ impl DataBrowser {
     /// Whether a path of the console is one of these pages.
     #[must_use]
     pub fn owns_page(target: &str) -> bool {
-        target
-            .strip_prefix(PATH)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let below = |own: &str| {
+            target
+                .strip_prefix(own)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        target == profile::PATH || below(PATH)
     }
 
     /// Answers a visit of one of these pages.
@@ -117,16 +123,21 @@ impl DataBrowser {
         parts: &Parts,
         body: Body,
     ) -> Result<Response<Body>, Fault> {
+        if parts.uri.path() == profile::PATH {
+            return self.profile(visit, session, parts, body).await;
+        }
         let query = Form::parse(parts.uri.query().unwrap_or_default().as_bytes()).map_err(Fault::Form)?;
         let place = parts.uri.path().strip_prefix(PATH).unwrap_or_default();
         if matches!(place, "" | "/") {
             return self.storages(visit, session);
         }
         let name = ResourceName::parse(place).map_err(|_| Fault::Interface(Error::NotFound))?;
+        let webid = self.webid_for(session, &name)?;
         let turn = Turn {
             visit,
             session,
-            caller: self.caller(session)?,
+            caller: self.caller(webid)?,
+            webid,
             name,
         };
         match parts.method {
@@ -148,8 +159,8 @@ impl DataBrowser {
     }
 
     /// The person as a caller of the resource interface: the WebID, vouched for by this server's own issuer.
-    fn caller(&self, session: &Session) -> Result<Caller, Error> {
-        let webid = WebId::parse(session.webid.clone()).map_err(|error| Error::Internal(error.to_string()))?;
+    fn caller(&self, webid: &str) -> Result<Caller, Error> {
+        let webid = WebId::parse(webid).map_err(|error| Error::Internal(error.to_string()))?;
         Ok(Caller {
             subject: Subject {
                 agent: Agent::Authenticated(webid),
@@ -158,6 +169,20 @@ impl DataBrowser {
             },
             ..Caller::default()
         })
+    }
+
+    /// The WebID of the person that a storage belongs to, if it is the person's own; else the first.
+    fn webid_for<'s>(&self, session: &'s Session, name: &ResourceName) -> Result<&'s str, Error> {
+        let root = name
+            .storage_root()
+            .filter(|root| session.storages.iter().any(|own| own == root.as_str()));
+        let Some(root) = root.filter(|_| session.webids.len() > 1) else {
+            return Ok(&session.webid);
+        };
+        let permit = ReadPermit::without_proof("which of the account's own WebIDs a storage of the account belongs to");
+        let storage = self.parts.store.snapshot(permit)?.storage(&root)?;
+        let owner = storage.and_then(|storage| session.webids.iter().find(|webid| **webid == storage.owner));
+        Ok(owner.unwrap_or(&session.webid))
     }
 
     /// The person's storages; the only one at once.

@@ -13,9 +13,11 @@ use super::{DataBrowser, Fault, Turn};
 /// Whether the page is about the document that the person's own WebID lies in. It is never deleted here: whoever deletes
 /// it can log in nowhere any more.
 pub(super) fn is_profile(turn: &Turn<'_>, base_url: &str) -> bool {
-    let document = turn.session.webid.split('#').next().unwrap_or_default();
     let iri = turn.name.iri(base_url);
-    document == iri || (turn.name.is_container() && document.starts_with(&iri))
+    turn.session.webids.iter().any(|webid| {
+        let document = webid.split('#').next().unwrap_or_default();
+        document == iri || (turn.name.is_container() && document.starts_with(&iri))
+    })
 }
 
 impl DataBrowser {
@@ -60,7 +62,7 @@ impl DataBrowser {
         for name in self.inside(turn).await?.iter().rev() {
             match self.ask(Method::DELETE, name, &[], body::empty(), &turn.caller).await {
                 // Somebody else was quicker.
-                Ok(_) | Err(Error::NotFound) => {}
+                Ok(_) | Err(Error::NotFound | Error::Vacant { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -56,7 +56,7 @@ impl DataBrowser {
         let shown = page::Shown {
             name: &turn.name,
             base_url: &self.parts.base_url,
-            own_webid: &turn.session.webid,
+            own_webid: turn.webid,
             holder: &list.holder,
             removable: list.holder == turn.name && turn.name.storage_root().as_ref() != Some(&turn.name),
             state: &list.state(),
@@ -84,7 +84,7 @@ impl DataBrowser {
             (Some("agent"), None) => return self.say(turn, "share-webid-malformed").await,
             _ => return self.say(turn, "share-who-missing").await,
         };
-        if who == Who::Agent(turn.session.webid.clone()) {
+        if who == Who::Agent(turn.webid.to_owned()) {
             return self.say(turn, "share-self").await;
         }
         let mut mark = [0; 8];
@@ -101,7 +101,7 @@ impl DataBrowser {
         let who = match form.field("who") {
             Some("everyone") => Who::Everyone,
             Some("logged-in") => Who::LoggedIn,
-            Some("agent") if iri != turn.session.webid => Who::Agent(iri),
+            Some("agent") if iri != turn.webid => Who::Agent(iri),
             Some("group") => Who::Group(iri),
             // Nobody takes the own access away by a slip of the hand.
             _ => return self.say(turn, "share-self").await,

@@ -21,7 +21,7 @@ use crate::log::own::Page as LogPage;
 use crate::store::{RecordKind, Storage};
 use crate::ui::layout::path;
 use crate::ui::response::protect;
-use crate::ui::{Body, Form, FormError, Notice, Page, Tone, Visit, consent, dataset, log, see_other};
+use crate::ui::{Body, Form, FormError, Notice, Page, Session, Tone, Visit, consent, dataset, log, see_other};
 
 /// Records of one kind that a page shows.
 const SHOWN_MAX: usize = 500;
@@ -54,9 +54,9 @@ impl DataspaceService {
             Err(error) => return refused(visit, &error),
         };
         let answer = match parts.method {
-            Method::GET | Method::HEAD => self.show(visit, &session.webid, parts.uri.path(), &query).await,
+            Method::GET | Method::HEAD => self.show(visit, session, parts.uri.path(), &query).await,
             Method::POST => match Form::read(&parts.headers, body).await {
-                Ok(form) if visit.sent(&form) => self.submit(visit, &session.webid, parts.uri.path(), &form).await,
+                Ok(form) if visit.sent(&form) => self.submit(visit, session, parts.uri.path(), &form).await,
                 Ok(_) => {
                     return refusal(visit, StatusCode::FORBIDDEN, "form-foreign", "");
                 }
@@ -77,7 +77,13 @@ impl DataspaceService {
         })
     }
 
-    async fn show(&self, visit: &Visit, person: &str, target: &str, query: &Form) -> Result<Response<Body>, Problem> {
+    async fn show(
+        &self,
+        visit: &Visit,
+        person: &Session,
+        target: &str,
+        query: &Form,
+    ) -> Result<Response<Body>, Problem> {
         match target {
             path::CONSENT => self.show_consents(visit, person, query),
             consent::RECEIPT => self.show_receipt(visit, person, query),
@@ -88,7 +94,13 @@ impl DataspaceService {
         }
     }
 
-    async fn submit(&self, visit: &Visit, person: &str, target: &str, form: &Form) -> Result<Response<Body>, Problem> {
+    async fn submit(
+        &self,
+        visit: &Visit,
+        person: &Session,
+        target: &str,
+        form: &Form,
+    ) -> Result<Response<Body>, Problem> {
         match target {
             consent::ANSWER => self.answer(visit, person, form).await,
             consent::WITHDRAW => {
@@ -101,11 +113,11 @@ impl DataspaceService {
             dataset::DECIDE => self.decide_negotiation(visit, person, form).await,
             dataset::END => {
                 let iri = form.field("agreement").unwrap_or_default().to_owned();
-                let caller = person.to_owned();
                 let name = iri
                     .strip_prefix(&self.dataspace.node.base_url)
                     .and_then(|rest| rest.split('/').next());
                 let storage = self.own_storage(person, &format!("/{}/", name.unwrap_or_default()))?;
+                let caller = storage.owner.clone();
                 self.dataspace
                     .node
                     .commit(move |node, transaction| {
@@ -118,7 +130,7 @@ impl DataspaceService {
         }
     }
 
-    fn show_consents(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+    fn show_consents(&self, visit: &Visit, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
         let now = self.consents.node.clock.now();
         let mut lists = Vec::new();
         for storage in self.own_storages(visit, person)? {
@@ -133,7 +145,7 @@ impl DataspaceService {
         Ok(Page::new(visit.text("consent-title"), content).respond(visit))
     }
 
-    fn show_receipt(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+    fn show_receipt(&self, visit: &Visit, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
         let storage = self.own_storage(person, query.field("storage").unwrap_or_default())?;
         let id = query.field("id").unwrap_or_default();
         let found = self.consents.read(&storage, id)?;
@@ -148,7 +160,7 @@ impl DataspaceService {
         }
     }
 
-    async fn answer(&self, visit: &Visit, person: &str, form: &Form) -> Result<Response<Body>, Problem> {
+    async fn answer(&self, visit: &Visit, person: &Session, form: &Form) -> Result<Response<Body>, Problem> {
         let storage = self.own_storage(person, form.field("storage").unwrap_or_default())?;
         let id = form.field("id").unwrap_or_default();
         let found = self.consents.read(&storage, id)?;
@@ -177,7 +189,7 @@ impl DataspaceService {
         }
     }
 
-    async fn show_log(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+    async fn show_log(&self, visit: &Visit, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
         let before = query.field("before").and_then(|before| before.parse().ok());
         let only = query.field("storage");
         let mut pages = Vec::new();
@@ -189,7 +201,7 @@ impl DataspaceService {
                 };
                 pages.push((
                     storage.root.as_str().to_owned(),
-                    self.log.read(&storage, person, page).await?,
+                    self.log.read(&storage, &storage.owner, page).await?,
                 ));
             }
         }
@@ -205,7 +217,7 @@ impl DataspaceService {
         Ok(Page::new(visit.text("log-title"), content).respond(visit))
     }
 
-    async fn proof(&self, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+    async fn proof(&self, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
         let storage = self.own_storage(person, query.field("storage").unwrap_or_default())?;
         let leaf = query
             .field("leaf")
@@ -215,12 +227,12 @@ impl DataspaceService {
             leaf: Some(leaf),
             ..LogPage::default()
         };
-        let export = self.log.read(&storage, person, page).await?;
+        let export = self.log.read(&storage, &storage.owner, page).await?;
         let bytes = serde_json::to_vec_pretty(&export).map_err(|_| Problem::internal())?;
         Ok(download("application/json", &format!("proof-{leaf}.json"), bytes))
     }
 
-    fn show_datasets(&self, visit: &Visit, person: &str, query: &Form) -> Result<Response<Body>, Problem> {
+    fn show_datasets(&self, visit: &Visit, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
         let node = &self.dataspace.node;
         let now = node.clock.unix();
         let mut parts = Vec::new();
@@ -257,10 +269,15 @@ impl DataspaceService {
         Ok(Page::new(visit.text("dataset-title"), content).respond(visit))
     }
 
-    async fn decide_negotiation(&self, visit: &Visit, person: &str, form: &Form) -> Result<Response<Body>, Problem> {
+    async fn decide_negotiation(
+        &self,
+        visit: &Visit,
+        person: &Session,
+        form: &Form,
+    ) -> Result<Response<Body>, Problem> {
         let key = form.field("negotiation").unwrap_or_default().to_owned();
         let storage = self.own_storage(person, &format!("/{}/", key.split('/').next().unwrap_or_default()))?;
-        let (caller, yes) = (person.to_owned(), form.field("answer") == Some("yes"));
+        let (caller, yes) = (storage.owner.clone(), form.field("answer") == Some("yes"));
         if !yes && form.field("answer") != Some("no") {
             return Err(edge::unprocessable("answer-missing", "say yes or no"));
         }
@@ -285,18 +302,18 @@ impl DataspaceService {
     }
 
     /// A storage of the person; anything else is not found.
-    fn own_storage(&self, person: &str, root: &str) -> Result<Storage, Problem> {
+    fn own_storage(&self, person: &Session, root: &str) -> Result<Storage, Problem> {
         let node = &self.dataspace.node;
         let snapshot = node.snapshot()?;
         let storage = node.storage(&*snapshot, root.trim_matches('/'))?;
-        if storage.owner == person {
+        if person.webids.contains(&storage.owner) {
             Ok(storage)
         } else {
             Err(edge::not_found(root))
         }
     }
 
-    fn own_storages(&self, visit: &Visit, person: &str) -> Result<Vec<Storage>, Problem> {
+    fn own_storages(&self, visit: &Visit, person: &Session) -> Result<Vec<Storage>, Problem> {
         let roots = visit
             .session
             .as_ref()

@@ -17,6 +17,7 @@ use super::password::Passwords;
 use super::record;
 use super::site::{Site, check_name};
 use super::storage;
+use super::webid::{self, Proof};
 
 /// Accounts that are made in one commit; larger sets are split, so that the writer is never held for long.
 const ACCOUNTS_PER_COMMIT_MAX: usize = 500;
@@ -60,6 +61,40 @@ pub struct Account {
     pub generation: u64,
     /// Unix seconds.
     pub created: i64,
+    /// WebIDs besides the first: of further storages, and external ones that were proved.
+    #[serde(default)]
+    pub webids: Vec<String>,
+    /// A proof that an external WebID is the holder's, while it is under way.
+    #[serde(default)]
+    pub proof: Option<Proof>,
+    /// When the account is erased, Unix seconds; none unless its holder wants to leave.
+    #[serde(default)]
+    pub leaving: Option<i64>,
+}
+
+impl Account {
+    /// All WebIDs, the first one first.
+    pub fn all_webids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.webid).chain(&self.webids).map(String::as_str)
+    }
+
+    /// The WebID that something was granted for, as long as it is one of the account's; the first where none was named.
+    #[must_use]
+    pub fn acting_as(&self, named: Option<&str>) -> Option<&str> {
+        match named {
+            None => Some(&self.webid),
+            Some(named) => self.all_webids().find(|known| *known == named),
+        }
+    }
+}
+
+/// Whom a further storage of an account belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorageOwner {
+    /// One of the account's WebIDs.
+    Known(String),
+    /// A new WebID, whose profile lies in the storage.
+    New,
 }
 
 /// An open one-time link for choosing the first password.
@@ -204,6 +239,9 @@ async fn prepare(tools: AccountTools<'_>, new: NewAccount) -> Result<CreatedAcco
         setup,
         generation: 0,
         created: now,
+        webids: Vec::new(),
+        proof: None,
+        leaving: None,
     };
     Ok(CreatedAccount { account, setup_url })
 }
@@ -259,23 +297,52 @@ fn claim(transaction: &dyn Transaction, name: &str) -> Result<(), AccountError> 
     if known { Err(taken()) } else { Ok(()) }
 }
 
-/// Makes a further storage for an account.
+/// Makes a further storage for an account, under its first WebID.
 ///
 /// # Errors
 /// [`AccountError`] when the name cannot be used, the account has [`STORAGES_MAX`], or is unknown.
 pub async fn add_storage(store: &dyn Store, site: &Site, id: &str, name: &str) -> Result<String, AccountError> {
+    let first = by_id(store, id)?
+        .ok_or_else(|| AccountError::Unknown(id.to_owned()))?
+        .webid;
+    add_storage_of(store, site, id, name, StorageOwner::Known(first), STORAGES_MAX).await
+}
+
+/// Makes a further storage for an account, which may have `most` of them.
+///
+/// # Errors
+/// As [`add_storage`]; [`AccountError::Unknown`] also for a WebID that is not the account's.
+pub async fn add_storage_of(
+    store: &dyn Store,
+    site: &Site,
+    id: &str,
+    name: &str,
+    owner: StorageOwner,
+    most: usize,
+) -> Result<String, AccountError> {
     check_name(name)?;
     let (site, id, name) = (site.clone(), id.to_owned(), name.to_owned());
     let work = move |transaction: &mut dyn Transaction| -> Result<String, AccountError> {
         let mut account = load(transaction, &id)?.ok_or_else(|| AccountError::Unknown(id.clone()))?;
         claim(transaction, &name)?;
-        if account.storages.len() >= STORAGES_MAX {
-            return Err(AccountError::Name {
-                name,
-                reason: "the account has as many storages as it may",
-            });
+        if account.storages.len() >= most {
+            return Err(AccountError::Full);
         }
-        storage::create(transaction, &site, &name, &account.webid, None)?;
+        let webid = match owner {
+            StorageOwner::Known(webid) if account.all_webids().any(|known| known == webid) => webid,
+            StorageOwner::Known(webid) => return Err(AccountError::Unknown(webid)),
+            StorageOwner::New => {
+                let webid = site.webid(&name);
+                webid::claim(transaction, &webid, &account.id)?;
+                account.webids.push(webid.clone());
+                webid
+            }
+        };
+        let own = account.webids.last() == Some(&webid) && webid == site.webid(&name);
+        let profile = own.then_some((account.label.as_str(), account.kind));
+        storage::create(transaction, &site, &name, &webid, profile)?;
+        // The name belongs to the account for ever, also when the storage is gone.
+        record::write(transaction, RecordKind::Login, &name, &account.id)?;
         let root = Site::root(&name);
         account.storages.push(root.clone());
         save(transaction, &account)?;
@@ -372,7 +439,9 @@ fn open_setup(tools: AccountTools<'_>, name: &str) -> (Setup, String) {
 pub fn by_name(store: &dyn Store, name: &str) -> Result<Option<Account>, IdentityError> {
     let snapshot = store.snapshot(permit())?;
     let id: Option<String> = record::read(snapshot.as_ref(), RecordKind::Login, name)?;
-    id.map_or(Ok(None), |id| load(snapshot.as_ref(), &id))
+    let account = id.map_or(Ok(None), |id| load(snapshot.as_ref(), &id))?;
+    // Names of further storages are noted too; nobody logs in with one.
+    Ok(account.filter(|account| account.name == name))
 }
 
 /// The account with an id.
@@ -392,7 +461,7 @@ pub fn list(store: &dyn Store, after: Option<&str>, limit: usize) -> Result<Vec<
     let mut accounts = Vec::new();
     for (name, bytes) in snapshot.records(RecordKind::Login, "", after, limit)? {
         let id: String = record::decode(RecordKind::Login, &name, &bytes)?;
-        accounts.extend(load(snapshot.as_ref(), &id)?);
+        accounts.extend(load(snapshot.as_ref(), &id)?.filter(|account| account.name == name));
     }
     Ok(accounts)
 }

@@ -46,6 +46,12 @@ pub struct IdentityConfig {
     pub tickets_spent_max: usize,
     /// Other OpenID providers through which people may log in.
     pub external: Vec<ExternalProvider>,
+    /// Storages that one account may have by its holder's own doing; the operator may make more.
+    pub storages_max: usize,
+    /// WebIDs that one account may have besides its first.
+    pub webids_max: usize,
+    /// How long somebody who wants to leave may come back before everything is erased, in days.
+    pub leaving_days: u32,
     /// Passkeys that one account may have.
     pub passkeys_max: usize,
     /// Ceremonies of passkeys that may be under way; the oldest give way.
@@ -80,6 +86,9 @@ impl Default for IdentityConfig {
             ticket_seconds: 300,
             tickets_spent_max: 100_000,
             external: Vec::new(),
+            storages_max: 20,
+            webids_max: 10,
+            leaving_days: 30,
             passkeys_max: 20,
             passkey_ceremonies_max: 20_000,
             confirmed_minutes: 15,

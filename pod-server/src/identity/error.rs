@@ -72,6 +72,9 @@ pub enum AccountError {
     /// The password is too short, too long, or the name itself.
     #[error("{0}")]
     Password(#[from] super::password::WeakPassword),
+    /// The account has as many storages as it may.
+    #[error("the account has as many storages as it may")]
+    Full,
     /// There is no such account.
     #[error("there is no account `{0}`")]
     Unknown(String),

@@ -29,7 +29,10 @@ pub(super) async fn authorize(
     let now = identity.clock().unix();
     let fresh = |session: &&Session| {
         let age = now - session.authenticated_at;
-        let expected = request.expected.as_ref().is_none_or(|webid| *webid == session.webid);
+        let expected = request
+            .expected
+            .as_ref()
+            .is_none_or(|webid| session.webids.contains(webid));
         !request.prompt.login && expected && request.age_seconds_max.is_none_or(|most| age <= most)
     };
     let Some(session) = visit.session.as_ref().filter(fresh) else {
@@ -57,12 +60,16 @@ pub(super) async fn authorize(
         ));
     };
     let approval = grant::approval(identity.store(), &session.account, &request.client.id)?;
-    let approved = approval.is_some_and(|approval| {
+    let approved = approval.filter(|approval| {
         let described = request.client.described();
-        covers(&approval.scope, &request.scope) && approval.described.is_none_or(|then| then == described)
+        let then = approval.described.as_ref();
+        covers(&approval.scope, &request.scope) && then.is_none_or(|then| *then == described)
     });
-    if approved && !request.prompt.consent {
-        return issue(identity, &visit, &request, session).await;
+    // What was chosen then counts as long as it is one of the account's, and the one that the client expects.
+    let webid = approved.and_then(|approval| chosen(session, approval.webid.as_deref()));
+    let webid = webid.filter(|webid| request.expected.as_ref().is_none_or(|expected| expected == webid));
+    if let Some(webid) = webid.filter(|_| !request.prompt.consent) {
+        return issue(identity, &visit, &request, session, webid).await;
     }
     if request.prompt.none {
         return Ok(see_other(
@@ -92,7 +99,9 @@ pub(super) async fn decide(identity: &Identity, visit: &Visit, form: &Form) -> R
     let Some(session) = visit.session.as_ref() else {
         return Ok(see_other(visit, &resume));
     };
-    if form.field("statement") != Some(&request.statement(&session.webid)) {
+    let webid = chosen(session, form.field("webid"));
+    let shown = form.field("statement") == Some(&request.statement(&session.webids.join(" ")));
+    let Some(webid) = webid.filter(|_| shown) else {
         let visit = visit.at(resume);
         let notice = Notice {
             tone: Tone::Problem,
@@ -106,7 +115,7 @@ pub(super) async fn decide(identity: &Identity, visit: &Visit, form: &Form) -> R
             StatusCode::CONFLICT,
             Some(notice),
         ));
-    }
+    };
     if form.field("decision") != Some("allow") {
         let url = request.error_url(identity.site().issuer(), "access_denied", "the person refused");
         return Ok(see_other(visit, &url));
@@ -116,6 +125,7 @@ pub(super) async fn decide(identity: &Identity, visit: &Visit, form: &Form) -> R
         name: request.client.name.clone(),
         scope: request.scope.clone(),
         described: Some(request.client.described()),
+        webid: Some(webid.clone()),
         given: identity.clock().unix(),
     };
     grant::approve(
@@ -125,7 +135,15 @@ pub(super) async fn decide(identity: &Identity, visit: &Visit, form: &Form) -> R
         identity.config().applications_max,
     )
     .await?;
-    issue(identity, visit, &request, session).await
+    issue(identity, visit, &request, session, webid).await
+}
+
+/// A WebID of the person by the name that a form or an approval gives it; the first where none is named.
+fn chosen(session: &Session, wish: Option<&str>) -> Option<String> {
+    match wish {
+        None => Some(session.webid.clone()),
+        Some(wish) => session.webids.iter().find(|webid| *webid == wish).cloned(),
+    }
 }
 
 /// Where the form of a login page may lead, when it comes back to an authorization request.
@@ -193,10 +211,15 @@ async fn issue(
     visit: &Visit,
     request: &AuthorizationRequest,
     session: &Session,
+    webid: String,
 ) -> Result<Response<Body>, IdentityError> {
     let Some(account) = account::by_id(identity.store(), &session.account)? else {
         return Ok(see_other(visit, page::LOGIN));
     };
+    if account.leaving.is_some() {
+        // No application acts for an account that is to be erased; its holder may come back first.
+        return Ok(see_other(visit, crate::ui::leaving::PATH));
+    }
     let code = identity.random().token(32);
     let grant = CodeGrant {
         client: request.client.id.clone(),
@@ -209,6 +232,7 @@ async fn issue(
             authenticated_at: session.authenticated_at,
             scope: request.scope.clone(),
             nonce: request.nonce.clone(),
+            webid: Some(webid),
         },
         expires: identity.clock().unix() + i64::from(identity.config().code_seconds),
         redeemed: None,
@@ -225,7 +249,7 @@ fn approval_page(
     status: StatusCode,
     notice: Option<Notice>,
 ) -> Response<Body> {
-    let statement = request.statement(&session.webid);
+    let statement = request.statement(&session.webids.join(" "));
     let shown = application::Shown {
         id: &request.client.id,
         name: request.client.name.as_deref(),

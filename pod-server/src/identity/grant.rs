@@ -53,6 +53,9 @@ pub struct GrantSubject {
     pub scope: String,
     /// The client's nonce for the ID token.
     pub nonce: Option<String>,
+    /// WebID that the person chose; the account's first where none is named.
+    #[serde(default)]
+    pub webid: Option<String>,
 }
 
 /// A family of refresh tokens: each replaces the one before.
@@ -248,7 +251,10 @@ pub async fn redeem_refresh(
 /// The account of a grant, if nothing has ended it since.
 fn current(snapshot: &(impl Snapshot + ?Sized), subject: &GrantSubject) -> Result<Option<Account>, IdentityError> {
     let account = account::load(snapshot, &subject.account)?;
-    Ok(account.filter(|account| account.generation == subject.generation))
+    Ok(account.filter(|account| {
+        let named = account.acting_as(subject.webid.as_deref()).is_some();
+        account.generation == subject.generation && account.leaving.is_none() && named
+    }))
 }
 
 /// Whether the family that a grant names stands: it was not revoked, nor was the log-in behind it ended.
@@ -340,6 +346,9 @@ pub struct Approval {
     /// Digest of what the application said about itself then: a change is asked about again (T34).
     #[serde(default)]
     pub described: Option<String>,
+    /// WebID that was chosen for the application; the account's first where none is named.
+    #[serde(default)]
+    pub webid: Option<String>,
     /// Unix seconds.
     pub given: i64,
 }

@@ -5,6 +5,7 @@
 
 pub mod account;
 mod authorize;
+mod belonging;
 mod claims;
 mod client;
 mod client_document;
@@ -16,6 +17,7 @@ mod external;
 pub mod external_link;
 mod flow;
 mod grant;
+pub mod leaving;
 mod pages;
 pub mod passkey;
 pub mod password;
@@ -36,6 +38,7 @@ mod throttle;
 mod token;
 mod uma;
 mod userinfo;
+pub mod webid;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::ui::layout::path as page;
 use crate::ui::visit::{SESSION_COOKIE, cookie};
 use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, entrance, see_other, settings};
 
-use super::account::{self, AccountKind, FirstLogin, NewAccount};
+use super::account::{self, AccountKind, FirstLogin, NewAccount, StorageOwner};
 use super::error::{AccountError, IdentityError};
 use super::password::WeakPassword;
 use super::router::problem_page;
@@ -327,6 +327,7 @@ pub(super) fn account_fault(visit: &Visit, error: &AccountError) -> (StatusCode,
     match error {
         AccountError::Taken(name) => (StatusCode::CONFLICT, visit.text_with("name-taken", &[("name", name)])),
         AccountError::Name { .. } => (unprocessable, visit.text("name-malformed")),
+        AccountError::Full => (StatusCode::CONFLICT, visit.text("storages-full")),
         AccountError::Label => (unprocessable, visit.text("label-malformed")),
         AccountError::Password(WeakPassword::TooShort(least)) => (
             unprocessable,
@@ -494,7 +495,13 @@ async fn add_storage(
     session: &Session,
     form: &Form,
 ) -> Result<Response<Body>, IdentityError> {
-    match account::add_storage(identity.store(), identity.site(), &session.account, &login_name(form)).await {
+    let owner = match form.field("webid") {
+        Some("new") => StorageOwner::New,
+        Some(webid) => StorageOwner::Known(webid.to_owned()),
+        None => StorageOwner::Known(session.webid.clone()),
+    };
+    let (store, site, most) = (identity.store(), identity.site(), identity.config().storages_max);
+    match account::add_storage_of(store, site, &session.account, &login_name(form), owner, most).await {
         Ok(_) => Ok(see_other(visit, "/account?done=storage-created")),
         Err(AccountError::Failed(error)) => Err(error),
         Err(error) => {

@@ -18,7 +18,7 @@ use super::discovery::{self, path};
 use super::error::IdentityError;
 use super::throttle::Network;
 use super::token::{self, json_response};
-use super::{Identity, client, external, flow, pages, revocation, security, uma, userinfo};
+use super::{Identity, belonging, client, external, flow, pages, revocation, security, uma, userinfo};
 
 /// Largest registration of a client, in bytes.
 const REGISTRATION_BYTES_MAX: usize = 64 * 1024;
@@ -215,6 +215,7 @@ impl Identity {
             (target, None) if target.starts_with(external::PREFIX) => {
                 external::show(self, &mut visit, parts, &query, network).await
             }
+            (target, None) if belonging::owns(target) => belonging::show(self, &visit, target, &query),
             (target, None) if security::owns(target) => security::show(self, &visit, parts, &query),
             (target, None) => pages::show(self, &visit, target, &query).await,
             (target, Some(form)) => {
@@ -225,6 +226,7 @@ impl Identity {
                 match target {
                     path::DECISION => flow::decide(self, &visit, &form).await,
                     external::UNLINK => external::unlink(self, &visit, &form).await,
+                    _ if belonging::owns(target) => belonging::submit(self, &mut visit, parts, &form).await,
                     _ if security::owns(target) => security::submit(self, &mut visit, parts, &form, network).await,
                     _ => pages::submit(self, &mut visit, parts, target, &form, network).await,
                 }

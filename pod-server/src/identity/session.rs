@@ -70,6 +70,8 @@ pub fn find(store: &dyn Store, headers: &HeaderMap, now: i64) -> Result<Option<(
 
 fn session(account: Account, authenticated_at: i64) -> Session {
     Session {
+        webids: account.all_webids().map(str::to_owned).collect(),
+        leaving: account.leaving.is_some(),
         account: account.id,
         name: account.name,
         label: account.label,

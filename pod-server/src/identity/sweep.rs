@@ -9,7 +9,7 @@ use crate::store::{RecordKind, Store, Transaction};
 use super::Identity;
 use super::error::IdentityError;
 use super::session::run;
-use super::{client, grant, session};
+use super::{client, grant, leaving, session};
 
 /// Records that one sweep looks at, of each kind.
 const RECORDS_PER_SWEEP: usize = 500;
@@ -33,6 +33,9 @@ impl Identity {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!(removed, "removed expired sessions and tokens"),
                 Err(error) => tracing::warn!(%error, "expired sessions and tokens could not be removed"),
+            }
+            if let Err(error) = leaving::sweep(self.store(), self.clock().unix()).await {
+                tracing::error!(%error, "an account that was left could not be erased");
             }
         }
     }

@@ -197,7 +197,9 @@ async fn redeem(
 }
 
 async fn tokens_for_person(identity: &Identity, client: &Client, jkt: &str, granted: Granted) -> Result<Value, Stop> {
-    let context = context(identity, &granted.account.webid, &client.id, jkt, &granted.grant);
+    let webid = granted.account.acting_as(granted.subject.webid.as_deref());
+    let webid = webid.ok_or_else(|| fault("invalid_grant", "the WebID is no longer one of the account"))?;
+    let context = context(identity, webid, &client.id, jkt, &granted.grant);
     let access = claims::access_token(&context, &granted.subject.scope, &identity.random().uuid());
     let access = identity.sign_access_token(&access)?;
     let id_token = claims::id_token(&context, &granted.subject, &access);
@@ -327,7 +329,8 @@ fn machine(identity: &Identity, presented: &Presented, network: Network) -> Resu
     let Some(found) = credential::verify(snapshot.as_ref(), &presented.id, secret)? else {
         return Err(unproven(identity, &presented.id, network));
     };
-    let Some(account) = account::load(snapshot.as_ref(), &found.account)? else {
+    let account = account::load(snapshot.as_ref(), &found.account)?;
+    let Some(account) = account.filter(|account| account.leaving.is_none()) else {
         return Err(unproven(identity, &presented.id, network));
     };
     identity.throttle().succeeded(&presented.id, network);

@@ -41,8 +41,10 @@ pub fn approval(visit: &Visit, session: &Session, shown: &Shown<'_>, notice: Opt
                 dd { @if shown.described { code { (shown.id) } } @else { (visit.text("application-undescribed")) } }
                 dt { (visit.text("application-target")) }
                 dd { code { (shown.target) } }
-                dt { (visit.text("application-webid")) }
-                dd { code { (session.webid) } }
+                @if session.webids.len() == 1 {
+                    dt { (visit.text("application-webid")) }
+                    dd { code { (session.webid) } }
+                }
             }
             p { (visit.text("application-means")) }
             @if shown.refreshes { p { (visit.text("application-offline")) } }
@@ -51,6 +53,7 @@ pub fn approval(visit: &Visit, session: &Session, shown: &Shown<'_>, notice: Opt
                 (form_token(visit))
                 input type="hidden" name="request" value=(shown.request);
                 input type="hidden" name="statement" value=(shown.statement);
+                (super::webids::choice(visit, session, "application-webid-choice", None))
                 div.actions {
                     button type="submit" name="decision" value="allow" { (visit.text("application-allow")) }
                     button.second type="submit" name="decision" value="deny" { (visit.text("application-deny")) }

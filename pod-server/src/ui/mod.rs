@@ -12,13 +12,16 @@ pub mod external;
 pub mod form;
 pub mod language;
 pub mod layout;
+pub mod leaving;
 pub mod log;
+pub mod profile;
 pub mod response;
 pub mod security;
 pub mod settings;
 pub mod sharing;
 pub mod style;
 pub mod visit;
+pub mod webids;
 pub mod words;
 
 pub use form::{Form, FormError};

@@ -47,6 +47,11 @@ pub struct Shown<'a> {
 pub fn account(visit: &Visit, shown: &Shown<'_>, notice: Option<&Notice>) -> Markup {
     html! {
         @if let Some(notice) = notice { (notice) }
+        @if shown.session.leaving {
+            div.notice.problem role="note" {
+                p { (visit.text("leave-due-title")) " " a href=(super::leaving::PATH) { (visit.text("leave-stay")) } }
+            }
+        }
         (identity(visit, shown))
         (storages(visit, shown))
         (applications(visit, shown))
@@ -67,7 +72,10 @@ fn identity(visit: &Visit, shown: &Shown<'_>) -> Markup {
             }
             p.quiet { (visit.text("webid-explanation")) }
             ul.links {
+                li { a href=(super::profile::PATH) { (visit.text("profile-title")) } }
+                li { a href=(super::webids::PATH) { (visit.text("webids-page-title")) } }
                 li { a href=(super::security::PATH) { (visit.text("security-title")) } }
+                li { a href=(super::leaving::PATH) { (visit.text("leave-title")) } }
             }
         }
     }
@@ -93,6 +101,7 @@ fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
                         hint: Some(visit.text_with("name-hint", &[("base", shown.base_url)])), autocomplete: "off",
                         characters_max: 63, ..Field::default()
                     })
+                    (super::webids::choice(visit, shown.session, "storage-webid", Some(("new", "storage-webid-new"))))
                     button.second type="submit" { (visit.text("storage-create")) }
                 }
             }

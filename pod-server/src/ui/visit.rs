@@ -28,8 +28,12 @@ pub struct Session {
     pub name: String,
     /// How the account calls itself.
     pub label: String,
-    /// WebID.
+    /// First WebID.
     pub webid: String,
+    /// All WebIDs, the first one first.
+    pub webids: Vec<String>,
+    /// Whether the account is to be erased.
+    pub leaving: bool,
     /// Root containers of the account's storages, such as `/gent/`.
     pub storages: Vec<String>,
     /// When the account holder gave the password, Unix seconds.
