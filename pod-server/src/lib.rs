@@ -1,6 +1,7 @@
 //! A Solid pod server that owns its data, decides about it, and proves every use.
 
 pub mod app;
+pub mod archive;
 pub mod audit;
 pub mod authz;
 pub mod browse;

@@ -3,13 +3,13 @@
 //! A storage has one of them from the moment it is made. Both keep their documents under the same auxiliary name, which
 //! clients find by `Link rel="acl"`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::name::ResourceName;
 use crate::store::{RecordKind, Snapshot, StoreError, Transaction};
 
 /// An authorization system.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum AuthorizationSystem {
     /// Web Access Control: the nearest access control list counts.

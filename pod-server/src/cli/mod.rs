@@ -12,6 +12,7 @@ mod storage;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use server_kit::config::{ConfigError, load};
 
 use crate::config::{Config, ENV_PREFIX};
@@ -113,4 +114,36 @@ impl Cli {
 #[allow(clippy::print_stdout)]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// Carries out work that waits for the disk, on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Failure::Said(format!("the command broke off: {error}"))))
+}
+
+/// Shows on a terminal how many entries and bytes are done.
+struct Counting(ProgressBar);
+
+impl Counting {
+    fn new(what: &'static str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos} entries, {prefix} bytes ({elapsed})") {
+            bar.set_style(style);
+        }
+        bar.set_message(what);
+        Self(bar)
+    }
+
+    fn tell(&mut self, entries: u64, bytes: u64) {
+        self.0.set_position(entries);
+        self.0.set_prefix(format!("{bytes}"));
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }

@@ -219,7 +219,7 @@ pub fn check_label(label: &str) -> Result<(), AccountError> {
     }
 }
 
-async fn prepare(tools: AccountTools<'_>, new: NewAccount) -> Result<CreatedAccount, AccountError> {
+pub(super) async fn prepare(tools: AccountTools<'_>, new: NewAccount) -> Result<CreatedAccount, AccountError> {
     let now = tools.clock.unix();
     let (password, setup, setup_url) = match &new.first_login {
         FirstLogin::Password(password) => (Some(tools.passwords.hash(password, tools.random).await?), None, None),

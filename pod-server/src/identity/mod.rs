@@ -4,6 +4,7 @@
 //! origin only. Secrets are stored as digests, and no secret, password or token ever reaches a log.
 
 pub mod account;
+pub mod adopt;
 mod authorize;
 mod belonging;
 mod claims;

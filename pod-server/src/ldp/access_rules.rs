@@ -87,6 +87,16 @@ impl LdpService {
 }
 
 impl AccessRules {
+    /// For a storage that may not be there yet.
+    pub(super) fn new(system: AuthorizationSystem, owner: &str, base_url: &str, bounds: Bounds) -> Self {
+        Self {
+            system,
+            owner: owner.to_owned(),
+            base_url: base_url.into(),
+            bounds,
+        }
+    }
+
     /// Checks a document: it must be understood whole, and a storage's root must stay controllable.
     ///
     /// # Errors

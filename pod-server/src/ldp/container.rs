@@ -331,6 +331,12 @@ pub fn without_managed(
     Ok(own)
 }
 
+/// Whether a statement about a container is one that the server makes itself.
+#[must_use]
+pub fn is_managed(quad: &Quad, container: &str) -> bool {
+    managed_member(quad, container).is_some() || is_own_management(quad, container)
+}
+
 /// The member that a server-managed statement is about.
 fn managed_member(quad: &Quad, container: &str) -> Option<String> {
     let NamedOrBlankNode::NamedNode(subject) = &quad.subject else {

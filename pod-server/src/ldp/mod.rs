@@ -12,6 +12,7 @@ mod delete;
 pub(crate) mod description;
 pub mod document;
 pub mod headers;
+pub mod intake;
 mod issuer_links;
 pub mod linkset;
 mod listing;

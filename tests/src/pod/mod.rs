@@ -2,12 +2,14 @@
 
 mod agent;
 mod client;
+mod crawl;
 mod process;
 mod raw;
 mod server;
 
 pub use agent::Agent;
 pub use client::{Client, Reply, RequestBuilder};
+pub use crawl::{Seen, crawl};
 pub use process::{PodFolder, PodProcess};
 pub use raw::{RawReply, raw_request};
 pub use server::{PodServer, PodSettings};

@@ -83,13 +83,19 @@ impl PodFolder {
     /// # Panics
     /// When the program cannot run at all: build it with `cargo build --release --workspace --bins`.
     pub fn run(&self, words: &[&str]) -> Output {
-        let output = Command::new(program())
+        self.command(words).output().expect("the program runs")
+    }
+
+    /// A command of the program that has not been started yet.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command
             .args(words)
             .env("MEENT_POD_CONFIG", self.config())
             .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .output();
-        output.expect("the program runs")
+            .stdin(Stdio::null());
+        command
     }
 
     /// As [`run`](Self::run) for a command that succeeds; answers what it said on standard output.

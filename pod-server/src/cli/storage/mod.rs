@@ -1,0 +1,115 @@
+//! `pod-server storage …`, on a stopped server.
+
+mod export;
+mod import;
+
+use clap::Subcommand;
+
+use super::{ConfigFile, Failure, say};
+use crate::app::App;
+use crate::authz::AuthorizationSystem;
+use crate::error::Error;
+use crate::ldp::provision;
+use crate::name::ResourceName;
+use crate::store::{CommitError, ReadPermit, Warrant, commit};
+
+/// Storages that are listed at a time.
+const LISTED_AT_ONCE: usize = 1_000;
+
+/// Commands about storages.
+#[derive(Debug, Subcommand)]
+pub(super) enum StorageCommand {
+    /// Make a storage for an owner whose WebID lives elsewhere
+    Create {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Name: the first part of the path of everything in it
+        name: String,
+        /// WebID of the owner, who alone may do anything in it at first
+        #[arg(long, value_name = "WEBID")]
+        owner: String,
+        /// Authorization system: access control lists or access control policies; that of the configuration unless given
+        #[arg(long, value_enum)]
+        system: Option<AuthorizationSystem>,
+    },
+    /// List the storages: name, bytes in use, owner
+    List {
+        #[command(flatten)]
+        file: ConfigFile,
+    },
+    /// Write one storage into an archive: data, descriptions and access rules
+    Export(export::ExportCommand),
+    /// Take an archive in as a new storage, with all IRIs at their new place
+    Import(import::ImportCommand),
+}
+
+impl StorageCommand {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create {
+                file,
+                name,
+                owner,
+                system,
+            } => create(&file, name, owner, system).await,
+            Self::List { file } => list(&file),
+            Self::Export(command) => command.run().await,
+            Self::Import(command) => command.run().await,
+        }
+    }
+}
+
+async fn create(
+    file: &ConfigFile,
+    name: String,
+    owner: String,
+    system: Option<AuthorizationSystem>,
+) -> Result<(), Failure> {
+    let app = App::build(file.load()?)?;
+    let system = system.unwrap_or(app.config.authz.system);
+    let warrant = Warrant::without_proof("the operator makes a storage on a stopped server");
+    let (what, who) = (name.clone(), owner.clone());
+    let work = move |transaction: &mut dyn crate::store::Transaction| {
+        provision::create_storage(transaction, &what, &who, system).map_err(CommitError::Refused)
+    };
+    match commit::<_, Error>(app.store.as_ref(), warrant, Box::new(work)).await {
+        Ok(_) => {
+            say(&format!("made {}{name}/ for {owner}", app.base_url));
+            Ok(())
+        }
+        Err(CommitError::Refused(error)) => Err(Failure::Said(error.to_string())),
+        Err(CommitError::Store(error)) => Err(Failure::Said(format!("the store failed: {error}"))),
+    }
+}
+
+fn list(file: &ConfigFile) -> Result<(), Failure> {
+    let app = App::build(file.load()?)?;
+    let permit = ReadPermit::without_proof("the operator lists the storages of a stopped server");
+    let failed = |error: crate::store::StoreError| Failure::Said(format!("the store failed: {error}"));
+    let mut after = None;
+    loop {
+        let view = app.store.snapshot(permit).map_err(failed)?;
+        let storages = view.storages(after.as_ref(), LISTED_AT_ONCE).map_err(failed)?;
+        for storage in &storages {
+            say(&format!(
+                "{}\t{}\t{}",
+                storage.root.last_segment(),
+                storage.bytes_used,
+                storage.owner
+            ));
+        }
+        match storages.last() {
+            Some(last) => after = Some(last.root.clone()),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// The root of the storage with a name.
+fn root(name: &str) -> Result<ResourceName, Failure> {
+    let name = name.trim_matches('/');
+    ResourceName::parse(&format!("/{name}/"))
+        .ok()
+        .filter(|root| root.storage_root().as_ref() == Some(root))
+        .ok_or_else(|| Failure::Said(format!("`{name}` cannot be the name of a storage")))
+}
