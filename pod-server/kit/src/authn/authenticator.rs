@@ -17,6 +17,7 @@ use super::dpop::{self, Expectation, UnverifiedProof};
 use super::id_token::{self, IdClaims, IdToken};
 use super::jose::{JoseFailure, Unverified, Verifiers};
 use super::local_issuer::LocalIssuer;
+use super::proof_key::ProofKeys;
 use super::rejection::{self, AuthnRejection};
 use super::replay::{ReplayMemory, Seen};
 use super::standing::LocalGrants;
@@ -35,6 +36,7 @@ pub struct Authenticator {
     grants: Option<Arc<dyn LocalGrants>>,
     started: i64,
     verifiers: Verifiers,
+    proof_keys: ProofKeys,
     replay: ReplayMemory,
     tokens: Cache<[u8; 32], Arc<AccessToken>>,
     delegations: Cache<[u8; 32], Arc<Delegation>>,
@@ -57,6 +59,7 @@ impl Authenticator {
         Ok(Self {
             started: clock.unix(),
             verifiers: Verifiers::new(config.key_cache_max),
+            proof_keys: ProofKeys::new(config.key_cache_max),
             replay: ReplayMemory::new(config.replay_entries_max, config.proof_age_seconds_max),
             tokens: Cache::new(config.token_cache_max),
             delegations: Cache::new(config.delegation_cache_max),
@@ -142,8 +145,8 @@ impl Authenticator {
             now,
             started: self.started,
         };
-        let proof = UnverifiedProof::parse(dpop::only_header(headers)?, &expected, &self.config)?;
-        let (name, issued) = proof.verify(&self.verifiers)?;
+        let proof = UnverifiedProof::parse(dpop::only_header(headers)?, &expected, &self.config, &self.proof_keys)?;
+        let (name, issued) = proof.verify(&self.proof_keys, &self.verifiers)?;
         self.spend(name, issued, now)?;
         Ok(proof.jkt().to_owned())
     }
@@ -196,24 +199,24 @@ impl Authenticator {
             };
         };
         let now = self.clock.unix();
+        let hash: [u8; 32] = Sha256::digest(token).into();
         let expected = Expectation {
             method,
             url,
-            token: Some(token),
+            token: Some(hash),
             now,
             started: self.started,
         };
-        let proof = UnverifiedProof::parse(dpop::only_header(headers)?, &expected, &self.config)?;
-        let hash: [u8; 32] = Sha256::digest(token).into();
+        let proof = UnverifiedProof::parse(dpop::only_header(headers)?, &expected, &self.config, &self.proof_keys)?;
         let known = self.tokens.get(&hash).filter(|known| now < known.recheck);
         let (access, spend) = match known {
             Some(access) => {
                 // The cheap comparison first: a proof by another key costs no signature.
                 let delegation = self.bound(&access, &proof, headers, now)?;
-                ((access, delegation), proof.verify(&self.verifiers)?)
+                ((access, delegation), proof.verify(&self.proof_keys, &self.verifiers)?)
             }
             None => {
-                let spend = proof.verify(&self.verifiers)?;
+                let spend = proof.verify(&self.proof_keys, &self.verifiers)?;
                 let access = Arc::new(self.access_token(token, now).await?);
                 let delegation = self.bound(&access, &proof, headers, now)?;
                 self.tokens.insert(hash, Arc::clone(&access));

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::claims::ProofClaims;
 use super::config::{AuthnConfig, TokenHash};
 use super::htu::normalize;
-use super::jose::{JoseFailure, PublicKey, Unverified, Verifiers};
+use super::jose::{Compact, JoseFailure, Verifiers};
+use super::proof_key::{ProofKey, ProofKeys};
 use super::rejection::AuthnRejection;
 use super::replay::ProofName;
 
@@ -21,8 +22,8 @@ const JTI_BYTES_MAX: usize = 512;
 pub(super) struct Expectation<'a> {
     pub(super) method: &'a Method,
     pub(super) url: &'a str,
-    /// The access token that the proof comes with; none at a token endpoint, where there is no token yet.
-    pub(super) token: Option<&'a str>,
+    /// SHA-256 of the access token that the proof comes with; none at a token endpoint, where there is no token yet.
+    pub(super) token: Option<[u8; 32]>,
     pub(super) now: i64,
     /// Proofs older than the process cannot be told from replays, so they are refused.
     pub(super) started: i64,
@@ -30,8 +31,8 @@ pub(super) struct Expectation<'a> {
 
 /// A proof whose every member fits the request, but whose signature is not verified yet.
 pub(super) struct UnverifiedProof<'a> {
-    jwt: Unverified<'a>,
-    key: PublicKey,
+    jwt: Compact<'a>,
+    key: ProofKey,
     issued: i64,
     name: ProofName,
 }
@@ -57,9 +58,11 @@ impl<'a> UnverifiedProof<'a> {
         text: &'a str,
         expected: &Expectation<'_>,
         config: &AuthnConfig,
+        keys: &ProofKeys,
     ) -> Result<Self, AuthnRejection> {
-        let jwt = Unverified::parse(text, &config.algorithms).map_err(refuse)?;
-        if jwt.header.typ.as_deref() != Some("dpop+jwt") {
+        let jwt = Compact::split(text).map_err(refuse)?;
+        let header = keys.header(&jwt, &config.algorithms).map_err(refuse)?;
+        if !header.is_proof() {
             return Err(AuthnRejection::proof("the proof's type is not dpop+jwt"));
         }
         let claims: ProofClaims = jwt.claims().map_err(refuse)?;
@@ -80,19 +83,19 @@ impl<'a> UnverifiedProof<'a> {
         if claims.jti.is_empty() || claims.jti.len() > JTI_BYTES_MAX {
             return Err(AuthnRejection::proof("the proof's jti is empty or too long"));
         }
-        match claims.ath.as_deref() {
-            _ if expected.token.is_none() => {}
-            Some(ath) if expected.token.map(token_hash).as_deref() == Some(ath) => {}
-            Some(_) => return Err(AuthnRejection::proof("the proof is for another access token")),
-            None if config.token_hash == TokenHash::Optional => {}
-            None => return Err(AuthnRejection::proof("the proof does not name the access token (ath)")),
+        match (expected.token, claims.ath.as_deref()) {
+            (None, _) => {}
+            (Some(token), Some(ath)) if URL_SAFE_NO_PAD.encode(token) == ath => {}
+            (Some(_), Some(_)) => return Err(AuthnRejection::proof("the proof is for another access token")),
+            (Some(_), None) if config.token_hash == TokenHash::Optional => {}
+            (Some(_), None) => {
+                return Err(AuthnRejection::proof("the proof does not name the access token (ath)"));
+            }
         }
-        let jwk = jwt
-            .header
-            .jwk
-            .as_ref()
+        let key = header
+            .key()
+            .map_err(refuse)?
             .ok_or(AuthnRejection::proof("the proof carries no public key"))?;
-        let key = PublicKey::parse(jwk).map_err(refuse)?;
         let name = ProofName::new(key.jkt(), &claims.htm, htu, &claims.jti);
         Ok(Self { jwt, key, issued, name })
     }
@@ -103,8 +106,8 @@ impl<'a> UnverifiedProof<'a> {
     }
 
     /// Verifies the signature. What remains is to be spent once.
-    pub(super) fn verify(&self, verifiers: &Verifiers) -> Result<(ProofName, i64), AuthnRejection> {
-        self.jwt.verify(&self.key, verifiers).map_err(refuse)?;
+    pub(super) fn verify(&self, keys: &ProofKeys, verifiers: &Verifiers) -> Result<(ProofName, i64), AuthnRejection> {
+        keys.verify(&self.jwt, &self.key, verifiers).map_err(refuse)?;
         Ok((self.name, self.issued))
     }
 }

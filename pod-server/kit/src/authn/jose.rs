@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use josekit::jwk::Jwk;
@@ -101,30 +102,41 @@ pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
     T::deserialize(deserializer).map(Some)
 }
 
-/// A JWS in compact form whose signature is not verified yet.
-pub(super) struct Unverified<'a> {
-    pub(super) header: Header,
-    pub(super) algorithm: Algorithm,
+impl Header {
+    /// Reads the first part of a JWS; refuses one that asks for extensions (RFC 7515 §4.1.11).
+    pub(super) fn parse(text: &str) -> Result<Self, JoseFailure> {
+        let header: Self = serde_json::from_slice(&decode(text)?).map_err(|_| JoseFailure::Malformed)?;
+        if header.crit.is_some() {
+            return Err(JoseFailure::Malformed);
+        }
+        Ok(header)
+    }
+
+    /// Its algorithm, if it is one of those accepted.
+    pub(super) fn algorithm(&self, accepted: &[Algorithm]) -> Result<Algorithm, JoseFailure> {
+        Algorithm::parse(&self.alg)
+            .filter(|algorithm| accepted.contains(algorithm))
+            .ok_or(JoseFailure::Algorithm)
+    }
+}
+
+/// A JWS in compact form, taken apart (RFC 7515 §3.1). Nothing in it is verified.
+pub(super) struct Compact<'a> {
+    /// The header as it came, encoded.
+    pub(super) header: &'a str,
     payload: Vec<u8>,
     signed: &'a str,
     signature: Vec<u8>,
 }
 
-impl<'a> Unverified<'a> {
-    /// Takes a compact JWS apart (RFC 7515 §3.1).
-    pub(super) fn parse(text: &'a str, accepted: &[Algorithm]) -> Result<Self, JoseFailure> {
+impl<'a> Compact<'a> {
+    pub(super) fn split(text: &'a str) -> Result<Self, JoseFailure> {
         if text.len() > JWT_BYTES_MAX {
             return Err(JoseFailure::Malformed);
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(JoseFailure::Malformed)?;
         let (header, payload) = signed.split_once('.').ok_or(JoseFailure::Malformed)?;
-        let header: Header = serde_json::from_slice(&decode(header)?).map_err(|_| JoseFailure::Malformed)?;
-        if header.crit.is_some() {
-            return Err(JoseFailure::Malformed);
-        }
-        let algorithm = Algorithm::parse(&header.alg).filter(|algorithm| accepted.contains(algorithm));
         Ok(Self {
-            algorithm: algorithm.ok_or(JoseFailure::Algorithm)?,
             header,
             payload: decode(payload)?,
             signed,
@@ -137,12 +149,39 @@ impl<'a> Unverified<'a> {
         serde_json::from_slice(&self.payload).map_err(|_| JoseFailure::Claims)
     }
 
+    /// Verifies the signature.
+    pub(super) fn verify(&self, verifier: &Verifier) -> Result<(), JoseFailure> {
+        verifier.verify(self.signed.as_bytes(), &self.signature)
+    }
+}
+
+/// A JWS whose header was read and whose signature is not verified yet.
+pub(super) struct Unverified<'a> {
+    pub(super) header: Header,
+    pub(super) algorithm: Algorithm,
+    jwt: Compact<'a>,
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes a compact JWS apart and reads its header.
+    pub(super) fn parse(text: &'a str, accepted: &[Algorithm]) -> Result<Self, JoseFailure> {
+        let jwt = Compact::split(text)?;
+        let header = Header::parse(jwt.header)?;
+        Ok(Self {
+            algorithm: header.algorithm(accepted)?,
+            header,
+            jwt,
+        })
+    }
+
+    /// As [`Compact::claims`].
+    pub(super) fn claims<T: DeserializeOwned>(&self) -> Result<T, JoseFailure> {
+        self.jwt.claims()
+    }
+
     /// Verifies the signature by a key.
     pub(super) fn verify(&self, key: &PublicKey, verifiers: &Verifiers) -> Result<(), JoseFailure> {
-        let verifier = verifiers.prepare(key, self.algorithm)?;
-        verifier
-            .verify(self.signed.as_bytes(), &self.signature)
-            .map_err(|_| JoseFailure::Signature)
+        self.jwt.verify(&*verifiers.prepare(key, self.algorithm)?)
     }
 }
 
@@ -207,6 +246,16 @@ impl PublicKey {
         &self.jkt
     }
 
+    /// The key as a point of its curve (SEC 1 §2.3.3): 0x04 and both coordinates.
+    fn uncompressed_point(&self) -> Result<Vec<u8>, JoseFailure> {
+        let mut point = vec![4];
+        for coordinate in ["x", "y"] {
+            let text = self.jwk.get(coordinate).and_then(Value::as_str);
+            point.extend(decode(text.ok_or(JoseFailure::Key)?)?);
+        }
+        Ok(point)
+    }
+
     /// Whether signatures of an algorithm can be by this key.
     pub(super) fn serves(&self, algorithm: Algorithm) -> bool {
         matches!(
@@ -252,9 +301,42 @@ pub fn thumbprint(jwk: &Map<String, Value>) -> Result<String, JoseFailure> {
     Ok(PublicKey::parse(jwk)?.jkt.to_string())
 }
 
+/// A key that is ready to verify signatures of one algorithm.
+pub(super) enum Verifier {
+    /// ES256, the algorithm of nearly every proof, with the quickest implementation at hand.
+    P256(ParsedPublicKey),
+    /// All others.
+    Other(Box<dyn JwsVerifier>),
+}
+
+impl Verifier {
+    fn prepare(key: &PublicKey, algorithm: Algorithm) -> Result<Self, JoseFailure> {
+        let refused = |_| JoseFailure::Key;
+        let jwk = || Jwk::from_map(key.jwk.as_ref().clone()).map_err(refused);
+        Ok(match algorithm {
+            Algorithm::Es256 => {
+                let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.uncompressed_point()?);
+                Self::P256(parsed.map_err(|_| JoseFailure::Key)?)
+            }
+            Algorithm::Es384 => Self::Other(Box::new(jws::ES384.verifier_from_jwk(&jwk()?).map_err(refused)?)),
+            Algorithm::EdDsa => Self::Other(Box::new(jws::EdDSA.verifier_from_jwk(&jwk()?).map_err(refused)?)),
+            Algorithm::Rs256 => Self::Other(Box::new(jws::RS256.verifier_from_jwk(&jwk()?).map_err(refused)?)),
+            Algorithm::Ps256 => Self::Other(Box::new(jws::PS256.verifier_from_jwk(&jwk()?).map_err(refused)?)),
+        })
+    }
+
+    /// Verifies a signature as JWS writes it (RFC 7518 §3).
+    pub(super) fn verify(&self, signed: &[u8], signature: &[u8]) -> Result<(), JoseFailure> {
+        match self {
+            Self::P256(key) => key.verify_sig(signed, signature).map_err(|_| JoseFailure::Signature),
+            Self::Other(verifier) => verifier.verify(signed, signature).map_err(|_| JoseFailure::Signature),
+        }
+    }
+}
+
 /// Prepared keys: decoding a key costs more than verifying with it.
 pub(super) struct Verifiers {
-    prepared: Cache<(Algorithm, Arc<str>), Arc<dyn JwsVerifier>>,
+    prepared: Cache<(Algorithm, Arc<str>), Arc<Verifier>>,
 }
 
 impl Verifiers {
@@ -264,7 +346,8 @@ impl Verifiers {
         }
     }
 
-    fn prepare(&self, key: &PublicKey, algorithm: Algorithm) -> Result<Arc<dyn JwsVerifier>, JoseFailure> {
+    /// A key ready to verify, made at its first use.
+    pub(super) fn prepare(&self, key: &PublicKey, algorithm: Algorithm) -> Result<Arc<Verifier>, JoseFailure> {
         if !key.serves(algorithm) {
             return Err(JoseFailure::Algorithm);
         }
@@ -272,14 +355,7 @@ impl Verifiers {
         if let Some(verifier) = self.prepared.get(&name) {
             return Ok(verifier);
         }
-        let jwk = Jwk::from_map(key.jwk.as_ref().clone()).map_err(|_| JoseFailure::Key)?;
-        let verifier: Arc<dyn JwsVerifier> = match algorithm {
-            Algorithm::Es256 => Arc::new(jws::ES256.verifier_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?),
-            Algorithm::Es384 => Arc::new(jws::ES384.verifier_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?),
-            Algorithm::EdDsa => Arc::new(jws::EdDSA.verifier_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?),
-            Algorithm::Rs256 => Arc::new(jws::RS256.verifier_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?),
-            Algorithm::Ps256 => Arc::new(jws::PS256.verifier_from_jwk(&jwk).map_err(|_| JoseFailure::Key)?),
-        };
+        let verifier = Arc::new(Verifier::prepare(key, algorithm)?);
         self.prepared.insert(name, Arc::clone(&verifier));
         Ok(verifier)
     }

@@ -15,6 +15,7 @@ mod htu;
 mod id_token;
 mod jose;
 mod local_issuer;
+mod proof_key;
 mod rejection;
 pub mod relying_party;
 mod replay;
