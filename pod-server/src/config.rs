@@ -193,6 +193,8 @@ pub struct AuthzSection {
     pub fact_rounds_max: u32,
     /// Compiled access control lists that are kept.
     pub acl_cache_entries_max: usize,
+    /// Memory for verdicts that were reached lately, in bytes.
+    pub verdict_cache_bytes_max: u64,
     /// Group documents that one decision may read.
     pub groups_max: u32,
     /// Largest group document, in bytes.
@@ -223,6 +225,7 @@ impl Default for AuthzSection {
         Self {
             fact_rounds_max: 8,
             acl_cache_entries_max: 100_000,
+            verdict_cache_bytes_max: 16 << 20,
             groups_max: 16,
             group_bytes_max: 256 << 10,
             group_fetch_milliseconds_max: 2_000,

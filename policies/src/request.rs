@@ -103,7 +103,7 @@ impl Agent {
 }
 
 /// The requesting side: the agent and the application through which it acts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subject {
     /// Who acts.
     pub agent: Agent,

@@ -164,9 +164,10 @@ impl AuditWriter {
         let mut salt = [0; 32];
         self.random.fill(&mut salt);
         let sealed = Sealed::new(record, salt);
+        let (leaf, record) = sealed.leaf_and_bytes(&root).map_err(|error| damaged(&error))?;
         Ok(AuditEntry {
-            leaf: sealed.leaf_hash(&root).map_err(|error| damaged(&error))?,
-            record: sealed.to_bytes().map_err(|error| damaged(&error))?,
+            leaf,
+            record,
             storages: owners.to_vec(),
             subjects: serialized(subjects)?,
         })

@@ -1,7 +1,7 @@
 //! A readable record together with the salt that its leaf was made with: what the owner and the data subject keep.
 
 use policies::audit::merkle;
-use policies::audit::{self, AuditRecord, Hash, canonical_json};
+use policies::audit::{self, AuditRecord, Hash};
 use serde::{Deserialize, Serialize};
 
 /// A record and its salt, as stored and as exported.
@@ -50,7 +50,28 @@ impl Sealed {
     /// # Errors
     /// When the time of the record cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SealedError> {
-        Ok(canonical_json(&serde_json::to_value(self)?).into_bytes())
+        self.around(&self.record.canonical_bytes()?)
+    }
+
+    /// The hash with which the record stands in the tree, and its canonical JSON: both need the record's bytes, which are
+    /// written once.
+    ///
+    /// # Errors
+    /// As [`Self::leaf_hash`] and [`Self::to_bytes`].
+    pub fn leaf_and_bytes(&self, subjects_root: &Hash) -> Result<(Hash, Vec<u8>), SealedError> {
+        let record = self.record.canonical_bytes()?;
+        Ok((self.leaf_of(&record, subjects_root)?, self.around(&record)?))
+    }
+
+    /// Canonical JSON around that of the record. `record` comes before `salt` in the order of names.
+    fn around(&self, record: &[u8]) -> Result<Vec<u8>, SealedError> {
+        let mut bytes = Vec::with_capacity(record.len() + self.salt.len() + 24);
+        bytes.extend_from_slice(b"{\"record\":");
+        bytes.extend_from_slice(record);
+        bytes.extend_from_slice(b",\"salt\":");
+        serde_json::to_writer(&mut bytes, &self.salt)?;
+        bytes.push(b'}');
+        Ok(bytes)
     }
 
     /// The root over the people concerned that the record names; that of nobody if it names none.
@@ -69,8 +90,12 @@ impl Sealed {
     /// # Errors
     /// When record or salt are malformed.
     pub fn leaf_hash(&self, subjects_root: &Hash) -> Result<Hash, SealedError> {
+        self.leaf_of(&self.record.canonical_bytes()?, subjects_root)
+    }
+
+    fn leaf_of(&self, record: &[u8], subjects_root: &Hash) -> Result<Hash, SealedError> {
         let salt = hash(&self.salt).ok_or(SealedError::Salt)?;
-        let commitment = audit::record_commitment(&salt, &self.record.canonical_bytes()?);
+        let commitment = audit::record_commitment(&salt, record);
         Ok(merkle::leaf_hash(&audit::leaf(&commitment, subjects_root)))
     }
 }

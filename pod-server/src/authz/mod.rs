@@ -4,6 +4,7 @@
 
 mod authorized;
 mod caller;
+mod considered;
 mod creators;
 mod denial_rate;
 mod dependency;

@@ -14,6 +14,7 @@ use policies::wac::Modes;
 use server_kit::clock::Clock;
 
 use super::authorized::{Authorized, Exemption, Receipt};
+use super::considered::Considered;
 use super::denial_rate::DenialRate;
 use super::dependency::Dependency;
 use super::pip::Pip;
@@ -21,10 +22,10 @@ use super::recorder::{Recorder, Use};
 use crate::config::AuthzSection;
 use crate::error::Error;
 use crate::name::ResourceName;
-use crate::store::{CommitError, ErasedWork, Snapshot, Store, StoreError, Transaction, Warrant, commit};
+use crate::store::{ErasedWork, Snapshot, Store, StoreError, Warrant, record_use};
 
 /// Modes that an operation needs on one resource.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     /// The resource; for an auxiliary resource, its subject.
     pub resource: ResourceName,
@@ -43,8 +44,8 @@ pub struct Verdict {
     pub public_modes: Modes,
     /// Whether anyone at all may do it.
     pub public: bool,
-    decision: Decision,
-    dependencies: Vec<Dependency>,
+    decision: Arc<Decision>,
+    dependencies: Arc<Vec<Dependency>>,
     epoch: u64,
     cacheable: bool,
 }
@@ -62,6 +63,11 @@ impl Verdict {
     #[must_use]
     pub fn dependencies(&self) -> &[Dependency] {
         &self.dependencies
+    }
+
+    /// The number of policy changes before it was reached.
+    pub(super) const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The number under which a public verdict may be kept; none if it rests on more than access control lists.
@@ -93,6 +99,7 @@ pub struct Pep {
     base_url: Arc<str>,
     bounds: AuthzSection,
     anonymous_denials: DenialRate,
+    considered: Considered,
 }
 
 impl Pep {
@@ -107,6 +114,7 @@ impl Pep {
     ) -> Self {
         let anonymous_denials = DenialRate::new(bounds.anonymous_denials_per_second_max);
         Self {
+            considered: Considered::new(bounds.verdict_cache_bytes_max),
             pip,
             store,
             recorder,
@@ -129,6 +137,22 @@ impl Pep {
     /// When the store fails. A refusal is no error here: see [`Verdict::permitted`].
     pub async fn consider(&self, subject: &Subject, requirements: &[Requirement]) -> Result<Verdict, Error> {
         let epoch = self.pip.epoch().now();
+        if let Some(known) = self.considered.find(epoch, subject, requirements) {
+            return Ok(known);
+        }
+        let verdict = self.consider_anew(epoch, subject, requirements).await?;
+        if verdict.cacheable {
+            self.considered.keep(subject, requirements, &verdict);
+        }
+        Ok(verdict)
+    }
+
+    async fn consider_anew(
+        &self,
+        epoch: u64,
+        subject: &Subject,
+        requirements: &[Requirement],
+    ) -> Result<Verdict, Error> {
         let mut verdict: Option<Verdict> = None;
         for requirement in requirements {
             let (decision, dependencies) = self.decide_one(subject, requirement).await?;
@@ -142,8 +166,8 @@ impl Pep {
                         modes: decision.modes,
                         public_modes: decision.public_modes,
                         public,
-                        decision,
-                        dependencies,
+                        decision: Arc::new(decision),
+                        dependencies: Arc::new(dependencies),
                         epoch,
                         cacheable,
                     });
@@ -151,10 +175,10 @@ impl Pep {
                 Some(verdict) => {
                     verdict.public &= public;
                     verdict.cacheable &= cacheable;
-                    verdict.dependencies.extend(dependencies);
+                    Arc::make_mut(&mut verdict.dependencies).extend(dependencies);
                     if verdict.permitted && !decision.permits() {
                         verdict.permitted = false;
-                        verdict.decision = decision;
+                        verdict.decision = Arc::new(decision);
                     }
                 }
             }
@@ -250,22 +274,16 @@ impl Pep {
         }
         let entry = self.recorder.entry(used, &verdict.decision).map_err(unrecorded)?;
         let warrant = Warrant::from_receipt(Receipt::with_commit(entry));
-        let dependencies = verdict.dependencies.clone();
-        let work = move |transaction: &mut dyn Transaction| match dependencies_hold(&dependencies, &*transaction) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(CommitError::Refused(RulesChanged)),
-            Err(error) => Err(CommitError::Store(error)),
-        };
-        let leaf = match commit(self.store.as_ref(), warrant, Box::new(work)).await {
-            Ok(((), committed)) => committed.leaf,
-            Err(CommitError::Refused(RulesChanged)) => {
+        let dependencies = Arc::clone(&verdict.dependencies);
+        let holds = Box::new(move |snapshot: &dyn Snapshot| dependencies_hold(&dependencies, snapshot));
+        let leaf = record_use(self.store.as_ref(), warrant, holds).await;
+        match leaf.map_err(|error| unrecorded(error.to_string()))? {
+            Some(leaf) => Ok(Authorized::mint(operation, Receipt::durable(leaf))),
+            None => {
                 let detail = "the access rules changed while the request was decided; send it again";
-                return Err(Error::Unavailable(detail.to_owned()));
+                Err(Error::Unavailable(detail.to_owned()))
             }
-            Err(CommitError::Store(error)) => return Err(unrecorded(error.to_string())),
-        };
-        let leaf = leaf.ok_or_else(|| unrecorded("the store wrote no leaf".to_owned()))?;
-        Ok(Authorized::mint(operation, Receipt::durable(leaf)))
+        }
     }
 
     /// Mints the proof of a permitted write; its entry commits with the write.
@@ -316,9 +334,6 @@ impl Pep {
         }
     }
 }
-
-/// The rules that a verdict rests on are no longer those that count.
-struct RulesChanged;
 
 fn unrecorded(reason: String) -> Error {
     tracing::error!(%reason, "a use could not be recorded");

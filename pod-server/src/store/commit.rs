@@ -9,6 +9,7 @@ use super::Store;
 use super::error::StoreError;
 use super::permit::Warrant;
 use super::resource::Sequence;
+use super::snapshot::Snapshot;
 use super::transaction::Transaction;
 
 /// The body of a commit. An `Err` rolls this commit back and leaves the others of its group alone.
@@ -47,6 +48,37 @@ pub struct ErasedWork {
     /// Called once, after the sync (or after the failure), on the writer's thread. A commit that rolled itself back hears
     /// `Ok` as soon as the state on which it decided is durable.
     pub done: ErasedDone,
+}
+
+/// Whether what a use was permitted on still holds, asked inside the transaction. It only reads.
+pub type Check = Box<dyn FnOnce(&dyn Snapshot) -> Result<bool, StoreError> + Send>;
+
+/// A use that changes nothing but the audit log: its entry is appended if `holds` says so.
+pub struct ErasedUse {
+    /// Asked inside the transaction.
+    pub holds: Check,
+    /// As [`ErasedWork::done`]; without a leaf when it did not hold.
+    pub done: ErasedDone,
+}
+
+/// Appends the entry of a use if what it rests on still holds, and waits until it is durable. Cheaper than [`commit`],
+/// because nothing has to be undone when it does not. Answers the index of the leaf; none if it did not hold.
+///
+/// # Errors
+/// When the store fails. Then the use must not take place.
+pub async fn record_use(store: &dyn Store, warrant: Warrant, holds: Check) -> Result<Option<u64>, StoreError> {
+    let room = store
+        .admission()
+        .acquire_owned()
+        .await
+        .map_err(|_| StoreError::Stopped)?;
+    let (sender, receiver) = oneshot::channel();
+    let done = Box::new(move |durable| {
+        drop(room);
+        let _ = sender.send(durable);
+    });
+    store.enqueue_use(warrant, ErasedUse { holds, done });
+    Ok(receiver.await.map_err(|_| StoreError::Stopped)??.leaf)
 }
 
 type Outcome<T, E> = Arc<Mutex<Option<Result<T, CommitError<E>>>>>;

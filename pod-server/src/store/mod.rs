@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::name::ResourceName;
 
 pub use audit::{AuditEntry, StorageSet, StoredAuditEntry};
-pub use commit::{CommitError, Committed, ErasedDone, ErasedRun, ErasedWork, Work, commit, commit_blocking};
+pub use commit::{Check, CommitError, Committed, ErasedDone, ErasedRun, ErasedUse, ErasedWork, Work, commit, commit_blocking, record_use};
 pub use error::StoreError;
 pub use event::{Change, Event, RecordKind};
 pub use permit::{ReadPermit, Warrant};
@@ -91,6 +91,10 @@ pub trait Store: Send + Sync + 'static {
     /// Queues a commit for the writer; waits where the queue is full. Use [`commit`] instead, which has types and waits
     /// without holding up a thread.
     fn enqueue(&self, warrant: Warrant, work: ErasedWork);
+
+    /// Queues the entry of a use that changes nothing else. Use [`record_use`] instead, which waits without holding up a
+    /// thread.
+    fn enqueue_use(&self, warrant: Warrant, work: ErasedUse);
 
     /// Room in the writer's queue: [`commit`] holds one permit from before it queues until it is told the outcome.
     fn admission(&self) -> Arc<Semaphore>;

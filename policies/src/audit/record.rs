@@ -133,7 +133,12 @@ impl AuditRecord {
     /// # Errors
     /// When the time lies outside the years that RFC 3339 can write.
     pub fn canonical_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
-        Ok(canonical_json(&serde_json::to_value(self)?).into_bytes())
+        // Obligations have members of their own to be sorted; most records have none.
+        if self.obligations.is_empty() {
+            serde_json::to_vec(&InOrder::of(self))
+        } else {
+            Ok(canonical_json(&serde_json::to_value(self)?).into_bytes())
+        }
     }
 
     /// Reads a record back.
@@ -142,6 +147,53 @@ impl AuditRecord {
     /// When the bytes are not a record.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(bytes)
+    }
+}
+
+/// The members of a record in the order of their names, so that its canonical JSON is written in one go.
+#[derive(Serialize)]
+struct InOrder<'r> {
+    action: AuditAction,
+    agent: &'r Option<String>,
+    agreement: &'r Option<String>,
+    client: &'r Option<String>,
+    id: &'r str,
+    node: &'r str,
+    obligations: [(); 0],
+    outcome: Outcome,
+    policy_hash: &'r Option<String>,
+    purpose: &'r Option<String>,
+    query_hash: &'r Option<String>,
+    reasons: &'r [ReasonCode],
+    subjects: u64,
+    subjects_root: &'r Option<String>,
+    targets: &'r [String],
+    #[serde(with = "time::serde::rfc3339")]
+    time: OffsetDateTime,
+    via: &'r Option<String>,
+}
+
+impl<'r> InOrder<'r> {
+    fn of(record: &'r AuditRecord) -> Self {
+        Self {
+            action: record.action,
+            agent: &record.agent,
+            agreement: &record.agreement,
+            client: &record.client,
+            id: &record.id,
+            node: &record.node,
+            obligations: [],
+            outcome: record.outcome,
+            policy_hash: &record.policy_hash,
+            purpose: &record.purpose,
+            query_hash: &record.query_hash,
+            reasons: &record.reasons,
+            subjects: record.subjects,
+            subjects_root: &record.subjects_root,
+            targets: &record.targets,
+            time: record.time,
+            via: &record.via,
+        }
     }
 }
 
@@ -193,8 +245,19 @@ mod tests {
         record.agent = Some("https://company.example/#me".into());
         record.obligations = vec![Obligation::AggregateOnly { subjects_min: 5 }, Obligation::Log];
         record.reasons = vec![ReasonCode::PermissionActive];
+        let plain = AuditRecord {
+            obligations: Vec::new(),
+            via: Some("https://broker.example/ \"\u{1}é".into()),
+            targets: vec!["https://localhost:7100/gent/a".into()],
+            subjects: 3,
+            ..record.clone()
+        };
+        for record in [&plain, &record] {
+            let sorted = canonical_json(&serde_json::to_value(record).unwrap());
+            assert_eq!(String::from_utf8(record.canonical_bytes().unwrap()).unwrap(), sorted);
+            assert_eq!(&AuditRecord::from_bytes(sorted.as_bytes()).unwrap(), record);
+        }
         let bytes = record.canonical_bytes().unwrap();
-        assert_eq!(AuditRecord::from_bytes(&bytes).unwrap(), record);
         let text = String::from_utf8(bytes).unwrap();
         assert!(
             text.starts_with(r#"{"action":"query","agent":"https://company.example/#me","agreement":null"#),

@@ -91,6 +91,16 @@ pub fn size(database: &Connection) -> Result<u64, AuditLogError> {
 /// When the database fails or an earlier hash is damaged; the caller must then roll back.
 pub fn append(transaction: &Transaction<'_>, leaf: &Hash) -> Result<u64, AuditLogError> {
     let index = size(transaction)?;
+    append_at(transaction, index, leaf)?;
+    Ok(index)
+}
+
+/// As [`append`], for a caller that knows how many leaves there are, because it appended the one before: `index`. With any
+/// other number the log would have a gap, which is damage.
+///
+/// # Errors
+/// As [`append`]; a leaf that is there already is refused by the database.
+pub fn append_at(transaction: &Transaction<'_>, index: u64, leaf: &Hash) -> Result<(), AuditLogError> {
     let mut insert =
         transaction.prepare_cached("INSERT INTO audit_log_hash (level, position, hash) VALUES (?1, ?2, ?3)")?;
     insert.execute(params![0, to_sql(index), leaf])?;
@@ -100,7 +110,7 @@ pub fn append(transaction: &Transaction<'_>, leaf: &Hash) -> Result<u64, AuditLo
         (level, position) = (level + 1, position / TILE_WIDTH);
         insert.execute(params![level, to_sql(position), tiles::hash_of(&hashes)])?;
     }
-    Ok(index)
+    Ok(())
 }
 
 /// Hash of the tree of the first `size` leaves (RFC 9162 §2.1.1).

@@ -9,6 +9,7 @@ mod containers;
 mod events;
 mod records;
 mod resources;
+mod uses;
 mod views;
 
 use std::sync::Arc;
@@ -87,6 +88,7 @@ pub fn checks() -> Vec<Check> {
         blobs::CHECKS,
         records::CHECKS,
         audit::CHECKS,
+        uses::CHECKS,
     ]
     .into_iter()
     .flatten()

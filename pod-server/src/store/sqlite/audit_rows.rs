@@ -13,11 +13,11 @@ use crate::store::{AuditEntry, StorageId, StorageSet, StoreError, StoredAuditEnt
 /// Sets with more members than this have no row per member; they are looked through one by one instead.
 const NARROW_MEMBERS_MAX: u64 = 64;
 
-/// Appends an entry; answers the index of its leaf.
-pub(super) fn append(connection: &Transaction<'_>, entry: &AuditEntry) -> Result<u64, StoreError> {
+/// Appends an entry as the leaf with this index, which is the number of leaves before it.
+pub(super) fn append(connection: &Transaction<'_>, leaf: u64, entry: &AuditEntry) -> Result<(), StoreError> {
     let subjects = StorageSet::from_bytes(&entry.subjects)?;
     let set = subject_set(connection, &entry.subjects, &subjects)?;
-    let leaf = audit_log::append(connection, &entry.leaf).map_err(log_error)?;
+    audit_log::append_at(connection, leaf, &entry.leaf).map_err(log_error)?;
     let owners: Vec<String> = entry.storages.iter().map(|storage| storage.0.to_string()).collect();
     connection
         .prepare_cached("INSERT INTO audit_records (leaf, record, owners, subject_set) VALUES (?1, ?2, ?3, ?4)")?
@@ -26,7 +26,7 @@ pub(super) fn append(connection: &Transaction<'_>, entry: &AuditEntry) -> Result
     for storage in &entry.storages {
         owned.execute(params![storage.0, signed(leaf)])?;
     }
-    Ok(leaf)
+    Ok(())
 }
 
 /// Finds or makes the row of a set of data subjects.

@@ -3,19 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rusqlite::{Transaction as DatabaseTransaction, params};
+use rustc_hash::FxHashSet;
 
+use super::queue::{Job, Queued};
 use super::rows::signed;
 use super::write::{Surroundings, WriteTransaction};
 use crate::name::ResourceName;
 use crate::store::{
-    AuditEntry, Committed, ErasedDone, ErasedRun, ErasedWork, Event, Sequence, StoreError, Transaction,
+    AuditEntry, Check, Committed, ErasedDone, ErasedRun, Event, Sequence, StorageSet, StoreError, Transaction,
 };
-
-/// A commit that waits in the queue.
-pub(super) struct Queued {
-    pub(super) entry: Option<AuditEntry>,
-    pub(super) work: ErasedWork,
-}
 
 /// What became of one commit, provided that its group becomes durable.
 enum Fate {
@@ -35,9 +31,14 @@ pub(super) struct Group<'g> {
     sequence: Sequence,
     told: Vec<(ErasedDone, Fate)>,
     pub(super) events: Vec<Event>,
-    pub(super) touched: Vec<ResourceName>,
+    /// Names whose state this group changes.
+    pub(super) touched: FxHashSet<ResourceName>,
     pub(super) bytes: u64,
     changed: bool,
+    /// Leaves of the audit log, as far as they were counted.
+    leaves: Option<u64>,
+    /// Why no part of the group can be kept.
+    broken: Option<StoreError>,
 }
 
 /// Those who wait for a group.
@@ -48,6 +49,7 @@ impl<'g> Group<'g> {
         transaction: &'g DatabaseTransaction<'g>,
         around: &'g Surroundings<'g>,
         sequence: Sequence,
+        leaves: Option<u64>,
         now: i64,
     ) -> Self {
         Self {
@@ -57,9 +59,11 @@ impl<'g> Group<'g> {
             sequence,
             told: Vec::new(),
             events: Vec::new(),
-            touched: Vec::new(),
+            touched: FxHashSet::default(),
             bytes: 0,
             changed: false,
+            leaves,
+            broken: None,
         }
     }
 
@@ -78,44 +82,104 @@ impl<'g> Group<'g> {
         self.changed
     }
 
-    /// Whether the database has given up the whole group by itself, as it may on a full disk.
-    pub(super) fn is_lost(&self) -> bool {
-        self.transaction.is_autocommit()
+    /// Leaves of the audit log once the group is durable, as far as they were counted.
+    pub(super) fn leaves(&self) -> Option<u64> {
+        self.leaves
     }
 
-    /// Carries out one commit in a savepoint of its own.
+    /// Whether nothing of the group can be kept: the database has given it up by itself, as it may on a full disk, or an
+    /// entry without a savepoint was written in part.
+    pub(super) fn is_lost(&self) -> bool {
+        self.broken.is_some() || self.transaction.is_autocommit()
+    }
+
+    /// Why the group is lost.
+    pub(super) fn why_lost(&mut self) -> StoreError {
+        self.broken.take().unwrap_or_else(super::failure::full)
+    }
+
+    /// Carries out one commit.
     pub(super) fn run(&mut self, queued: Queued) {
         let Queued { entry, work } = queued;
-        let fate = match self.attempt(entry.as_ref(), work.run) {
-            Ok(fate) => fate,
-            Err(error) => Fate::Failed(error),
+        let (done, attempted) = match work {
+            Job::Write(work) => (work.done, self.attempt(entry.as_ref(), work.run)),
+            Job::Use(used) => (used.done, self.record(entry.as_ref(), used.holds)),
         };
-        self.told.push((work.done, fate));
+        self.told.push((done, attempted.unwrap_or_else(Fate::Failed)));
+    }
+
+    /// Appends the entry of a use. Everything that can be wrong with it is looked at before the first row is written, so
+    /// that it needs no savepoint: if a row cannot be written the disk is at fault, and the group fails whole.
+    fn record(&mut self, entry: Option<&AuditEntry>, holds: Check) -> Result<Fate, StoreError> {
+        let Some(entry) = entry else {
+            return Err(StoreError::Misuse("a use without an entry was to be recorded".to_owned()));
+        };
+        StorageSet::from_bytes(&entry.subjects)?;
+        let mut inside = self.transaction();
+        let held = catch_unwind(AssertUnwindSafe(|| holds(&inside)));
+        let appended = match held {
+            Ok(Ok(true)) => Some(inside.audit(entry)),
+            _ => None,
+        };
+        let leaves = inside.leaves;
+        let (_, _, bytes) = self.finish(inside);
+        match (held, appended) {
+            (_, Some(Ok(leaf))) => {
+                self.sequence = Sequence(self.sequence.0 + 1);
+                self.changed = true;
+                self.bytes += bytes;
+                self.leaves = leaves;
+                Ok(Fate::Kept(Committed {
+                    sequence: self.sequence,
+                    leaf: Some(leaf),
+                }))
+            }
+            (_, Some(Err(error))) => {
+                self.broken = Some(error);
+                Ok(Fate::RolledBack)
+            }
+            (Ok(Ok(_)), None) => Ok(Fate::RolledBack),
+            (Ok(Err(error)), None) => Err(error),
+            (Err(_), None) => Err(StoreError::Misuse("the check of a use panicked".to_owned())),
+        }
+    }
+
+    /// The inside of the next commit. It borrows what the group has touched; [`Self::finish`] gives that back.
+    fn transaction(&mut self) -> WriteTransaction<'g> {
+        let touched = std::mem::take(&mut self.touched);
+        WriteTransaction::new(self.transaction, self.around, self.sequence, self.leaves, touched, self.now)
+    }
+
+    /// Ends the inside of a commit: its events, the names that it touched, its weight in bytes.
+    fn finish(&mut self, inside: WriteTransaction<'g>) -> (Vec<Event>, Vec<ResourceName>, u64) {
+        self.touched = inside.touched;
+        inside.changes.into_parts(Sequence(self.sequence.0 + 1))
     }
 
     fn attempt(&mut self, entry: Option<&AuditEntry>, run: ErasedRun) -> Result<Fate, StoreError> {
         self.statement("SAVEPOINT one")?;
-        let mut inside = WriteTransaction::new(self.transaction, self.around, self.sequence, self.now);
+        let mut inside = self.transaction();
         // A panic inside the work concerns that commit alone; what it touched is rolled back with it.
         let outcome = catch_unwind(AssertUnwindSafe(|| run(&mut inside)));
         let fate = match outcome {
             Ok(true) if inside.broken => Err(StoreError::Misuse("a write inside the commit had failed".to_owned())),
-            Ok(true) => finish(&mut inside, entry).map(Some),
+            Ok(true) => conclude(&mut inside, entry).map(Some),
             Ok(false) => Ok(None),
             Err(_) => Err(StoreError::Misuse("the work of the commit panicked".to_owned())),
         };
-        let changes = inside.changes;
+        let (any, leaves) = (!inside.changes.is_empty(), inside.leaves);
+        let (events, touched, bytes) = self.finish(inside);
         if self.is_lost() {
             return Err(fate.err().unwrap_or_else(super::failure::full));
         }
         match fate {
             Ok(Some(leaf)) => {
                 self.statement("RELEASE one")?;
-                if !changes.is_empty() {
+                if any {
                     self.sequence = Sequence(self.sequence.0 + 1);
                     self.changed = true;
                 }
-                let (events, touched, bytes) = changes.into_parts(self.sequence);
+                self.leaves = leaves;
                 self.events.extend(events);
                 self.touched.extend(touched);
                 self.bytes += bytes;
@@ -163,7 +227,7 @@ impl<'g> Group<'g> {
 }
 
 /// The audit leaf and the outbox of a commit whose work succeeded.
-fn finish(inside: &mut WriteTransaction<'_>, entry: Option<&AuditEntry>) -> Result<Option<u64>, StoreError> {
+fn conclude(inside: &mut WriteTransaction<'_>, entry: Option<&AuditEntry>) -> Result<Option<u64>, StoreError> {
     let leaf = entry.map(|entry| inside.audit(entry)).transpose()?;
     inside.store_changes()?;
     Ok(leaf)

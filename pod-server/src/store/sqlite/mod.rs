@@ -15,6 +15,7 @@ mod failure;
 mod group;
 mod health;
 mod lock;
+mod queue;
 mod read;
 mod readers;
 mod reserve;
@@ -25,7 +26,6 @@ mod write;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -37,16 +37,16 @@ use tokio::sync::{Semaphore, watch};
 use self::blobs::BlobDirectory;
 use self::cache::Caches;
 use self::checkpoint::Checkpoints;
-use self::group::Queued;
 use self::health::Health;
 use self::lock::DirectoryLock;
+use self::queue::{Job, Queue, Queued};
 use self::read::Reads;
 use self::readers::{Readers, View};
 use self::reserve::Reserve;
 use self::writer::Writer;
 use crate::name::ResourceName;
 use crate::store::{
-    BlobWriter, Body, BodyLocation, CommitListener, ErasedWork, Latest, ReadPermit, Resource, Sequence, Snapshot,
+    BlobWriter, Body, BodyLocation, CommitListener, ErasedUse, ErasedWork, Latest, ReadPermit, Resource, Sequence, Snapshot,
     Store, StoreError, Warrant,
 };
 
@@ -72,8 +72,7 @@ struct Shared {
 /// A store in a directory of its own. Dropping it commits what is queued, and ends cleanly.
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    /// Present until the store is dropped.
-    queue: Option<SyncSender<Queued>>,
+    queue: Arc<Queue>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -109,7 +108,7 @@ impl SqliteStore {
         }
         let (sequence, events_after) = read::state(&connection)?;
         let checkpoints = Checkpoints::start(&mut connection, &database, &config, &health)?;
-        let (queue, queued) = sync_channel(config.queue_commits_max.max(1));
+        let queue = Arc::new(Queue::new(config.queue_commits_max));
         let shared = Arc::new(Shared {
             readers: Readers::new(database, &config),
             caches: Caches::new(&config, sequence),
@@ -124,11 +123,13 @@ impl SqliteStore {
         let writer = Writer {
             connection,
             shared: Arc::clone(&shared),
-            queue: queued,
+            queue: Arc::clone(&queue),
+            taken: std::collections::VecDeque::new(),
             checkpoints,
             reserve,
             sequence,
             events_after,
+            leaves: None,
             last_group: 0,
             last_round: Instant::now(),
             _lock: lock,
@@ -138,7 +139,7 @@ impl SqliteStore {
             .spawn(move || writer.run_guarded())?;
         Ok(Self {
             shared,
-            queue: Some(queue),
+            queue,
             writer: Some(writer),
         })
     }
@@ -150,6 +151,21 @@ impl SqliteStore {
     pub fn check(&self, _: ReadPermit) -> Result<CheckReport, StoreError> {
         let view = View::open(&self.shared)?;
         check::check(view.connection()?, &self.shared.blobs)
+    }
+
+    fn push(&self, warrant: Warrant, work: Job) {
+        let queued = Queued {
+            entry: warrant.entry,
+            work,
+        };
+        let refused = if self.shared.health.is_stopped() {
+            Some(queued)
+        } else {
+            self.queue.push(queued).err()
+        };
+        if let Some(queued) = refused {
+            queued.refuse(StoreError::Stopped);
+        }
     }
 
     /// The newest state of a resource with its bytes, if both are in memory.
@@ -205,17 +221,11 @@ impl Store for SqliteStore {
     }
 
     fn enqueue(&self, warrant: Warrant, work: ErasedWork) {
-        let queued = Queued {
-            entry: warrant.entry,
-            work,
-        };
-        let refused = match &self.queue {
-            Some(queue) if !self.shared.health.is_stopped() => queue.send(queued).err().map(|error| error.0),
-            _ => Some(queued),
-        };
-        if let Some(queued) = refused {
-            group::tell(queued.work.done, Err(StoreError::Stopped));
-        }
+        self.push(warrant, Job::Write(work));
+    }
+
+    fn enqueue_use(&self, warrant: Warrant, work: ErasedUse) {
+        self.push(warrant, Job::Use(work));
     }
 
     fn admission(&self) -> Arc<Semaphore> {
@@ -246,7 +256,7 @@ impl Store for SqliteStore {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.queue = None;
+        self.queue.close();
         let Some(writer) = self.writer.take() else {
             return;
         };

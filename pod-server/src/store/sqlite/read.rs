@@ -24,6 +24,10 @@ pub(super) trait Reads {
     fn blobs(&self) -> &BlobDirectory;
     /// None where uncommitted states are visible.
     fn caches(&self) -> Option<&Caches>;
+    /// What this view shows under a name, if that is in memory.
+    fn remembered(&self, name: &ResourceName) -> Option<Option<Arc<Resource>>> {
+        self.caches()?.as_of(name, self.as_of())
+    }
 }
 
 impl<T: Reads> Snapshot for T {
@@ -195,7 +199,7 @@ impl<T: Reads> Snapshot for T {
 
 /// A resource by name, from memory where the view allows it.
 pub(super) fn find<R: Reads + ?Sized>(reads: &R, name: &ResourceName) -> Result<Option<Arc<Resource>>, StoreError> {
-    if let Some(known) = reads.caches().and_then(|caches| caches.as_of(name, reads.as_of())) {
+    if let Some(known) = reads.remembered(name) {
         return Ok(known);
     }
     let sql = format!("SELECT {} FROM resources WHERE name = ?1", rows::RESOURCE);

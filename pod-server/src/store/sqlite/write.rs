@@ -1,6 +1,9 @@
 //! The inside of a commit: puts and removes, with containment, quota and events kept in step.
 
+use std::sync::Arc;
+
 use rusqlite::{Connection, Transaction as Group, params};
+use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
 use super::audit_rows;
@@ -23,6 +26,7 @@ const CONTAINER_MEDIA_TYPE: &str = "text/turtle";
 /// What a commit needs from the store around it.
 pub(super) struct Surroundings<'s> {
     pub(super) blobs: &'s BlobDirectory,
+    pub(super) caches: &'s Caches,
     pub(super) health: &'s Health,
     pub(super) inline_bytes_max: usize,
     pub(super) quota_bytes_max: u64,
@@ -37,6 +41,10 @@ pub(super) struct WriteTransaction<'g> {
     /// Unix seconds.
     now: i64,
     pub(super) changes: Changes,
+    /// Names that commits before this one in its group touched.
+    pub(super) touched: FxHashSet<ResourceName>,
+    /// Leaves of the audit log, as far as they were counted.
+    pub(super) leaves: Option<u64>,
     /// A write failed half way: this commit must not happen, whatever its caller makes of the error.
     pub(super) broken: bool,
 }
@@ -59,13 +67,22 @@ struct Weighed {
 }
 
 impl<'g> WriteTransaction<'g> {
-    pub(super) fn new(group: &'g Group<'g>, around: &'g Surroundings<'g>, before: Sequence, now: i64) -> Self {
+    pub(super) fn new(
+        group: &'g Group<'g>,
+        around: &'g Surroundings<'g>,
+        before: Sequence,
+        leaves: Option<u64>,
+        touched: FxHashSet<ResourceName>,
+        now: i64,
+    ) -> Self {
         Self {
             group,
             around,
             before,
             now,
             changes: Changes::default(),
+            touched,
+            leaves,
             broken: false,
         }
     }
@@ -337,6 +354,13 @@ impl Reads for WriteTransaction<'_> {
     fn caches(&self) -> Option<&Caches> {
         None
     }
+
+    fn remembered(&self, name: &ResourceName) -> Option<Option<Arc<Resource>>> {
+        // What is in memory is the last committed state: the same that is seen here, unless this group changed it.
+        (self.changes.is_empty() && !self.touched.contains(name))
+            .then(|| self.around.caches.latest(name))
+            .flatten()
+    }
 }
 
 impl WriteTransaction<'_> {
@@ -448,7 +472,13 @@ impl WriteTransaction<'_> {
     fn audit_inside(&mut self, entry: &AuditEntry) -> Result<u64, StoreError> {
         self.changes.weigh(entry.record.len() + entry.subjects.len());
         self.changes.note();
-        audit_rows::append(self.group, entry)
+        let leaf = match self.leaves {
+            Some(leaves) => leaves,
+            None => audit_rows::size(self.group)?,
+        };
+        audit_rows::append(self.group, leaf, entry)?;
+        self.leaves = Some(leaf + 1);
+        Ok(leaf)
     }
 }
 

@@ -3,9 +3,9 @@
 //! Nobody hears of a commit before its group is durable. When a group cannot be made durable for any reason other than
 //! a full disk, the store stops for good: a sync is never tried a second time (invariant 4).
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -15,8 +15,9 @@ use super::blobs::BlobDirectory;
 use super::cache::Caches;
 use super::checkpoint::Checkpoints;
 use super::failure::{self, Meaning};
-use super::group::{Group, Queued, Waiting, tell};
+use super::group::{Group, Waiting};
 use super::lock::DirectoryLock;
+use super::queue::{Queue, Queued};
 use super::read::Reads;
 use super::reserve::Reserve;
 use super::sweep;
@@ -30,11 +31,15 @@ const ROUND: Duration = Duration::from_secs(1);
 pub(super) struct Writer {
     pub(super) connection: Connection,
     pub(super) shared: Arc<Shared>,
-    pub(super) queue: Receiver<Queued>,
+    pub(super) queue: Arc<Queue>,
+    /// Commits that were taken from the queue and did not fit into the last group.
+    pub(super) taken: VecDeque<Queued>,
     pub(super) checkpoints: Checkpoints,
     pub(super) reserve: Reserve,
     pub(super) sequence: Sequence,
     pub(super) events_after: Sequence,
+    /// Leaves of the audit log, as far as they were counted.
+    pub(super) leaves: Option<u64>,
     /// Commits in the group before this one.
     pub(super) last_group: usize,
     pub(super) last_round: Instant,
@@ -82,27 +87,35 @@ impl GroupFailure {
 impl Writer {
     /// As [`Writer::run`]; should the writer itself panic, the store stops.
     pub(super) fn run_guarded(self) {
-        let health = Arc::clone(&self.shared.health);
+        let (health, queue) = (Arc::clone(&self.shared.health), Arc::clone(&self.queue));
         if catch_unwind(AssertUnwindSafe(|| self.run())).is_err() {
             health.stop("the writer panicked");
+        }
+        // Nobody may wait for a writer that is gone.
+        queue.close();
+        for queued in queue.take(0, usize::MAX, Duration::ZERO) {
+            queued.refuse(StoreError::Stopped);
         }
     }
 
     /// Works until nobody can queue any more, or until the store has stopped.
     fn run(mut self) {
-        loop {
-            match self.queue.recv_timeout(ROUND) {
-                Ok(first) if self.shared.health.is_stopped() => tell(first.work.done, Err(StoreError::Stopped)),
-                Ok(first) => {
-                    self.group(first);
-                    if self.shared.health.is_full() {
-                        // The background copy may have found the disk full before any commit did.
-                        self.reserve.release();
-                    }
-                    self.checkpoints.between_groups(&self.connection);
+        while !self.taken.is_empty() || !self.queue.has_ended() {
+            if self.taken.is_empty() {
+                let taken_max = self.shared.config.group_commits_max.max(1);
+                self.taken = self.queue.take(1, taken_max, ROUND);
+            }
+            if self.shared.health.is_stopped() {
+                for queued in self.taken.drain(..) {
+                    queued.refuse(StoreError::Stopped);
                 }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
+            } else if !self.taken.is_empty() {
+                self.group();
+                if self.shared.health.is_full() {
+                    // The background copy may have found the disk full before any commit did.
+                    self.reserve.release();
+                }
+                self.checkpoints.between_groups(&self.connection);
             }
             if self.last_round.elapsed() >= ROUND {
                 self.round();
@@ -114,10 +127,11 @@ impl Writer {
     }
 
     /// One group, from its first commit to the last one told.
-    fn group(&mut self, first: Queued) {
+    fn group(&mut self) {
         let shared = Arc::clone(&self.shared);
         let around = Surroundings {
             blobs: &shared.blobs,
+            caches: &shared.caches,
             health: &shared.health,
             inline_bytes_max: shared.config.inline_bytes_max,
             quota_bytes_max: shared.config.quota_bytes_max,
@@ -126,17 +140,19 @@ impl Writer {
             Ok(transaction) => transaction,
             Err(error) => {
                 let failure = GroupFailure::of(&error);
-                tell(first.work.done, Err(failure.told()));
+                for queued in self.taken.drain(..) {
+                    queued.refuse(failure.told());
+                }
                 self.after_failure(&failure);
                 return;
             }
         };
-        let mut group = Group::new(&transaction, &around, self.sequence, shared.clock.unix());
-        fill(&mut group, first, &self.queue, &shared, self.last_group);
+        let mut group = Group::new(&transaction, &around, self.sequence, self.leaves, shared.clock.unix());
+        fill(&mut group, &mut self.taken, &self.queue, &shared, self.last_group);
         self.last_group = group.len();
-        let (sequence, changed) = (group.sequence(), group.changed());
+        let (sequence, changed, leaves) = (group.sequence(), group.changed(), group.leaves());
         let closed = if group.is_lost() {
-            Err(failure::full())
+            Err(group.why_lost())
         } else if changed {
             // Struck out before the commit, so that no reader can see the new state first and the old one after.
             shared.caches.strike(group.touched.iter(), sequence);
@@ -163,6 +179,7 @@ impl Writer {
         match durable {
             Ok(after) => {
                 self.events_after = after;
+                self.leaves = leaves;
                 if changed {
                     metrics::histogram!("store_sync_seconds").record(began.elapsed().as_secs_f64());
                     metrics::histogram!("store_group_commits").record(self.last_group as f64);
@@ -170,6 +187,7 @@ impl Writer {
                 self.announce(waiting, &events, sequence);
             }
             Err(failure) => {
+                self.leaves = None;
                 waiting.failed(|| failure.told());
                 self.after_failure(&failure);
             }
@@ -230,22 +248,28 @@ impl Writer {
     }
 }
 
-/// Carries out the first commit and all that come while the group is open.
-fn fill(group: &mut Group<'_>, first: Queued, queue: &Receiver<Queued>, shared: &Shared, last_group: usize) {
+/// Carries out what was taken and what comes while the group is open. What does not fit stays in `taken`.
+fn fill(group: &mut Group<'_>, taken: &mut VecDeque<Queued>, queue: &Queue, shared: &Shared, last_group: usize) {
     let config = &shared.config;
     let began = Instant::now();
     let wait_max = Duration::from_micros(config.group_wait_micros_max);
-    let mut next = Some(first);
-    while let Some(queued) = next {
-        group.run(queued);
-        if group.is_lost() || group.len() >= config.group_commits_max || group.bytes >= config.group_bytes_max {
-            return;
+    loop {
+        while let Some(queued) = taken.pop_front() {
+            group.run(queued);
+            if group.is_lost() || group.len() >= config.group_commits_max || group.bytes >= config.group_bytes_max {
+                return;
+            }
         }
-        next = queue.try_recv().ok();
         // Those who were told of the last group are likely to be back in a moment: one sync serves them all.
-        if next.is_none() && group.len() < last_group {
-            let left = wait_max.saturating_sub(began.elapsed());
-            next = queue.recv_timeout(left).ok();
+        let missing = last_group.saturating_sub(group.len());
+        let wait = if missing > 0 {
+            wait_max.saturating_sub(began.elapsed())
+        } else {
+            Duration::ZERO
+        };
+        *taken = queue.take(missing, config.group_commits_max - group.len(), wait);
+        if taken.is_empty() {
+            return;
         }
     }
 }
