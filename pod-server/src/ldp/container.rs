@@ -1,7 +1,8 @@
 //! Containers: their listing from the store's index, and the statements in it that only the server may change
 //! (solid#18-20, solid#27, solid#28).
 //!
-//! A listing never opens a member. Its statements are absolute, so that a page of it can be written without the rest.
+//! A listing never opens a member. Each member's statements stand on their own, so that a page of it can be written without
+//! the rest.
 
 use oxrdf::{NamedOrBlankNode, Quad, Term};
 
@@ -73,6 +74,10 @@ impl Listing<'_> {
             }
             _ => {
                 if self.syntax == Syntax::Turtle {
+                    append(
+                        &mut out,
+                        format_args!("@base <{}> .\n", self.container.iri(self.base_url)),
+                    );
                     out.extend_from_slice(PREFIXES.as_bytes());
                 }
                 node.write_triples(&mut out, self.syntax);
@@ -89,6 +94,8 @@ impl Listing<'_> {
         let mut dates = DateMemory::default();
         let mut kinds = KindMemory::default();
         out.reserve(members.len() * 360);
+        // Every member's name begins with the container's.
+        let skip = self.container.as_str().len();
         for member in members {
             let is_container = member.kind == ResourceKind::Container;
             let node = Node {
@@ -99,7 +106,9 @@ impl Listing<'_> {
                 time: (!is_container).then(|| (member.modified, dates.of(member.modified))),
                 size: (!is_container).then_some(member.size),
             };
-            if self.syntax == Syntax::JsonLd {
+            if self.syntax == Syntax::Turtle {
+                node.write_member(member.name.as_str().get(skip..).unwrap_or_default(), out);
+            } else if self.syntax == Syntax::JsonLd {
                 append(
                     out,
                     format_args!(
@@ -109,14 +118,9 @@ impl Listing<'_> {
                 );
                 node.write_json(out);
             } else {
-                let contains = if self.syntax == Syntax::Turtle {
-                    TURTLE.contains
-                } else {
-                    N_TRIPLES.contains
-                };
                 append(
                     out,
-                    format_args!("<{container}> {contains} <{origin}{}> .\n", node.path),
+                    format_args!("<{container}> <{CONTAINS}> <{origin}{}> .\n", node.path),
                 );
                 node.write_triples(out, self.syntax);
             }
@@ -134,7 +138,6 @@ impl Listing<'_> {
 /// How predicates and datatypes are spelled in a syntax.
 struct Words {
     kind: &'static str,
-    contains: &'static str,
     modified: &'static str,
     mtime: &'static str,
     size: &'static str,
@@ -144,7 +147,6 @@ struct Words {
 
 const TURTLE: Words = Words {
     kind: "a",
-    contains: "ldp:contains",
     modified: "dc:modified",
     mtime: "stat:mtime",
     size: "stat:size",
@@ -154,7 +156,6 @@ const TURTLE: Words = Words {
 
 const N_TRIPLES: Words = Words {
     kind: "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>",
-    contains: "<http://www.w3.org/ns/ldp#contains>",
     modified: "<http://purl.org/dc/terms/modified>",
     mtime: "<http://www.w3.org/ns/posix/stat#mtime>",
     size: "<http://www.w3.org/ns/posix/stat#size>",
@@ -218,6 +219,32 @@ impl Node<'_> {
         }
     }
 
+    /// The statements about a member in Turtle, short, because there may be a great many: its name relative to the base,
+    /// which is the container, and one subject for all of them. `segment` is the member's name inside the container.
+    fn write_member(&self, segment: &str, out: &mut Vec<u8>) {
+        // A colon in a first segment would make it a scheme (RFC 3986 §4.2).
+        let dot = if segment.contains(':') { "./" } else { "" };
+        push(
+            out,
+            &["<> ldp:contains <", dot, segment, "> .\n<", dot, segment, "> a "],
+        );
+        for (index, kind) in self.all_types().enumerate() {
+            let comma = if index == 0 { "" } else { ", " };
+            match kind.strip_prefix(LDP) {
+                Some(local) => push(out, &[comma, "ldp:", local]),
+                None => push(out, &[comma, "<", kind, ">"]),
+            }
+        }
+        if let Some((mtime, modified)) = self.time {
+            push(out, &[" ; dc:modified \"", modified, "\"^^xsd:dateTime ; stat:mtime "]);
+            append(out, format_args!("{mtime}"));
+        }
+        if let Some(size) = self.size {
+            append(out, format_args!(" ; stat:size {size}"));
+        }
+        push(out, &[" .\n"]);
+    }
+
     /// A node object. Canonical names are percent-encoded, so that nothing in an IRI needs escaping in JSON.
     fn write_json(&self, out: &mut Vec<u8>) {
         append(
@@ -241,6 +268,13 @@ impl Node<'_> {
             append(out, format_args!(",\"{SIZE}\":[{{\"@value\":{size}}}]"));
         }
         out.push(b'}');
+    }
+}
+
+/// Appends pieces of text one after the other.
+fn push(out: &mut Vec<u8>, pieces: &[&str]) {
+    for piece in pieces {
+        out.extend_from_slice(piece.as_bytes());
     }
 }
 
@@ -404,4 +438,63 @@ fn is_current(
         }
         _ => false,
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::store::Member;
+
+    /// A listing says the same in each syntax, whatever its members are called; without a base from outside.
+    #[test]
+    fn short_turtle_means_what_n_triples_say() {
+        let container = ResourceName::parse("/gent/a:b/").unwrap();
+        let members: Vec<Member> = [
+            "x:y.ttl",
+            "http:",
+            "c/",
+            "d:e/",
+            "%20'()!$&*+,;=@~-._",
+            "%C3%A9",
+            "sparql",
+        ]
+        .into_iter()
+        .map(|segment| Member {
+            name: container.join(segment).unwrap(),
+            kind: if segment.ends_with('/') {
+                ResourceKind::Container
+            } else {
+                ResourceKind::NonRdfSource
+            },
+            media_type: "image/png; q=\"1\"".to_owned(),
+            size: 7,
+            modified: 1_700_000_000,
+        })
+        .collect();
+        let statements = |syntax| {
+            let listing = Listing {
+                syntax,
+                container: &container,
+                base_url: "https://pod.example:8443/",
+                is_storage_root: false,
+            };
+            let mut out = format!("@base <{}> .\n", container.iri(listing.base_url)).into_bytes();
+            out.extend_from_slice(PREFIXES.as_bytes());
+            if syntax == Syntax::NTriples {
+                out.clear();
+            }
+            listing.members(&members, &mut out);
+            let triples: BTreeSet<String> = oxttl::TurtleParser::new()
+                .for_slice(&out)
+                .map(|triple| triple.unwrap().to_string())
+                .collect();
+            triples
+        };
+        let short = statements(Syntax::Turtle);
+        assert_eq!(short, statements(Syntax::NTriples));
+        assert_eq!(short.len(), 7 + 5 * 5 + 2 * 3);
+    }
 }

@@ -35,12 +35,15 @@ struct Entry {
     ready: [ArcSwapOption<Ready>; 3],
 }
 
-/// The head of a response for one state in one representation.
+/// The heads of the responses for one state in one representation.
 struct Ready {
     id: ResourceId,
     version: Sequence,
     variant: crate::http::etag::Variant,
+    /// Of 200.
     headers: HeaderMap,
+    /// Of 304: the same without what speaks about content.
+    headers_not_modified: HeaderMap,
 }
 
 /// Headers whose presence sends a request the long way.
@@ -121,11 +124,16 @@ impl PublicReads {
         };
         let mut headers = response.headers().clone();
         super::headers::add_safety(&mut headers);
+        let mut headers_not_modified = headers.clone();
+        for about_content in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::ACCEPT_RANGES] {
+            headers_not_modified.remove(about_content);
+        }
         let ready = Ready {
             id: resource.id,
             version: resource.version,
             variant,
             headers,
+            headers_not_modified,
         };
         let path = target.name.as_str();
         let entry = match self.entries.get(path).filter(|entry| entry.epoch == epoch) {
@@ -148,27 +156,32 @@ impl PublicReads {
 
 /// 304, if the client names the state that it has. The outer none is for conditions that need the long way.
 fn not_modified(request: &HeaderMap, ready: &Ready, resource: &Resource) -> Option<Option<Response<Body>>> {
-    if !request.contains_key(header::IF_NONE_MATCH) && !request.contains_key(header::IF_MODIFIED_SINCE) {
-        return Some(None);
-    }
-    let conditions = Preconditions::from_headers(request).ok()?;
-    let etag = ETag {
-        state: ready.version,
-        variant: ready.variant,
-    };
-    match conditions.evaluate_read(&etag, resource.modified) {
-        ReadOutcome::NotModified => {}
-        ReadOutcome::Proceed => return Some(None),
-        ReadOutcome::Failed(_) => return None,
+    if !names_this_state(request, ready) {
+        if !request.contains_key(header::IF_NONE_MATCH) && !request.contains_key(header::IF_MODIFIED_SINCE) {
+            return Some(None);
+        }
+        let conditions = Preconditions::from_headers(request).ok()?;
+        let etag = ETag {
+            state: ready.version,
+            variant: ready.variant,
+        };
+        match conditions.evaluate_read(&etag, resource.modified) {
+            ReadOutcome::NotModified => {}
+            ReadOutcome::Proceed => return Some(None),
+            ReadOutcome::Failed(_) => return None,
+        }
     }
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
-    let headers = response.headers_mut();
-    headers.clone_from(&ready.headers);
-    for about_content in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::ACCEPT_RANGES] {
-        headers.remove(about_content);
-    }
+    response.headers_mut().clone_from(&ready.headers_not_modified);
     Some(Some(response))
+}
+
+/// Whether the request sends back our own tag and nothing else: what nearly every conditional request does, and then there
+/// is nothing to evaluate. A date beside it does not count (RFC 9110 §13.2.2).
+fn names_this_state(request: &HeaderMap, ready: &Ready) -> bool {
+    let mut sent = request.get_all(header::IF_NONE_MATCH).iter();
+    matches!((sent.next(), sent.next()), (Some(one), None) if ready.headers.get(header::ETAG) == Some(one))
 }
 
 fn is_special(request: &HeaderMap) -> bool {
