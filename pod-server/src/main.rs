@@ -3,6 +3,11 @@
 use clap::Parser;
 use pod_server::cli::Cli;
 
+/// Requests, commits and the index make a great many small pieces of memory on one thread and drop them on another, which the
+/// system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() {
     let outcome = Cli::parse().run().await;

@@ -53,7 +53,10 @@ impl Weighter<Question, Verdict> for ByBytes {
         let web_id = subject.agent.web_id().map_or(0, |web_id| web_id.as_str().len());
         let others = [&subject.client, &subject.issuer, &subject.origin];
         let texts = others.iter().filter_map(|text| text.as_ref()).map(String::len);
-        let names = question.requirements.iter().map(|needed| needed.resource.as_str().len());
+        let names = question
+            .requirements
+            .iter()
+            .map(|needed| needed.resource.as_str().len());
         // Reasons and dependencies name the same resources once more.
         ENTRY_BYTES + (web_id + texts.sum::<usize>() + 3 * names.sum::<usize>()) as u64
     }

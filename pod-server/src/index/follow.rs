@@ -3,7 +3,7 @@
 //! A document that cannot be parsed is left out and reported; nothing that a document holds can stop the follower.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oxrdf::NamedNode;
 
@@ -63,7 +63,19 @@ impl Follower {
     fn run(&self, runtime: &tokio::runtime::Handle, mut stop: tokio::sync::watch::Receiver<bool>) {
         let mut commits = self.store.watch();
         let mut applied = None;
+        let interval = Duration::from_millis(self.index.limits().step_interval_ms);
+        let mut last_step: Option<Instant> = None;
         while !*stop.borrow() {
+            let early = last_step.map_or(Duration::ZERO, |last| interval.saturating_sub(last.elapsed()));
+            if !early.is_zero() {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = tokio::time::sleep(early) => {}
+                        _ = stop.changed() => {}
+                    }
+                });
+            }
+            last_step = Some(Instant::now());
             let step = match applied {
                 Some(sequence) if !self.index.wants_rebuild() => self.catch_up(sequence),
                 _ => self.build(),
@@ -106,7 +118,7 @@ impl Follower {
     /// # Errors
     /// [`FollowError`]; the index keeps its former contents.
     pub fn build(&self) -> Result<Sequence, FollowError> {
-        let started = std::time::Instant::now();
+        let started = Instant::now();
         let snapshot = self.store.snapshot(permit())?;
         let sequence = snapshot.sequence()?;
         let mut writer = Writer::new(self.index.limits().triples_max);

@@ -30,6 +30,15 @@ impl IndexSnapshot {
         self.sequence
     }
 
+    /// The same state as that of a later commit that changed nothing in it.
+    #[must_use]
+    pub fn at(&self, sequence: Sequence) -> Self {
+        Self {
+            sequence,
+            ..self.clone()
+        }
+    }
+
     /// The runs, the largest first.
     #[must_use]
     pub fn runs(&self) -> &[Arc<Run>] {

@@ -23,7 +23,10 @@ use tokio::sync::{Semaphore, watch};
 use crate::name::ResourceName;
 
 pub use audit::{AuditEntry, StorageSet, StoredAuditEntry};
-pub use commit::{Check, CommitError, Committed, ErasedDone, ErasedRun, ErasedUse, ErasedWork, Work, commit, commit_blocking, record_use};
+pub use commit::{
+    Check, CommitError, Committed, ErasedDone, ErasedRun, ErasedUse, ErasedWork, Work, commit, commit_blocking,
+    record_use,
+};
 pub use error::StoreError;
 pub use event::{Change, Event, RecordKind};
 pub use permit::{ReadPermit, Warrant};

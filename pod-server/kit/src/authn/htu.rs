@@ -36,7 +36,10 @@ fn is_plainly_normal(url: &str) -> bool {
         && !host.is_empty()
         && host.bytes().all(plain_host)
         && port.is_none_or(|port| {
-            !port.is_empty() && !port.starts_with('0') && port != default_port && port.bytes().all(|b| b.is_ascii_digit())
+            !port.is_empty()
+                && !port.starts_with('0')
+                && port != default_port
+                && port.bytes().all(|b| b.is_ascii_digit())
         })
         && path.bytes().all(plain_path)
         && !path.contains("/.")

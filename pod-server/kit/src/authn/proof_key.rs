@@ -56,12 +56,7 @@ impl ProofKeys {
     }
 
     /// Verifies the signature of a proof by its own key, and remembers the header if it is right.
-    pub(super) fn verify(
-        &self,
-        jwt: &Compact<'_>,
-        key: &ProofKey,
-        verifiers: &Verifiers,
-    ) -> Result<(), JoseFailure> {
+    pub(super) fn verify(&self, jwt: &Compact<'_>, key: &ProofKey, verifiers: &Verifiers) -> Result<(), JoseFailure> {
         match key {
             ProofKey::Known(known) => jwt.verify(&known.verifier),
             ProofKey::New(key, algorithm) => {

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::{Bounds, Factory, List, No, Violation, add_storage, ensure, name, permit, put, turtle, warrant, with_storage};
+use super::{
+    Bounds, Factory, List, No, Violation, add_storage, ensure, name, permit, put, turtle, warrant, with_storage,
+};
 use crate::store::{
-    AuditEntry, Committed, ErasedUse, ErasedWork, Snapshot, StorageId, StorageSet, Store, StoreError, Transaction, Warrant,
+    AuditEntry, Committed, ErasedUse, ErasedWork, Snapshot, StorageId, StorageSet, Store, StoreError, Transaction,
+    Warrant,
 };
 
 pub(super) const CHECKS: List = &[
@@ -102,20 +105,34 @@ fn only_while_it_holds(factory: Factory<'_>) -> Result<(), Violation> {
         }
     };
     let before = queue_use(&*store, entry(0, StorageId(1)), holds.clone());
-    ensure!(told(&before)?.leaf == Some(0), "a use under the present list is not recorded");
+    ensure!(
+        told(&before)?.leaf == Some(0),
+        "a use under the present list is not recorded"
+    );
 
     let (open, opened) = hold_open(&*store);
     let same_group = queue_use(&*store, entry(1, StorageId(1)), holds.clone());
     let acl = root.auxiliary(crate::name::Auxiliary::Acl);
-    let changed = queue_write(&*store, None, move |inside| inside.put(&acl, turtle("# second")).map(|_| true));
+    let changed = queue_write(&*store, None, move |inside| {
+        inside.put(&acl, turtle("# second")).map(|_| true)
+    });
     let after = queue_use(&*store, entry(2, StorageId(1)), holds.clone());
     drop(open);
     told(&opened)?;
     told(&changed)?;
-    ensure!(told(&same_group)?.leaf == Some(1), "a use before the change is not recorded");
-    ensure!(told(&after)?.leaf.is_none(), "a use was recorded under a list that is gone");
+    ensure!(
+        told(&same_group)?.leaf == Some(1),
+        "a use before the change is not recorded"
+    );
+    ensure!(
+        told(&after)?.leaf.is_none(),
+        "a use was recorded under a list that is gone"
+    );
     let later = queue_use(&*store, entry(3, StorageId(1)), holds);
-    ensure!(told(&later)?.leaf.is_none(), "a use was recorded under a list that is gone for long");
+    ensure!(
+        told(&later)?.leaf.is_none(),
+        "a use was recorded under a list that is gone for long"
+    );
     let size = store.snapshot(permit())?.audit_size()?;
     ensure!(size == 2, "there are {size} leaves");
     Ok(())
@@ -147,7 +164,10 @@ fn leaves_without_gaps(factory: Factory<'_>) -> Result<(), Violation> {
     let mut next = 0;
     for (kept, outcome) in &outcomes {
         let leaf = told(outcome)?.leaf;
-        ensure!(leaf == kept.then_some(next), "leaf {leaf:?} instead of {next}, kept: {kept}");
+        ensure!(
+            leaf == kept.then_some(next),
+            "leaf {leaf:?} instead of {next}, kept: {kept}"
+        );
         next += u64::from(*kept);
     }
     let view = store.snapshot(permit())?;

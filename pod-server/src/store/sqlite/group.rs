@@ -112,7 +112,9 @@ impl<'g> Group<'g> {
     /// that it needs no savepoint: if a row cannot be written the disk is at fault, and the group fails whole.
     fn record(&mut self, entry: Option<&AuditEntry>, holds: Check) -> Result<Fate, StoreError> {
         let Some(entry) = entry else {
-            return Err(StoreError::Misuse("a use without an entry was to be recorded".to_owned()));
+            return Err(StoreError::Misuse(
+                "a use without an entry was to be recorded".to_owned(),
+            ));
         };
         StorageSet::from_bytes(&entry.subjects)?;
         let mut inside = self.transaction();
@@ -147,7 +149,14 @@ impl<'g> Group<'g> {
     /// The inside of the next commit. It borrows what the group has touched; [`Self::finish`] gives that back.
     fn transaction(&mut self) -> WriteTransaction<'g> {
         let touched = std::mem::take(&mut self.touched);
-        WriteTransaction::new(self.transaction, self.around, self.sequence, self.leaves, touched, self.now)
+        WriteTransaction::new(
+            self.transaction,
+            self.around,
+            self.sequence,
+            self.leaves,
+            touched,
+            self.now,
+        )
     }
 
     /// Ends the inside of a commit: its events, the names that it touched, its weight in bytes.

@@ -46,8 +46,8 @@ use self::reserve::Reserve;
 use self::writer::Writer;
 use crate::name::ResourceName;
 use crate::store::{
-    BlobWriter, Body, BodyLocation, CommitListener, ErasedUse, ErasedWork, Latest, ReadPermit, Resource, Sequence, Snapshot,
-    Store, StoreError, Warrant,
+    BlobWriter, Body, BodyLocation, CommitListener, ErasedUse, ErasedWork, Latest, ReadPermit, Resource, Sequence,
+    Snapshot, Store, StoreError, Warrant,
 };
 
 pub use self::check::CheckReport;

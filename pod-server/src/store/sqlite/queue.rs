@@ -201,7 +201,11 @@ mod tests {
         queue.close();
         assert!(queue.push(queued(2)).is_err());
         assert!(!queue.has_ended());
-        assert_eq!(queue.take(9, 9, Duration::from_secs(60)).len(), 1, "it waits for nobody");
+        assert_eq!(
+            queue.take(9, 9, Duration::from_secs(60)).len(),
+            1,
+            "it waits for nobody"
+        );
         assert!(queue.has_ended());
     }
 }
