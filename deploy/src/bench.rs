@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
 use meent_tests::bench::machine::Machine;
-use meent_tests::bench::pod::Programs;
+use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
 use meent_tests::bench::{Effort, durability, federation, pod};
 use serde_json::json;
@@ -29,6 +29,12 @@ pub enum BenchCommand {
         /// Only cases whose name contains this
         #[arg(long)]
         only: Option<String>,
+        /// Another server to measure in the same run; it is installed into the cache folder of the user
+        #[arg(long, value_enum)]
+        peer: Option<PeerName>,
+        /// Also fill and measure a server with 100,000 storages, which takes minutes
+        #[arg(long)]
+        scale: bool,
     },
     /// Federated queries over 3, 10 and 50 members beside one store with all the data
     Federation {
@@ -60,6 +66,13 @@ pub enum BenchCommand {
     },
 }
 
+/// Servers to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PeerName {
+    /// Community Solid Server (needs Node.js and npm)
+    Css,
+}
+
 /// Where results go besides standard output.
 #[derive(Debug, Args)]
 pub struct Output {
@@ -85,13 +98,20 @@ impl BenchCommand {
                 seconds,
                 rounds,
                 only,
+                peer,
+                scale,
             } => {
                 let effort = Effort {
                     run: length(seconds)?,
                     rounds: rounds.max(1),
                 };
                 let programs = programs()?;
-                let measured = pod::measure(&programs, effort, only.as_deref(), &mut progress);
+                let scope = Scope {
+                    only,
+                    peer: peer.map(|PeerName::Css| Peer::CommunitySolidServer),
+                    scale,
+                };
+                let measured = pod::measure(&programs, effort, &scope, &mut progress);
                 (runtime.block_on(measured)?, output, "pod", true)
             }
             Self::Federation {

@@ -40,6 +40,12 @@ enum Command {
     /// Serve one answer on loopback, as fast as hyper can (a part of `bench`)
     #[command(hide = true)]
     Bare(load::BareCommand),
+    /// Verify signatures, as many as one core can (a part of `bench`)
+    #[command(hide = true)]
+    VerifySignatures(load::VerifyCommand),
+    /// Send or fetch one file (a part of `bench`)
+    #[command(hide = true)]
+    Transfer(load::TransferCommand),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +57,8 @@ fn main() -> ExitCode {
         Command::Quickstart(command) => command.run(),
         Command::Load(command) => command.run(),
         Command::Bare(command) => command.run(),
+        Command::VerifySignatures(command) => command.run(),
+        Command::Transfer(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -29,6 +29,8 @@ pub fn measure(
         figure: format!("{} acknowledged writes verified", report.acknowledged),
         baseline: format!("{} commits", report.commits),
         ratio: sound.then_some(1.0),
+        goal: None,
+        peer: None,
         note: match &report.fault {
             None => format!(
                 "lost 0, torn 0; slowest start {} ms; {:.0} s; seed {seed}",
@@ -43,6 +45,8 @@ pub fn measure(
         figure: per_second(rate),
         baseline: format!("{} single disk syncs", per_second(rates.disk_syncs)),
         ratio: Some(rate / rates.disk_syncs.max(1e-9)),
+        goal: None,
+        peer: None,
         note: "1 KB each, through the store, without HTTP".to_owned(),
         runs: json!(rates),
     };

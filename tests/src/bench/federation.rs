@@ -88,6 +88,8 @@ async fn row(
         figure: format!("{}, {requests} requests", time(micros(own))),
         baseline: time(micros(other)),
         ratio: fault.is_none().then_some(own / other.max(1e-9)),
+        goal: None,
+        peer: None,
         note: fault.unwrap_or_else(|| format!("{answers} rows from {triples} triples, equal")),
         runs,
     })

@@ -4,12 +4,17 @@
 //! addresses only, for a bounded time.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustls::ProtocolVersion;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use server_kit::tls::{RootsConfig, client_config};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Longest run in seconds.
 const SECONDS_MAX: f64 = 120.0;
@@ -25,8 +30,15 @@ pub struct Load {
     pub seconds: f64,
     /// Whether every request may be sent once only (each carries its own proof); the run ends early without more.
     pub once: bool,
+    /// Whether each connection sends requests of its own, in their order: the first one the first, and then every
+    /// `connections`-th.
+    #[serde(default)]
+    pub lanes: bool,
     /// Status that counts as success.
     pub status: u16,
+    /// Certificate of the authority (PEM) that the server's own is by; with it TLS 1.3 is spoken.
+    #[serde(default)]
+    pub authority_file: Option<PathBuf>,
 }
 
 /// What was measured.
@@ -97,14 +109,28 @@ pub async fn run(load: &Load, requests: Vec<Vec<u8>>) -> std::io::Result<Measure
         ));
     }
     let requests = std::rc::Rc::new(requests);
+    let tls = load.authority_file.as_deref().map(connector).transpose()?;
     let next = std::rc::Rc::new(std::cell::Cell::new(0_usize));
     let started = Instant::now();
     let end = started + Duration::from_secs_f64(load.seconds.min(SECONDS_MAX));
     let local = tokio::task::LocalSet::new();
     let mut tasks = Vec::new();
-    for _ in 0..load.connections {
-        let (load, requests, next) = (load.clone(), requests.clone(), next.clone());
-        tasks.push(local.spawn_local(async move { connection(&load, &requests, &next, end).await }));
+    for lane in 0..load.connections {
+        let (load, requests, tls) = (load.clone(), requests.clone(), tls.clone());
+        let own = std::rc::Rc::new(std::cell::Cell::new(lane));
+        let (next, step) = if load.lanes {
+            (own, load.connections)
+        } else {
+            (next.clone(), 1)
+        };
+        tasks.push(local.spawn_local(async move {
+            let turns = Turns {
+                requests: &requests,
+                next: &next,
+                step,
+            };
+            connection(&load, tls, &turns, end).await
+        }));
     }
     let mut measured = Measured::default();
     let mut times = Vec::new();
@@ -134,15 +160,62 @@ struct One {
     first_error: Option<String>,
 }
 
-async fn connection(load: &Load, requests: &[Vec<u8>], next: &std::cell::Cell<usize>, end: Instant) -> One {
+/// Which request comes next.
+struct Turns<'a> {
+    requests: &'a [Vec<u8>],
+    next: &'a std::cell::Cell<usize>,
+    step: usize,
+}
+
+impl Turns<'_> {
+    fn take(&self, once: bool) -> Option<&[u8]> {
+        let turn = self.next.get();
+        if once && turn >= self.requests.len() {
+            return None;
+        }
+        self.next.set(turn + self.step);
+        self.requests.get(turn % self.requests.len()).map(Vec::as_slice)
+    }
+}
+
+/// TLS with one authority.
+fn connector(authority_file: &Path) -> std::io::Result<TlsConnector> {
+    let roots = RootsConfig {
+        system_ca_file: None,
+        extra_ca_file: Some(authority_file.to_owned()),
+    };
+    let config = client_config(&roots).map_err(std::io::Error::other)?;
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// The handshake; anything but TLS 1.3 would be another measurement.
+async fn encrypt(tls: &TlsConnector, load: &Load, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = tls.connect(load.address.ip().into(), stream).await?;
+    match stream.get_ref().1.protocol_version() {
+        Some(ProtocolVersion::TLSv1_3) => Ok(stream),
+        other => Err(std::io::Error::other(format!(
+            "{other:?} was spoken instead of TLS 1.3"
+        ))),
+    }
+}
+
+async fn connection(load: &Load, tls: Option<TlsConnector>, turns: &Turns<'_>, end: Instant) -> One {
     let mut one = One::default();
     while Instant::now() < end && one.errors < 1_000 {
-        let Ok(mut stream) = TcpStream::connect(load.address).await else {
-            one.errors += 1;
-            continue;
+        let ended = match TcpStream::connect(load.address).await {
+            Err(error) => Err(error),
+            Ok(mut stream) => {
+                let _ = stream.set_nodelay(true);
+                match &tls {
+                    None => exchange(load, turns, end, &mut stream, &mut one).await,
+                    Some(tls) => match encrypt(tls, load, stream).await {
+                        Ok(mut stream) => exchange(load, turns, end, &mut stream, &mut one).await,
+                        Err(error) => Err(error),
+                    },
+                }
+            }
         };
-        let _ = stream.set_nodelay(true);
-        match exchange(load, requests, next, end, &mut stream, &mut one).await {
+        match ended {
             Ok(()) => return one,
             Err(error) => {
                 one.errors += 1;
@@ -153,22 +226,20 @@ async fn connection(load: &Load, requests: &[Vec<u8>], next: &std::cell::Cell<us
     one
 }
 
-async fn exchange(
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     load: &Load,
-    requests: &[Vec<u8>],
-    next: &std::cell::Cell<usize>,
+    turns: &Turns<'_>,
     end: Instant,
-    stream: &mut TcpStream,
+    stream: &mut S,
     one: &mut One,
 ) -> std::io::Result<()> {
     let mut buffer = Vec::with_capacity(64 << 10);
     loop {
         let started = Instant::now();
-        if started >= end || (load.once && next.get() >= requests.len()) {
+        if started >= end {
             return Ok(());
         }
-        let turn = next.replace(next.get() + 1);
-        let Some(request) = requests.get(turn % requests.len()) else {
+        let Some(request) = turns.take(load.once) else {
             return Ok(());
         };
         stream.write_all(request).await?;
@@ -187,7 +258,7 @@ async fn exchange(
 }
 
 /// Reads one answer into the buffer; gives its status and its length in bytes.
-async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<(u16, usize)> {
+async fn answer<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> std::io::Result<(u16, usize)> {
     let head = loop {
         if let Some(end) = find(buffer, b"\r\n\r\n", 0) {
             break end + 4;
@@ -218,7 +289,7 @@ async fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result
     Ok((status, end))
 }
 
-async fn chunked(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) -> std::io::Result<usize> {
+async fn chunked<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, mut at: usize) -> std::io::Result<usize> {
     loop {
         let line_end = loop {
             if let Some(end) = find(buffer, b"\r\n", at) {
@@ -240,7 +311,7 @@ async fn chunked(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) ->
     }
 }
 
-async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> std::io::Result<()> {
+async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> std::io::Result<()> {
     if stream.read_buf(buffer).await? == 0 {
         return Err(std::io::Error::new(
             std::io::ErrorKind::UnexpectedEof,

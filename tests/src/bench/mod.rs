@@ -8,7 +8,7 @@ pub mod machine;
 pub mod pod;
 pub mod process;
 pub mod report;
-pub mod subject;
+pub mod verification;
 
 use std::time::Duration;
 

@@ -13,10 +13,55 @@ pub struct Row {
     pub baseline: String,
     /// Figure by baseline; above 1 is better for rates, below 1 for times (the table says which). None when the case is void.
     pub ratio: Option<f64>,
+    /// What the row is to reach, where something was set.
+    pub goal: Option<Goal>,
+    /// The same work by another server in the same run, and how often ours does it in that time.
+    pub peer: Option<String>,
     /// Whatever else is worth knowing.
     pub note: String,
     /// Every run behind the row.
     pub runs: serde_json::Value,
+}
+
+/// What was set out to be reached.
+#[derive(Clone, Debug, Serialize)]
+pub struct Goal {
+    /// In words.
+    pub text: String,
+    /// Whether this run reached it.
+    pub met: bool,
+}
+
+impl Goal {
+    /// A ratio that is to be reached.
+    #[must_use]
+    pub fn at_least(wanted: f64, reached: Option<f64>) -> Self {
+        Self {
+            text: format!("≥ {wanted}"),
+            met: reached.is_some_and(|reached| reached >= wanted),
+        }
+    }
+
+    fn cell(&self) -> String {
+        format!("{}: {}", self.text, if self.met { "met" } else { "missed" })
+    }
+}
+
+impl Row {
+    /// A row without figures, which says why.
+    #[must_use]
+    pub fn void(case: &str, reason: &str, runs: serde_json::Value) -> Self {
+        Self {
+            case: case.to_owned(),
+            figure: "-".to_owned(),
+            baseline: "-".to_owned(),
+            ratio: None,
+            goal: None,
+            peer: None,
+            note: reason.to_owned(),
+            runs,
+        }
+    }
 }
 
 /// A table with its title and a line on how it was measured.
@@ -36,18 +81,38 @@ impl Table {
     /// The table in Markdown, aligned for a terminal.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut lines = vec![["case", "figure", "baseline", self.ratio_of.as_str(), "note"].map(str::to_owned)];
+        let (goals, peers) = (
+            self.rows.iter().any(|row| row.goal.is_some()),
+            self.rows.iter().any(|row| row.peer.is_some()),
+        );
+        let line = |[case, figure, baseline, ratio, goal, peer, note]: [String; 7]| -> Vec<String> {
+            let shown = [true, true, true, true, goals, peers, true];
+            let cells = [case, figure, baseline, ratio, goal, peer, note];
+            let cells = cells.into_iter().zip(shown);
+            cells.filter_map(|(cell, shown)| shown.then_some(cell)).collect()
+        };
+        let head = [
+            "case",
+            "figure",
+            "baseline",
+            self.ratio_of.as_str(),
+            "goal",
+            "peer",
+            "note",
+        ];
+        let mut lines = vec![line(head.map(str::to_owned))];
         for row in &self.rows {
-            let ratio = row.ratio.map_or("void".to_owned(), |ratio| format!("{ratio:.2}"));
-            lines.push([
+            lines.push(line([
                 row.case.clone(),
                 row.figure.clone(),
                 row.baseline.clone(),
-                ratio,
+                row.ratio.map_or("void".to_owned(), |ratio| format!("{ratio:.2}")),
+                row.goal.as_ref().map_or(String::new(), Goal::cell),
+                row.peer.clone().unwrap_or_default(),
                 row.note.clone(),
-            ]);
+            ]));
         }
-        let widths: Vec<usize> = (0..5)
+        let widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len))
             .map(|column| {
                 lines
                     .iter()
