@@ -256,6 +256,8 @@ pub struct BrowseSection {
     pub drained_bytes_max: u64,
     /// Items that deleting one folder may delete.
     pub delete_items_max: usize,
+    /// Storages that may be taken along as archives at one time.
+    pub take_outs_max: usize,
 }
 
 impl Default for BrowseSection {
@@ -267,6 +269,7 @@ impl Default for BrowseSection {
             upload_bytes_max: 4 << 30,
             drained_bytes_max: 64 << 20,
             delete_items_max: 1_000,
+            take_outs_max: 4,
         }
     }
 }

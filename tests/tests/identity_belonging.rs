@@ -256,6 +256,21 @@ async fn who_leaves_leaves_nothing_behind() {
     gent.visitor.open("/account/security").await.unwrap();
     gent.visitor.submit("/account/security/recovery", &[]).await.unwrap();
     gent.visitor.open("/account/leave").await.unwrap();
+    let archive = gent.visitor.open("/data/gent/?do=take-out").await.unwrap();
+    assert_eq!(
+        (archive.status.as_u16(), archive.header("content-type")),
+        (200, "application/gzip")
+    );
+    let name = archive.header("content-disposition");
+    assert!(name.starts_with("attachment; filename=\"gent-"), "{name}");
+    assert!(archive.body.len() > 1_000);
+    for closed in [
+        "/data/ann/?do=take-out",
+        "/data/gent/a/?do=take-out",
+        "/data/gent/a/1/1.txt?do=take-out",
+    ] {
+        found(&gent.visitor.open(closed).await.unwrap(), 404);
+    }
     found(
         &gent.visitor.submit("/account/leave", &[("name", "ann")]).await.unwrap(),
         422,

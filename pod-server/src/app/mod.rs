@@ -226,6 +226,7 @@ impl App {
             store: Arc::clone(&store),
             base_url: Arc::clone(&base_url),
             issuer: issuer.issuer().to_owned(),
+            clock: Arc::clone(&clock),
             bounds: config.browse.clone(),
         });
         let shared = queries::Shared {

@@ -9,6 +9,7 @@ mod removal;
 mod render;
 mod sharing;
 mod sharing_page;
+mod take_out;
 mod upload;
 
 pub mod multipart;
@@ -19,7 +20,9 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use policies::request::{Agent, Subject, WebId};
 use server_kit::body::{self, Body};
+use server_kit::clock::Clock;
 
+use crate::archive::Exports;
 use crate::authz::Caller;
 use crate::config::BrowseSection;
 use crate::error::Error;
@@ -42,6 +45,8 @@ pub struct DataBrowserParts {
     pub base_url: Arc<str>,
     /// IRI of the built-in issuer: who vouches for the person on these pages.
     pub issuer: String,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
     /// Bounds.
     pub bounds: BrowseSection,
 }
@@ -49,6 +54,8 @@ pub struct DataBrowserParts {
 /// The data browser of one server.
 pub struct DataBrowser {
     parts: DataBrowserParts,
+    /// Storages that are being taken along.
+    exports: Exports,
 }
 
 /// Why a page cannot do what was asked.
@@ -87,8 +94,11 @@ struct Turn<'a> {
 impl DataBrowser {
     /// A data browser.
     #[must_use]
-    pub const fn new(parts: DataBrowserParts) -> Self {
-        Self { parts }
+    pub fn new(parts: DataBrowserParts) -> Self {
+        Self {
+            exports: Exports::new(parts.bounds.take_outs_max),
+            parts,
+        }
     }
 
     /// Whether a path of the console is one of these pages.
@@ -208,6 +218,7 @@ impl DataBrowser {
             None if turn.name.is_container() => self.show_folder(turn, query, None, StatusCode::OK).await,
             None => self.show_document(turn, query).await,
             Some(data::DOWNLOAD) => self.download(turn, request).await,
+            Some(data::TAKE_OUT) => self.take_out(turn).await,
             Some(data::PICTURE) => self.picture(turn).await,
             Some(data::SHARE) => self.show_sharing(turn, done(turn.visit, query), StatusCode::OK).await,
             Some(data::DELETE) => self.ask_removal(turn).await,

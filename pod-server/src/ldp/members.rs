@@ -1,9 +1,9 @@
-//! A page of a container's members for people: decided and recorded like any other read, and never the whole of a large
-//! container.
+//! A page of a container's members for people, decided and recorded like any other read, and never the whole of a large
+//! container; and the right to take a whole storage along.
 
 use policies::wac::Modes;
 
-use crate::authz::{Caller, UseKind};
+use crate::authz::{Caller, Requirement, UseKind};
 use crate::error::Error;
 use crate::name::ResourceName;
 use crate::store::{Member, ReadPermit, Resource, ResourceKind};
@@ -29,6 +29,21 @@ pub struct MemberPage {
 }
 
 impl LdpService {
+    /// The right to read all of a storage: for whoever may read its root and decide who else may.
+    ///
+    /// # Errors
+    /// As a GET of the root.
+    pub async fn take_out(&self, root: &ResourceName, caller: &Caller) -> Result<ReadPermit, Error> {
+        let required = Requirement {
+            resource: root.clone(),
+            modes: Modes::READ | Modes::CONTROL,
+        };
+        let verdict = self.pep.consider(&caller.subject, &[required]).await?;
+        let used = caller.uses(UseKind::Read, root);
+        let proof = self.pep.authorize_read(&verdict, &used, Operation::Read).await?;
+        Ok(ReadPermit::proven(&proof))
+    }
+
     /// Members of a container in name order, after a name, at most `limit`.
     ///
     /// # Errors

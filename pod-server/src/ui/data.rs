@@ -14,6 +14,8 @@ use crate::store::{Member, ResourceKind};
 pub const PATH: &str = "/data";
 /// Gets a document as a file.
 pub const DOWNLOAD: &str = "download";
+/// Gets a whole storage as an archive.
+pub const TAKE_OUT: &str = "take-out";
 /// Gets a picture.
 pub const PICTURE: &str = "picture";
 /// Shows and changes who may do what.

@@ -36,7 +36,9 @@ pub fn page(visit: &Visit, shown: &Shown<'_>, notice: Option<&Notice>) -> Markup
             p { (visit.text("leave-along-explanation")) }
             ul.rows {
                 @for root in &shown.session.storages {
-                    li { a href=(format!("{}{root}", data::PATH)) { (root.trim_matches('/')) } }
+                    @let name = root.trim_matches('/');
+                    @let target = format!("{}{root}?do={}", data::PATH, data::TAKE_OUT);
+                    li { a href=(target) download { (visit.text_with("leave-along-download", &[("name", name)])) } }
                 }
             }
         }
