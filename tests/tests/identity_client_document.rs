@@ -90,3 +90,57 @@ async fn a_client_identifier_document_names_the_client() {
     }
     shutdown.trigger();
 }
+
+/// Requirement solid 98, T34: an approval is for the application that was described then. When the description changes, the
+/// person is asked again; when it goes away, nobody is let in any more.
+#[tokio::test]
+async fn a_changed_description_is_asked_about_again() {
+    let listener = Listener::bind(&serde_json::from_value::<ListenConfig>(json!({ "listen": "127.0.0.1:0" })).unwrap())
+        .await
+        .unwrap();
+    let id = format!("http://localhost:{}/app", listener.local_address().unwrap().port());
+    let document = Arc::new(parking_lot::Mutex::new(json!({
+        "@context": "https://www.w3.org/ns/solid/oidc-context.jsonld", "client_id": id, "client_name": "Counting",
+        "redirect_uris": [REDIRECT_URI], "grant_types": ["authorization_code"],
+    })));
+    let told = Arc::clone(&document);
+    let handler: Handler = Arc::new(move |_: Request<hyper::body::Incoming>, _| {
+        let body = Full::new(Bytes::from(told.lock().to_string()))
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let response = Response::builder().header("content-type", "application/ld+json");
+        let response = response.body(body).unwrap();
+        Box::pin(async move { response })
+    });
+    let shutdown = Shutdown::new();
+    tokio::spawn(serve(listener, handler, shutdown.clone(), ServeLimits::default()));
+    let console = Console::start(quick()).await.unwrap();
+    console.account("gent", PASSWORD).await.unwrap();
+    let mut visitor = Visitor::new(&console);
+    visitor.log_in("gent", PASSWORD).await.unwrap();
+    let application = Application {
+        id,
+        secret: None,
+        key: DpopKey::generate().unwrap(),
+    };
+    let (_, challenge) = pkce();
+    application.code(&mut visitor, &challenge).await.unwrap();
+    let request = application.authorization(&challenge, &[]);
+    for (member, value) in [
+        ("client_name", json!("Gent's own bank")),
+        ("redirect_uris", json!([REDIRECT_URI, "https://elsewhere.example/"])),
+    ] {
+        let known = visitor.open(&request).await.unwrap();
+        assert_eq!(known.status, StatusCode::SEE_OTHER, "approved: {}", known.body);
+        document.lock()[member] = value;
+        console.clock.advance(301);
+        let asked = visitor.open(&request).await.unwrap();
+        assert_eq!(asked.status, StatusCode::OK, "{member} changed, and nobody was asked");
+        application.code(&mut visitor, &challenge).await.unwrap();
+    }
+    document.lock()["client_id"] = json!("https://elsewhere.example/app");
+    console.clock.advance(301);
+    let gone = visitor.open(&request).await.unwrap();
+    assert_eq!((gone.status, gone.location()), (StatusCode::BAD_REQUEST, ""));
+    shutdown.trigger();
+}

@@ -120,6 +120,10 @@ pub struct ExternalProvider {
     /// File of mode 0600 with a private JWK (EC P-256 or RSA), for `private_key_jwt` instead of a secret.
     #[serde(default)]
     pub private_key_file: Option<PathBuf>,
+    /// File of mode 0600 with a private JWK (RSA or EC P-256) for which the provider encrypts its ID tokens. Our public keys
+    /// stand at `{console}/external/{name}/jwks`.
+    #[serde(default)]
+    pub decryption_key_file: Option<PathBuf>,
     /// Scopes to ask for besides `openid`.
     #[serde(default)]
     pub scopes: Vec<String>,

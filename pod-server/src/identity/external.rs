@@ -1,16 +1,15 @@
 //! Logging in through another OpenID provider, such as a government's (solid.md's accounts; T41, T42, T43).
 //!
-//! The browser keeps one secret in a cookie for the time of the log-in; `state`, `nonce` and the PKCE verifier follow from
+//! The browser keeps one secret in a sealed cookie for the time of the log-in; `state`, `nonce` and the PKCE verifier follow from
 //! it, so that an answer counts only in the browser that asked, for the provider that was asked. Who a person is here is
 //! decided by a link between the provider's subject and an account. A link is made by somebody who has logged in, on the
 //! account page, or on first log-in if the configuration says so.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
+use server_kit::authn::encrypted::Decryption;
 use server_kit::authn::relying_party::{
     ClientProof, Exchange, ExternalIdentity, Registration, RelyingParty, RelyingPartyError,
 };
@@ -24,7 +23,9 @@ use super::config::{ExternalFirstLogin, ExternalProvider};
 use super::error::{AccountError, IdentityError};
 use super::external_link::{self, ExternalLink, Linked};
 use super::router::problem_page;
+use super::seal::Purpose;
 use super::throttle::Network;
+use super::token::json_response;
 use super::{Identity, IdentityParts, pages};
 
 /// What the paths of this module begin with.
@@ -90,6 +91,11 @@ pub(super) fn providers(parts: &IdentityParts) -> Result<Vec<External>, Identity
                 ));
             }
         };
+        let decryption = config
+            .decryption_key_file
+            .as_deref()
+            .map(Decryption::from_file)
+            .transpose();
         let registration = Registration {
             issuer: config.issuer.clone(),
             client_id: config.client_id.clone(),
@@ -97,6 +103,7 @@ pub(super) fn providers(parts: &IdentityParts) -> Result<Vec<External>, Identity
             scopes: config.scopes.clone(),
             acr_values: config.acr_values.clone(),
             redirect_uri: parts.site.console(&format!("{PREFIX}{}/callback", config.name)),
+            decryption: decryption.map_err(|error| failed(error.to_string()))?,
         };
         let (egress, clock, random) = (parts.egress.clone(), parts.clock.clone(), parts.random.clone());
         providers.push(External {
@@ -174,6 +181,7 @@ pub(super) async fn show(
     let external = identity.externals.iter().find(|external| external.config.name == name);
     match (external, last) {
         (Some(external), None) => start(identity, external, visit, query).await,
+        (Some(external), Some("jwks")) => Ok(json_response(StatusCode::OK, &external.party.jwks())),
         (Some(external), Some("callback")) => come_back(identity, external, visit, parts, query, network).await,
         _ => Ok(problem_page(visit, StatusCode::NOT_FOUND, "page-unknown", "")),
     }
@@ -225,7 +233,8 @@ async fn start(
     let exchange = Exchange::of(&under_way.secret);
     match external.party.authorization_url(&exchange, under_way.again).await {
         Ok(url) => {
-            let kept = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&under_way).unwrap_or_default());
+            let kept = serde_json::to_vec(&under_way).unwrap_or_default();
+            let kept = identity.seal.seal(Purpose::External, &kept);
             visit.set_cookie(COOKIE, &kept, Some(u64::from(SECONDS_MAX)));
             Ok(see_other(visit, &url))
         }
@@ -265,7 +274,7 @@ async fn come_back(
     network: Network,
 ) -> Result<Response<Body>, IdentityError> {
     let under_way = cookie(&parts.headers, COOKIE)
-        .and_then(|kept| URL_SAFE_NO_PAD.decode(kept).ok())
+        .and_then(|kept| identity.seal.open(Purpose::External, kept))
         .and_then(|bytes| serde_json::from_slice::<UnderWay>(&bytes).ok());
     let now = identity.clock().unix();
     visit.set_cookie(COOKIE, "", Some(0));

@@ -29,6 +29,7 @@ mod recovery;
 mod redirect_uri;
 mod revocation;
 mod router;
+mod seal;
 mod security;
 mod session;
 pub mod site;
@@ -69,6 +70,7 @@ use client_document::{ClientDocuments, DocumentFault, is_document};
 use config::ThrottleConfig;
 use external::External;
 use passkey::Passkeys;
+use seal::Seal;
 use throttle::Throttle;
 use uma::Tickets;
 
@@ -105,6 +107,8 @@ pub struct Identity {
     /// For the exchange of ID tokens.
     tickets: Tickets,
     passkeys: Passkeys,
+    /// For what leaves the server and has to come back unchanged.
+    seal: Seal,
 }
 
 impl Identity {
@@ -128,8 +132,9 @@ impl Identity {
             config.client_documents_max,
         );
         let externals = external::providers(&parts)?;
-        let tickets = Tickets::new(config.ticket_seconds, config.tickets_spent_max, parts.random.as_ref());
         let passkeys = Passkeys::new(parts.site.issuer(), config.passkey_ceremonies_max);
+        let tickets = Tickets::new(config.ticket_seconds, config.tickets_spent_max);
+        let seal = Seal::new(parts.random.as_ref());
         Ok(Self {
             passkeys,
             passwords,
@@ -138,6 +143,7 @@ impl Identity {
             documents,
             externals,
             tickets,
+            seal,
             parts,
         })
     }

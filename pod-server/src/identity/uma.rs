@@ -7,19 +7,16 @@
 
 use std::collections::HashMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, Mac};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use server_kit::authn::RejectionKind;
 use server_kit::random::Random;
-use sha2::Sha256;
 
 use crate::ui::Form;
 
 use super::discovery::path;
+use super::seal::{Purpose, Seal};
 use super::site::Site;
 use super::token::{Stop, fault};
 use super::{Identity, claims};
@@ -30,12 +27,8 @@ pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:uma-ticket";
 /// The profile, and the format of its claim token (Solid-OIDC §7.2).
 pub const ID_TOKEN_PROFILE: &str = "http://openid.net/specs/openid-connect-core-1_0.html#IDToken";
 
-/// Bytes of a ticket's time and random part.
-const BODY_BYTES: usize = 24;
-
-/// Makes tickets and takes each once.
+/// The used tickets: each counts once.
 pub struct Tickets {
-    key: [u8; 32],
     seconds: i64,
     spent_max: usize,
     /// Random parts of the tickets that were used, and until when each would count.
@@ -52,42 +45,33 @@ pub enum TicketFault {
 }
 
 impl Tickets {
-    /// Tickets that count for some seconds; at most `spent_max` used ones are remembered. They end with the process.
+    /// Tickets that count for some seconds; at most `spent_max` used ones are remembered.
     #[must_use]
-    pub fn new(seconds: u32, spent_max: usize, random: &dyn Random) -> Self {
-        let mut key = [0; 32];
-        random.fill(&mut key);
+    pub fn new(seconds: u32, spent_max: usize) -> Self {
         Self {
-            key,
             seconds: i64::from(seconds),
             spent_max,
             spent: Mutex::default(),
         }
     }
 
-    /// A new ticket.
+    /// A new ticket: until when it counts, and something random, sealed.
     #[must_use]
-    pub fn issue(&self, now: i64, random: &dyn Random) -> String {
+    pub fn issue(&self, seal: &Seal, now: i64, random: &dyn Random) -> String {
         let mut nonce = [0; 16];
         random.fill(&mut nonce);
         let mut ticket = (now + self.seconds).to_be_bytes().to_vec();
         ticket.extend_from_slice(&nonce);
-        if let Some(mac) = self.mac(&ticket) {
-            ticket.extend_from_slice(&mac.finalize().into_bytes());
-        }
-        URL_SAFE_NO_PAD.encode(ticket)
+        seal.seal(Purpose::Ticket, &ticket)
     }
 
     /// Takes a ticket.
     ///
     /// # Errors
     /// [`TicketFault`].
-    pub fn spend(&self, ticket: &str, now: i64) -> Result<(), TicketFault> {
-        let bytes = URL_SAFE_NO_PAD.decode(ticket).map_err(|_| TicketFault::Invalid)?;
-        let (body, tag) = bytes.split_at_checked(BODY_BYTES).ok_or(TicketFault::Invalid)?;
-        let mac = self.mac(body).ok_or(TicketFault::Invalid)?;
-        mac.verify_slice(tag).map_err(|_| TicketFault::Invalid)?;
-        let (until, nonce) = body.split_at_checked(8).ok_or(TicketFault::Invalid)?;
+    pub fn spend(&self, seal: &Seal, ticket: &str, now: i64) -> Result<(), TicketFault> {
+        let ticket = seal.open(Purpose::Ticket, ticket).ok_or(TicketFault::Invalid)?;
+        let (until, nonce) = ticket.split_at_checked(8).ok_or(TicketFault::Invalid)?;
         let until = i64::from_be_bytes(until.try_into().map_err(|_| TicketFault::Invalid)?);
         let nonce: [u8; 16] = nonce.try_into().map_err(|_| TicketFault::Invalid)?;
         if until <= now {
@@ -104,13 +88,6 @@ impl Tickets {
             None => Ok(()),
             Some(_) => Err(TicketFault::Invalid),
         }
-    }
-
-    fn mac(&self, body: &[u8]) -> Option<Hmac<Sha256>> {
-        // A key of any length is accepted, so that this never fails.
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        mac.update(body);
-        Some(mac)
     }
 }
 
@@ -137,7 +114,7 @@ impl Identity {
         if !self.config().uma {
             return None;
         }
-        let ticket = self.tickets.issue(self.clock().unix(), self.random());
+        let ticket = self.tickets.issue(&self.seal, self.clock().unix(), self.random());
         let (realm, issuer) = (self.site().base_url(), self.site().issuer());
         HeaderValue::from_str(&format!(
             "UMA realm=\"{realm}\", as_uri=\"{issuer}\", ticket=\"{ticket}\""
@@ -147,7 +124,7 @@ impl Identity {
 
     /// Asks for what is missing, with a ticket for the next try (UMA 2.0 grant §3.3.6).
     fn need_info(&self, description: &str) -> Stop {
-        let ticket = self.tickets.issue(self.clock().unix(), self.random());
+        let ticket = self.tickets.issue(&self.seal, self.clock().unix(), self.random());
         let claim = json!([{ "claim_token_format": [ID_TOKEN_PROFILE], "name": "webid", "friendly_name": "WebID" }]);
         fault("need_info", description)
             .with("ticket", json!(ticket))
@@ -167,13 +144,16 @@ pub(super) async fn exchange(identity: &Identity, form: &Form, jkt: &str) -> Res
     let ticket = form
         .field("ticket")
         .ok_or_else(|| fault("invalid_request", "`ticket` is missing"))?;
-    identity.tickets.spend(ticket, now).map_err(|ticket| match ticket {
-        TicketFault::Invalid => fault(
-            "invalid_grant",
-            "the ticket is unknown, has expired or was used: ask for the resource again",
-        ),
-        TicketFault::Full => fault("temporarily_unavailable", "too many exchanges at one time"),
-    })?;
+    identity
+        .tickets
+        .spend(&identity.seal, ticket, now)
+        .map_err(|ticket| match ticket {
+            TicketFault::Invalid => fault(
+                "invalid_grant",
+                "the ticket is unknown, has expired or was used: ask for the resource again",
+            ),
+            TicketFault::Full => fault("temporarily_unavailable", "too many exchanges at one time"),
+        })?;
     let Some(token) = form.field("claim_token") else {
         return Err(identity.need_info("send an ID token as `claim_token`"));
     };
@@ -214,19 +194,34 @@ mod tests {
 
     #[test]
     fn a_ticket_counts_once_for_its_time_and_only_here() {
-        let tickets = Tickets::new(300, 2, &SystemRandom);
-        let ticket = tickets.issue(1_000, &SystemRandom);
-        assert_eq!(tickets.spend(&ticket, 1_300), Err(TicketFault::Invalid), "expired");
-        assert_eq!(tickets.spend(&ticket, 1_299), Ok(()));
-        assert_eq!(tickets.spend(&ticket, 1_299), Err(TicketFault::Invalid), "used");
-        let other = Tickets::new(300, 2, &SystemRandom).issue(1_000, &SystemRandom);
-        let longer = URL_SAFE_NO_PAD.encode([0xff; 56]);
-        for foreign in [other.as_str(), "", "x", &longer, "AAAA"] {
-            assert_eq!(tickets.spend(foreign, 1_000), Err(TicketFault::Invalid), "{foreign}");
+        let (seal, other) = (Seal::new(&SystemRandom), Seal::new(&SystemRandom));
+        let tickets = Tickets::new(300, 2);
+        let issue = |seal: &Seal, now| tickets.issue(seal, now, &SystemRandom);
+        let ticket = issue(&seal, 1_000);
+        assert_eq!(
+            tickets.spend(&seal, &ticket, 1_300),
+            Err(TicketFault::Invalid),
+            "expired"
+        );
+        assert_eq!(tickets.spend(&seal, &ticket, 1_299), Ok(()));
+        assert_eq!(tickets.spend(&seal, &ticket, 1_299), Err(TicketFault::Invalid), "used");
+        let short = seal.seal(Purpose::Ticket, b"short");
+        for foreign in [issue(&other, 1_000).as_str(), &short, "", "x"] {
+            assert_eq!(
+                tickets.spend(&seal, foreign, 1_000),
+                Err(TicketFault::Invalid),
+                "{foreign}"
+            );
         }
-        let next = |now| tickets.issue(now, &SystemRandom);
-        assert_eq!(tickets.spend(&next(1_000), 1_000), Ok(()));
-        assert_eq!(tickets.spend(&next(1_000), 1_000), Err(TicketFault::Full));
-        assert_eq!(tickets.spend(&next(1_400), 1_400), Ok(()), "old ones are forgotten");
+        assert_eq!(tickets.spend(&seal, &issue(&seal, 1_000), 1_000), Ok(()));
+        assert_eq!(
+            tickets.spend(&seal, &issue(&seal, 1_000), 1_000),
+            Err(TicketFault::Full)
+        );
+        assert_eq!(
+            tickets.spend(&seal, &issue(&seal, 1_400), 1_400),
+            Ok(()),
+            "old ones are forgotten"
+        );
     }
 }

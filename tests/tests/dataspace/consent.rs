@@ -226,3 +226,87 @@ async fn withdrawal_counts_before_it_is_acknowledged() {
     }
     server.stop().await;
 }
+
+/// T42: an application that was let in for other things cannot say yes in the person's name, in either way of saying it; it
+/// can read, refuse and withdraw, because taking back must never be harder than giving (CON-9).
+#[tokio::test(flavor = "multi_thread")]
+async fn only_a_token_for_consent_gives_consent() {
+    let settings = json!({ "dataspace": { "umbrella_storages": ["kortrijk"] } });
+    let server = PodServer::start_with(settings).await;
+    let jan = server.agent("jan").await;
+    let kortrijk = server.agent("kortrijk").await;
+    let now = server.app.clock.unix();
+    let token = |scope: serde_json::Value| {
+        let claims = json!({
+            "iss": server.console_url, "aud": "solid", "webid": jan.web_id, "sub": jan.web_id,
+            "client_id": "https://diary.example/id", "scope": scope, "iat": now, "exp": now + 600,
+            "cnf": { "jkt": jan.key().thumbprint() },
+        });
+        jan.with_token(&server.app.issuer.sign(&claims).unwrap()).client()
+    };
+    let full = jan.client();
+    let given = post(&full, "/jan/.consent/", &terms(COMPANY)).await;
+    let first = given.json()["id"].as_str().unwrap().to_owned();
+    let bulk = json!({ "storages": ["jan"], "consent": terms("https://other.example/#us") });
+    let asked = post(&kortrijk.client(), "/kortrijk/.consent/requests", &bulk).await;
+    assert_eq!(asked.status, 201, "{}", asked.text());
+    let consents = full.get("/jan/.consent/").await.json()["consents"].clone();
+    let waiting = consents
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|consent| consent["status"] == "ConsentRequested");
+    let waiting = waiting.unwrap()["id"].as_str().unwrap().to_owned();
+    for scope in [
+        json!("openid webid"),
+        json!("openid consents"),
+        json!("CONSENT"),
+        json!(["consent"]),
+        json!(null),
+    ] {
+        let plain = token(scope.clone());
+        let refusals = [
+            post(&plain, "/jan/.consent/", &terms("https://third.example/#us")).await,
+            post(&plain, &format!("/jan/.consent/{waiting}/give"), &json!({})).await,
+            plain
+                .request("POST", "/jan/.consent/")
+                .content("text/turtle", "<> a <urn:x>.")
+                .send()
+                .await,
+        ];
+        for refused in refusals {
+            assert_eq!(refused.status, 403, "{scope}: {}", refused.text());
+            assert!(
+                refused.json()["type"]
+                    .as_str()
+                    .unwrap()
+                    .ends_with("consent-scope-required")
+            );
+            let challenge = refused.header("www-authenticate");
+            assert!(
+                challenge.contains("insufficient_scope") && challenge.contains("scope=\"consent\""),
+                "{challenge}"
+            );
+        }
+        assert_eq!(
+            plain.get("/jan/.consent/").await.json()["consents"]
+                .as_array()
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+    let plain = token(json!("openid webid"));
+    let withdrawn = plain
+        .request("POST", &format!("/jan/.consent/{first}/withdraw"))
+        .send()
+        .await;
+    assert_eq!(withdrawn.status, 200, "{}", withdrawn.text());
+    assert!(!covered(&server, "jan", COMPANY, MOBILITY, "telraam/"));
+    let refused = plain
+        .request("POST", &format!("/jan/.consent/{waiting}/refuse"))
+        .send()
+        .await;
+    assert_eq!(refused.status, 200, "{}", refused.text());
+    server.stop().await;
+}

@@ -110,8 +110,8 @@ async fn through(issuer: &str, console: &str, sent: &Answer, login: &str) -> Str
     panic!("no way back: {} {}", answer.status, answer.body);
 }
 
-/// T41, T43, solid#94: another implementation's provider, once with a secret and once with a key of ours
-/// (`private_key_jwt`).
+/// T41, T43, solid#94: another implementation's provider, once with a secret and once with keys of ours: one for
+/// `private_key_jwt`, one for which the ID token is encrypted.
 #[tokio::test(flavor = "multi_thread")]
 async fn people_log_in_through_a_provider_that_others_wrote() {
     let directory = tempfile::tempdir().unwrap();
@@ -124,6 +124,7 @@ async fn people_log_in_through_a_provider_that_others_wrote() {
     key.set_key_id("ours");
     let mut public = key.to_public_key().unwrap();
     public.set_key_id("ours");
+    let encryption = Jwk::generate_rsa_key(2_048).unwrap();
     let callback = |name: &str| format!("{console}external/{name}/callback");
     let secret = "a secret of sufficient length: 0123456789";
     let configuration = json!({ "port": port, "clients": [
@@ -132,8 +133,10 @@ async fn people_log_in_through_a_provider_that_others_wrote() {
             "token_endpoint_auth_method": "client_secret_basic",
         },
         {
-            "client_id": "by-key", "redirect_uris": [callback("key")], "jwks": { "keys": [public.as_ref()] },
+            "client_id": "by-key", "redirect_uris": [callback("key")],
+            "jwks": { "keys": [public.as_ref(), encryption.to_public_key().unwrap().as_ref()] },
             "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256",
+            "id_token_encrypted_response_alg": "RSA-OAEP", "id_token_encrypted_response_enc": "A128CBC-HS256",
         },
     ] });
     let Some(_provider) = start(directory.path(), &configuration) else {
@@ -149,9 +152,10 @@ async fn people_log_in_through_a_provider_that_others_wrote() {
     };
     let secret = secret_file(directory.path(), "secret", &format!("{secret}\n"));
     let key = secret_file(directory.path(), "key", &key.to_string());
+    let encryption = secret_file(directory.path(), "encryption", &encryption.to_string());
     let mut settings = quick(json!({ "external": [
         entry("secret", json!({ "client_secret_file": secret })),
-        entry("key", json!({ "private_key_file": key })),
+        entry("key", json!({ "private_key_file": key, "decryption_key_file": encryption })),
     ] }));
     settings["server"] = json!({ "console_url": console, "console_listen": address(&console) });
     let server = PodServer::start_with(settings).await;

@@ -10,6 +10,7 @@ const provider = new Provider(issuer, {
   clients,
   claims: { openid: ['sub'], profile: ['name'] },
   conformIdTokenClaims: false,
+  features: { encryption: { enabled: true } },
   pkce: { required: () => true },
   findAccount: (_, sub) => ({ accountId: sub, claims: async () => ({ sub, name: `Person ${sub}` }) }),
   cookies: { keys: ['of no importance'] },

@@ -11,6 +11,7 @@ mod config;
 mod delegation;
 mod discovery;
 mod dpop;
+pub mod encrypted;
 mod htu;
 mod id_token;
 mod jose;

@@ -23,6 +23,7 @@ use super::claims::{Audience, NumericDate};
 use super::client::{DPOP, DpopKey};
 use super::config::AuthnConfig;
 use super::discovery::Issuers;
+use super::encrypted::Decryption;
 use super::jose::{Algorithm, JoseFailure, Unverified, Verifiers, present, thumbprint};
 use super::local_issuer::{compact, public_half, signer};
 use crate::clock::Clock;
@@ -82,6 +83,8 @@ pub enum ClientProof {
         algorithm: &'static str,
         /// Signs.
         signer: Box<dyn JwsSigner>,
+        /// The public key, for the provider.
+        public: Map<String, Value>,
     },
 }
 
@@ -120,10 +123,15 @@ impl ClientProof {
             Some("RSA") => "RS256",
             _ => "ES256",
         };
+        let mut public = public_half(&jwk);
+        public.insert("kid".to_owned(), kid.as_str().into());
+        public.insert("alg".to_owned(), algorithm.into());
+        public.insert("use".to_owned(), "sig".into());
         Ok(Self::PrivateKey {
             kid,
             algorithm,
             signer: signer(&jwk)?,
+            public,
         })
     }
 }
@@ -142,6 +150,8 @@ pub struct Registration {
     pub acr_values: Vec<String>,
     /// Where people come back to.
     pub redirect_uri: String,
+    /// With what to decrypt ID tokens. Then an ID token that is only signed is refused.
+    pub decryption: Option<Decryption>,
 }
 
 /// What protects one log-in: all three follow from one secret that the person's browser keeps.
@@ -280,6 +290,17 @@ impl RelyingParty {
         &self.registration.issuer
     }
 
+    /// Our public keys, for the provider: the one that signs our assertions, and the one to encrypt for (RFC 7517 §5).
+    #[must_use]
+    pub fn jwks(&self) -> Value {
+        let signing = match &self.registration.proof {
+            ClientProof::PrivateKey { public, .. } => Some(public),
+            ClientProof::SecretBasic(_) | ClientProof::SecretPost(_) => None,
+        };
+        let encryption = self.registration.decryption.as_ref().map(Decryption::public);
+        json!({ "keys": signing.into_iter().chain(encryption).collect::<Vec<_>>() })
+    }
+
     /// Where to send a person to log in. With `again`, whoever is logged in there has to do so anew.
     ///
     /// # Errors
@@ -392,7 +413,9 @@ impl RelyingParty {
                 form.append_pair("client_id", client_id)
                     .append_pair("client_secret", secret);
             }
-            ClientProof::PrivateKey { kid, algorithm, signer } => {
+            ClientProof::PrivateKey {
+                kid, algorithm, signer, ..
+            } => {
                 let header = json!({ "alg": algorithm, "typ": "JWT", "kid": kid });
                 let claims = json!({
                     "iss": client_id, "sub": client_id, "aud": metadata.token_endpoint, "jti": self.random.token(16),
@@ -430,6 +453,11 @@ impl RelyingParty {
         logged_in_since: Option<i64>,
     ) -> Result<ExternalIdentity, RelyingPartyError> {
         let refuse = RelyingPartyError::IdToken;
+        let opened = match &self.registration.decryption {
+            Some(decryption) => Some(decryption.open(token).ok_or(refuse("it is not encrypted for us"))?),
+            None => None,
+        };
+        let token = opened.as_deref().unwrap_or(token);
         let jwt = Unverified::parse(token, &Algorithm::ALL)
             .map_err(|_| refuse("it is no signed JWT in an accepted algorithm"))?;
         let typ = jwt.header.typ.as_deref().map(str::to_ascii_lowercase);

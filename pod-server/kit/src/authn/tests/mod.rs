@@ -3,6 +3,7 @@
 
 mod delegated;
 mod proofs;
+mod relying;
 mod remote;
 mod tokens;
 
