@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use meent_tests::conformance::baseline::{self, Baseline, Outcome};
+use meent_tests::conformance::differential::{self, Judged, Peer};
 use meent_tests::conformance::subject::Ours;
 use meent_tests::conformance::suites::{SUITES, Suite};
 use meent_tests::conformance::{ConformanceError, folder, loudly};
+use meent_tests::pod::PodServer;
 
 use crate::{Failure, say};
 
@@ -30,6 +32,15 @@ pub struct ConformanceCommand {
 enum Action {
     /// Start a server with two people, say where, and leave it running until Enter is pressed
     Serve,
+    /// Send the same generated requests to Community Solid Server and to ours; every difference must be judged
+    Differential {
+        /// Decides which requests are made
+        #[arg(long, default_value_t = differential::SEED)]
+        seed: u64,
+        /// Number of requests
+        #[arg(long, default_value_t = differential::REQUESTS)]
+        requests: usize,
+    },
 }
 
 impl From<ConformanceError> for Failure {
@@ -47,6 +58,7 @@ impl ConformanceCommand {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         match self.action {
             Some(Action::Serve) => runtime.block_on(serve()),
+            Some(Action::Differential { seed, requests }) => runtime.block_on(compare(seed, requests)),
             None => runtime.block_on(self.suites()),
         }
     }
@@ -109,6 +121,36 @@ impl ConformanceCommand {
         let named = |difference: String| format!("{}: {difference}", suite.name);
         Ok(known.differences(&cases).into_iter().map(named).collect())
     }
+}
+
+async fn compare(seed: u64, requests: usize) -> Result<(), Failure> {
+    let peer = match Peer::start().await? {
+        Ok(peer) => peer,
+        Err(reason) => {
+            loudly(&format!("the comparison with Community Solid Server: {reason}"));
+            return Ok(());
+        }
+    };
+    let server = PodServer::start().await;
+    let found = differential::run(&peer, &server, seed, requests).await?;
+    server.stop().await;
+    let judged = Judged::read(&folder())?;
+    let faults = judged.faults(&found);
+    say(&format!(
+        "{} requests, {} answered alike in everything that is compared; {} classes of differences, judged in {} rows",
+        found.requests,
+        found.same,
+        found.classes.len(),
+        judged.len()
+    ));
+    if faults.is_empty() {
+        return Ok(());
+    }
+    Err(Failure(format!(
+        "{} rows are not as in tests/conformance/differential.tsv:\n{}",
+        faults.len(),
+        faults.join("\n")
+    )))
 }
 
 async fn serve() -> Result<(), Failure> {

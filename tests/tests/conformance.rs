@@ -1,8 +1,10 @@
-//! The committed judgements of the suites can be read, and a run that differs from them in any way is told.
+//! The committed judgements of suites and of differences can be read, and a run that differs from them in any way is told.
 
 use meent_tests::conformance::baseline::{Baseline, Case, Outcome, table};
+use meent_tests::conformance::differential::{Class, Found, Judged};
 use meent_tests::conformance::folder;
 use meent_tests::conformance::suites::SUITES;
+use meent_tests::pod::PodServer;
 
 #[test]
 fn every_suite_has_a_baseline_in_which_each_exception_is_judged() {
@@ -67,4 +69,45 @@ fn an_unjudged_case_makes_the_table_unreadable() {
         judged: [("a".to_owned(), judged)].into(),
     });
     assert_eq!(Baseline::read(folder.path(), "x").unwrap().judged.len(), 1);
+}
+
+/// Every row of the table of differences has a verdict with a reason; a difference without a row and a row without a difference
+/// are both told.
+#[test]
+fn the_table_of_differences_is_judged() {
+    let judged = Judged::read(&folder()).unwrap();
+    assert!(judged.len() > 20);
+    let class = |part: &str| Class {
+        part: part.to_owned(),
+        method: "GET".to_owned(),
+        target: "document".to_owned(),
+        theirs: "a".to_owned(),
+        ours: "b".to_owned(),
+    };
+    let mut found = Found::default();
+    found.classes.insert(class("colour"), (2, "an example".to_owned()));
+    let faults = judged.faults(&found);
+    assert!(faults[0].starts_with("colour\tGET\tdocument\ta\tb\t"), "{}", faults[0]);
+    assert_eq!(faults.len(), 1 + judged.len());
+}
+
+/// Requirements solid 79: what `WAC-Allow` says on a list is about the list, which only who controls the subject may read, and
+/// on what is missing it says what could be made.
+#[tokio::test]
+async fn rights_are_told_for_what_they_are_rights_on() {
+    let server = PodServer::start().await;
+    let alice = server.agent("alice").await.client();
+    let card = alice.get("/alice/profile/card").await;
+    assert!(card.header("wac-allow").contains("public=\"read\""));
+    let list = alice.get("/alice/profile/card.acl").await;
+    assert_eq!(list.status, 200);
+    assert!(
+        list.header("wac-allow").contains("public=\"\""),
+        "{}",
+        list.header("wac-allow")
+    );
+    let missing = alice.get("/alice/nothing").await;
+    assert_eq!(missing.status, 404);
+    assert!(missing.header("wac-allow").contains("write"));
+    assert!(missing.header("allow").contains("PUT") && missing.header("accept-patch").contains("text/n3"));
 }

@@ -169,8 +169,15 @@ fn description_of(root: &str) -> String {
     format!("{root}.well-known/solid")
 }
 
-/// `WAC-Allow` (solid#79).
-pub fn add_rights(headers: &mut HeaderMap, user: Modes, public: Modes) {
+/// `WAC-Allow` (solid#79). Rights are decided for subjects; on a list of rights they mean everything to whoever may control
+/// the subject, and nothing to anyone else.
+pub fn add_rights(headers: &mut HeaderMap, target: &Target, user: Modes, public: Modes) {
+    let here = |modes: Modes| match modes.contains(Modes::CONTROL) {
+        _ if !target.is_acl() => modes,
+        true => Modes::ALL,
+        false => Modes::NONE,
+    };
+    let (user, public) = (here(user), here(public));
     if let Ok(value) = HeaderValue::from_str(&format!("user=\"{user}\",public=\"{public}\"")) {
         headers.insert(WAC_ALLOW, value);
     }

@@ -110,7 +110,7 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
     );
     service.link_access_rules(header_map, target, true)?;
     headers::add_methods(header_map, target, latest.as_ref().map(|latest| &*latest.resource));
-    headers::add_rights(header_map, verdict.modes, verdict.public_modes);
+    headers::add_rights(header_map, target, verdict.modes, verdict.public_modes);
     headers::add_caching(header_map, verdict.public);
     Ok(response)
 }
@@ -151,7 +151,7 @@ async fn absent(
 fn vacant(target: &Target, verdict: &Verdict) -> Error {
     let mut offers = HeaderMap::new();
     headers::add_methods(&mut offers, target, None);
-    headers::add_rights(&mut offers, verdict.modes, verdict.public_modes);
+    headers::add_rights(&mut offers, target, verdict.modes, verdict.public_modes);
     headers::add_caching(&mut offers, verdict.public);
     Error::Vacant {
         offers: Box::new(offers),
@@ -244,7 +244,7 @@ async fn respond(
     service.issuer_links.add(service, target, latest, header_map)?;
     service.link_access_rules(header_map, target, false)?;
     headers::add_methods(header_map, target, Some(resource));
-    headers::add_rights(header_map, verdict.modes, verdict.public_modes);
+    headers::add_rights(header_map, target, verdict.modes, verdict.public_modes);
     if let Some(applied) = representation.preference_applied {
         header_map.insert(
             HeaderName::from_static("preference-applied"),

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod coverage;
+pub mod differential;
 pub mod node;
 pub mod subject;
 pub mod suites;

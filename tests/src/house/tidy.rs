@@ -93,7 +93,10 @@ fn files(top: &Path) -> std::io::Result<Vec<PathBuf>> {
         for entry in std::fs::read_dir(folder)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if matches!(name.as_str(), "target" | ".git" | "node_modules" | "Cargo.lock") {
+            if matches!(
+                name.as_str(),
+                "target" | ".git" | "node_modules" | "Cargo.lock" | "package-lock.json"
+            ) {
                 continue;
             }
             if entry.file_type()?.is_dir() {
