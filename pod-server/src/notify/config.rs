@@ -5,6 +5,9 @@ use serde::Deserialize;
 use super::webhook::WebhookConfig;
 use crate::config::ConfigFault;
 
+/// Longest time that a bound may name, in seconds.
+const LONGEST_SECONDS: u64 = 10 * 365 * 86_400;
+
 /// Bounds of subscriptions, open streams and deliveries.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -79,7 +82,7 @@ impl NotifyConfig {
     /// # Errors
     /// The first key that breaks a rule, by name.
     pub fn check(&self) -> Result<(), ConfigFault> {
-        let counts: [(&'static str, u64); 16] = [
+        let counts: [(&'static str, u64); 17] = [
             ("notify.channel_seconds_max", self.channel_seconds_max),
             ("notify.topics_per_channel_max", self.topics_per_channel_max as u64),
             ("notify.queue_messages_max", self.queue_messages_max as u64),
@@ -94,6 +97,10 @@ impl NotifyConfig {
                 "notify.webhook.deliveries_per_host_max",
                 self.webhook.deliveries_per_host_max as u64,
             ),
+            (
+                "notify.webhook.deliveries_per_host_per_second_max",
+                u64::from(self.webhook.deliveries_per_host_per_second_max),
+            ),
             ("notify.webhook.delivery_seconds_max", self.webhook.delivery_seconds_max),
             ("notify.webhook.attempts_max", u64::from(self.webhook.attempts_max)),
             (
@@ -106,6 +113,18 @@ impl NotifyConfig {
             ),
             ("notify.webhook.keep_milliseconds", self.webhook.keep_milliseconds),
         ];
+        // Moments beyond what clocks can tell would have no meaning.
+        for (key, value) in [
+            ("notify.channel_seconds_max", self.channel_seconds_max),
+            ("notify.rate_seconds_max", self.rate_seconds_max),
+        ] {
+            if value > LONGEST_SECONDS {
+                return Err(ConfigFault::Value {
+                    key,
+                    reason: format!("must be at most {LONGEST_SECONDS}, ten years"),
+                });
+            }
+        }
         for (key, value) in counts {
             if value == 0 {
                 return Err(ConfigFault::Value {

@@ -50,7 +50,7 @@ impl Delivery {
         loop {
             let work = tokio::select! {
                 biased;
-                () = shutdown.wait() => return,
+                () = shutdown.wait() => return self.intake.rest(),
                 work = self.intake.work() => work,
             };
             match work {

@@ -113,11 +113,23 @@ impl Intake {
         }
     }
 
-    /// The commit up to which everything has been handed on; none while something has not.
+    /// The commit up to which everything has been handed on; none while something is being handed on.
     #[must_use]
     pub fn settled(&self) -> Option<Sequence> {
         let waiting = self.waiting.lock();
-        (waiting.events.is_empty() && waiting.read_after.is_none() && !waiting.given_out).then_some(waiting.heard)
+        if waiting.given_out {
+            return None;
+        }
+        let first = waiting
+            .events
+            .front()
+            .map(|event| Sequence(event.sequence.0.saturating_sub(1)));
+        Some(first.or(waiting.read_after).unwrap_or(waiting.heard))
+    }
+
+    /// Nobody takes work any more, and what was given out is finished.
+    pub fn rest(&self) {
+        self.waiting.lock().given_out = false;
     }
 
     /// The listener is registered: from here on it hears of every commit.

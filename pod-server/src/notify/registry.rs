@@ -1,6 +1,7 @@
 //! Who is listening now, by topic. Channels whose clients are away are not here: they lie in the store.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -123,13 +124,17 @@ impl Registry {
             .is_some_and(|followers| !followers.streams.is_empty())
     }
 
-    /// Adds a webhook channel.
-    pub fn add_webhook(&self, hook: &Arc<Webhook>) {
-        self.webhooks.write().insert(hook.channel.id.clone(), Arc::clone(hook));
+    /// Adds a webhook channel; false if it is known already.
+    pub fn add_webhook(&self, hook: &Arc<Webhook>) -> bool {
+        match self.webhooks.write().entry(hook.channel.id.clone()) {
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(free) => free.insert(Arc::clone(hook)),
+        };
         let mut topics = self.topics.write();
         for topic in &hook.channel.topics {
             topics.entry(topic.clone()).or_default().webhooks.push(Arc::clone(hook));
         }
+        true
     }
 
     /// Takes a webhook channel off, if it is one.
@@ -154,12 +159,6 @@ impl Registry {
     #[must_use]
     pub fn webhook(&self, id: &str) -> Option<Arc<Webhook>> {
         self.webhooks.read().get(id).cloned()
-    }
-
-    /// Whether a webhook channel is known.
-    #[must_use]
-    pub fn has_webhook(&self, id: &str) -> bool {
-        self.webhooks.read().contains_key(id)
     }
 
     /// Whether there is any webhook channel.

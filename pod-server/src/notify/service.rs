@@ -307,8 +307,8 @@ impl NotifyService {
         let channel = records::find(self.delivery.store.as_ref(), storage, id)?
             .filter(|channel| !channel.has_ended(self.now()))
             .ok_or(Error::NotFound)?;
-        let subscriber = channel.subscriber.agent == caller.subject.agent;
-        if !subscriber && !self.owns(caller, storage)? {
+        let agent = channel.subscriber.agent == caller.subject.agent;
+        if !agent && !self.owns(caller, storage)? {
             return Err(Error::NotFound);
         }
         match *request.method() {
@@ -320,9 +320,11 @@ impl NotifyService {
                     let term = json!({ "delivery": { "@id": vocab::meent::NOTIFICATION_DELIVERY, "@type": "@json" } });
                     description.insert("@context".to_owned(), json!([channel.context.iri(), term]));
                 }
-                if !subscriber {
-                    // The capability is the subscriber's alone.
+                // Capabilities are for the one who subscribed alone: the same agent through another application may have
+                // other rights.
+                if !agent || channel.subscriber.client != caller.subject.client {
                     description.remove("receiveFrom");
+                    description.remove("sendTo");
                 }
                 let mut response = json_response(&description.into(), true);
                 let made = self.storage_modified(storage)?;

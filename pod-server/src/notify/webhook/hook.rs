@@ -87,7 +87,7 @@ impl Webhook {
             return false;
         }
         if window.left_out.is_some() || window.changes.len() >= changes_max {
-            window.left_out = Some(change.position.sequence);
+            window.left_out = window.left_out.max(Some(change.position.sequence));
         } else {
             window.taken = change.position;
             window.changes.push_back(change.clone());

@@ -69,7 +69,6 @@ impl Delivery {
             for (_, kept) in page {
                 if let Some(Kept { channel, state }) = kept
                     && !channel.has_ended(milliseconds(self.clock.now()))
-                    && !self.registry.has_webhook(&channel.id)
                 {
                     self.adopt(channel, state, followed);
                 }
@@ -91,7 +90,9 @@ impl Delivery {
             .unwrap_or_else(|| all_of(followed))
             .max(all_of(channel.since()));
         let hook = Arc::new(Webhook::new(Arc::new(channel), state, done));
-        self.registry.add_webhook(&hook);
+        if !self.registry.add_webhook(&hook) {
+            return;
+        }
         // Only now: what is committed from here on is handed to it.
         hook.catch_up(*self.store.watch().borrow());
         if hook.claim() {

@@ -5,6 +5,7 @@
 
 mod delivery_state;
 mod hook;
+mod host_bound;
 mod keeper;
 mod sender;
 mod worker;
@@ -24,6 +25,8 @@ pub struct WebhookConfig {
     pub deliveries_max: usize,
     /// Deliveries to one host at one time.
     pub deliveries_per_host_max: usize,
+    /// Deliveries to one host in a second, so that nobody can turn this server against another.
+    pub deliveries_per_host_per_second_max: u32,
     /// Time for one delivery, in seconds.
     pub delivery_seconds_max: u64,
     /// Attempts for one notification before it is given up.
@@ -45,6 +48,7 @@ impl Default for WebhookConfig {
         Self {
             deliveries_max: 64,
             deliveries_per_host_max: 4,
+            deliveries_per_host_per_second_max: 50,
             delivery_seconds_max: 10,
             attempts_max: 16,
             retry_milliseconds_min: 1_000,

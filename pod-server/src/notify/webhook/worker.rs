@@ -16,6 +16,7 @@ use url::Url;
 
 use super::WebhookConfig;
 use super::hook::{Next, Webhook};
+use super::host_bound::HostBound;
 use super::keeper::Progress;
 use super::sender::Sender;
 use crate::authz::Caller;
@@ -61,7 +62,7 @@ pub struct Webhooks {
     egress: Arc<Egress>,
     random: Arc<dyn Random>,
     deliveries: Semaphore,
-    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
+    hosts: Mutex<HashMap<String, Arc<HostBound>>>,
     workers: Arc<Semaphore>,
     pub(super) progress: Progress,
     stop: Shutdown,
@@ -123,7 +124,7 @@ impl Webhooks {
 
     async fn attempt(&self, send_to: &str, media_type: &str, body: bytes::Bytes, now: i64) -> Result<Attempt, Error> {
         let host = self.host(send_to);
-        let _host = host.acquire().await;
+        let _host = host.admit().await;
         let _delivery = self.deliveries.acquire().await;
         let headers = self.sender.authenticate(send_to, media_type, &body, now / 1_000)?;
         let mut request = EgressRequest::new(Method::POST, send_to)
@@ -146,7 +147,7 @@ impl Webhooks {
     }
 
     /// The bound of deliveries to the receiver's host.
-    fn host(&self, send_to: &str) -> Arc<Semaphore> {
+    fn host(&self, send_to: &str) -> Arc<HostBound> {
         let url = Url::parse(send_to).ok();
         let host = url
             .and_then(|url| url.host_str().map(str::to_owned))
@@ -156,8 +157,11 @@ impl Webhooks {
         if hosts.len() > HOSTS_MAX {
             hosts.retain(|_, host| Arc::strong_count(host) > 1);
         }
-        let bound = self.bounds.deliveries_per_host_max;
-        Arc::clone(hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(bound))))
+        Arc::clone(
+            hosts
+                .entry(host)
+                .or_insert_with(|| Arc::new(HostBound::new(&self.bounds))),
+        )
     }
 
     /// The wait after some failures in a row: doubling, half of it by chance, so that receivers that come back are not
