@@ -399,6 +399,8 @@ async fn storages_describe_themselves() {
     assert!(
         !minimal.text().contains("ldp:contains") && minimal.header("preference-applied") == "return=representation"
     );
+    assert!(minimal.header("vary").contains("Prefer"), "{}", minimal.header("vary"));
+    assert_ne!(minimal.header("etag"), root.header("etag"));
     server.stop().await;
 }
 

@@ -45,6 +45,8 @@ const SANDBOX: &str =
 
 /// One line for every response of resources (solid#59, T58).
 pub const VARY_ALL: &str = "Accept, Authorization, Origin";
+/// The same for containers, whose listing a client can ask to be left out (RFC 7240 §2).
+pub const VARY_CONTAINER: &str = "Accept, Authorization, Origin, Prefer";
 
 /// Headers that every response of this origin carries, errors included.
 pub fn add_safety(headers: &mut HeaderMap) {

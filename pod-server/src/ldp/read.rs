@@ -1,6 +1,6 @@
 //! GET, HEAD and OPTIONS of resources.
 
-use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION};
+use http::header::{CONTENT_LENGTH, CONTENT_RANGE, LOCATION, VARY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use server_kit::body::{self, Body};
@@ -245,6 +245,9 @@ async fn respond(
     service.link_access_rules(header_map, target, false)?;
     headers::add_methods(header_map, target, Some(resource));
     headers::add_rights(header_map, target, verdict.modes, verdict.public_modes);
+    if resource.kind == ResourceKind::Container {
+        header_map.insert(VARY, HeaderValue::from_static(headers::VARY_CONTAINER));
+    }
     if let Some(applied) = representation.preference_applied {
         header_map.insert(
             HeaderName::from_static("preference-applied"),
