@@ -375,11 +375,7 @@ fn t73_a_stopped_evaluation_ends_soon() {
         };
         let failure = evaluate(&plan, &view, format, &many_rows, &token, &mut sink).unwrap_err();
         assert!(matches!(failure, EvaluationFailure::Stopped), "{query}: {failure}");
-        assert!(
-            started.elapsed() < HANGS,
-            "{query}: {:?}",
-            started.elapsed()
-        );
+        assert!(started.elapsed() < HANGS, "{query}: {:?}", started.elapsed());
         timer.join().unwrap();
     }
 }

@@ -262,3 +262,58 @@ async fn json_is_merged() {
     );
     server.stop().await;
 }
+
+/// A merge shows what it finds by what it leaves and may remove anything: it needs the rights to read and to write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_merge_needs_the_rights_to_read_and_to_write() {
+    let server = PodServer::start().await;
+    let (owner, other) = (server.agent("alice").await, server.agent("bob").await);
+    let (alice, bob) = (owner.client(), other.client());
+    for (modes, status) in [
+        ("acl:Read", 403),
+        ("acl:Append", 403),
+        ("acl:Write", 403),
+        ("acl:Read, acl:Append", 403),
+        ("acl:Control", 403),
+        ("acl:Read, acl:Write", 204),
+    ] {
+        assert!(
+            alice
+                .put("/alice/a.json", "application/json", "{\"a\": 1}")
+                .await
+                .status
+                .is_success()
+        );
+        assert!(
+            alice
+                .put("/alice/a.json.meta", "text/turtle", "")
+                .await
+                .status
+                .is_success()
+        );
+        let rights = format!(
+            "@prefix acl: <http://www.w3.org/ns/auth/acl#>. <#o> a acl:Authorization; acl:agent <{}>; \
+             acl:accessTo <a.json>; acl:mode acl:Read, acl:Write, acl:Control. <#b> a acl:Authorization; \
+             acl:agent <{}>; acl:accessTo <a.json>; acl:mode {modes}.",
+            owner.web_id, other.web_id
+        );
+        assert!(
+            alice
+                .put("/alice/a.json.acl", "text/turtle", rights)
+                .await
+                .status
+                .is_success()
+        );
+        for (path, body) in [("/alice/a.json", "{\"b\": 2}"), ("/alice/a.json.meta", "{}")] {
+            let merged = bob.request("PATCH", path).content(MERGE, body).send().await;
+            assert_eq!(merged.status, status, "{path} {modes}: {}", merged.text());
+        }
+        let expected = if status == 204 {
+            json!({"a": 1, "b": 2})
+        } else {
+            json!({"a": 1})
+        };
+        assert_eq!(alice.get("/alice/a.json").await.json(), expected, "{modes}");
+    }
+    server.stop().await;
+}
