@@ -4,6 +4,7 @@
 //! and from environment variables that begin with `MEENT_POD_` (`__` between section and key).
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use server_kit::authn::AuthnConfig;
@@ -71,6 +72,9 @@ pub struct Config {
     /// Bounds of the index behind queries.
     #[serde(default)]
     pub index: IndexLimits,
+    /// What outlives the store.
+    #[serde(default)]
+    pub backup: BackupSection,
     /// Logs.
     #[serde(default)]
     pub telemetry: TelemetryConfig,
@@ -112,6 +116,25 @@ impl Default for AdminSection {
         Self {
             listen: Some(SocketAddr::from(([127, 0, 0, 1], 7109))),
         }
+    }
+}
+
+/// What outlives the store.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackupSection {
+    /// File of the revocation journal, best on another disk than the store; `revocations.journal` in the store's directory
+    /// unless given.
+    pub revocation_journal: Option<PathBuf>,
+}
+
+impl BackupSection {
+    /// Where the revocation journal is.
+    #[must_use]
+    pub fn journal_path(&self, store_directory: &Path) -> PathBuf {
+        self.revocation_journal
+            .clone()
+            .unwrap_or_else(|| store_directory.join(crate::backup::journal::FILE))
     }
 }
 

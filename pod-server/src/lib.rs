@@ -4,6 +4,7 @@ pub mod app;
 pub mod archive;
 pub mod audit;
 pub mod authz;
+pub mod backup;
 pub mod browse;
 pub mod cli;
 pub mod config;

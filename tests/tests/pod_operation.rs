@@ -60,3 +60,142 @@ async fn a_failed_sync_ends_the_process_and_the_next_start_has_all_that_was_ackn
     assert_eq!(third.status, StatusCode::CREATED);
     assert!(server.stop().success());
 }
+
+/// The bound of one storage over HTTP, from the configuration and from the command; others go on. Requirements solid 62.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_storage_takes_no_more_and_disturbs_nobody() {
+    let folder = PodFolder::new("quota_bytes_max = 100000\n");
+    let (full, other) = (folder.account("full").client(), folder.account("other").client());
+    let server = folder.serve();
+    let body = |length: usize| "x".repeat(length);
+    assert_eq!(
+        full.put("/full/a", "text/plain", body(60_000)).await.status,
+        StatusCode::CREATED
+    );
+    let refused = full.put("/full/b", "text/plain", body(60_000)).await;
+    assert_eq!(refused.status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(full.get("/full/b").await.status, StatusCode::NOT_FOUND);
+    assert_eq!(
+        other.put("/other/a", "text/plain", body(60_000)).await.status,
+        StatusCode::CREATED
+    );
+    // What makes it smaller is always taken, and gives room.
+    let smaller = full.put("/full/a", "text/plain", body(10)).await;
+    assert!(smaller.status.is_success());
+    assert_eq!(
+        full.put("/full/b", "text/plain", body(60_000)).await.status,
+        StatusCode::CREATED
+    );
+    assert_eq!(full.delete("/full/b").await.status, StatusCode::NO_CONTENT);
+    assert!(server.stop().success());
+
+    let said = folder.succeed(&["storage", "quota", "full", "--set", "1000"]);
+    assert!(said.contains("of 1000 bytes") && said.contains("its own"), "{said}");
+    let server = folder.serve();
+    assert_eq!(
+        full.put("/full/c", "text/plain", body(60_000)).await.status,
+        StatusCode::INSUFFICIENT_STORAGE
+    );
+    assert_eq!(
+        other.put("/other/b", "text/plain", body(1_000)).await.status,
+        StatusCode::CREATED
+    );
+    assert!(server.stop().success());
+    let said = folder.succeed(&["storage", "quota", "full", "--default"]);
+    assert!(
+        said.contains("of 100000 bytes") && said.contains("the configuration's"),
+        "{said}"
+    );
+    folder.refused(&["storage", "quota", "nobody"]);
+}
+
+/// The example configuration, changed as it says, and the README's commands for those who host data, one after the other.
+#[test]
+fn the_first_hour_of_an_operator() {
+    let folder = PodFolder::new("");
+    let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../pod-server/example.toml")).unwrap();
+    let directory = folder.store();
+    std::fs::write(folder.config(), &example).unwrap();
+    let said = folder.refused(&["check"]);
+    assert!(said.contains("certificate.pem"), "{said}");
+    let tls = example.find("[tls]").unwrap();
+    let end = tls + example[tls..].find("\n\n").unwrap();
+    let changed = format!("{}{}", &example[..tls], &example[end..])
+        .replace("https://data.example.org/", &folder.base_url)
+        .replace("https://console.example.org/", &folder.console_url)
+        .replace(
+            "0.0.0.0:7101",
+            folder.base_url.trim_start_matches("http://").trim_end_matches('/'),
+        )
+        .replace(
+            "0.0.0.0:7102",
+            folder.console_url.trim_start_matches("http://").trim_end_matches('/'),
+        )
+        .replace("/var/lib/meent-pod", directory.to_str().unwrap())
+        .replace("# listen = \"127.0.0.1:7109\"", "listen = \"127.0.0.1:0\"");
+    std::fs::write(folder.config(), changed).unwrap();
+    folder.succeed(&["check"]);
+    let said = folder.succeed(&["doctor"]);
+    for what in ["clock", "disk", "journal", "server.base_url", "tls"] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    let said = folder.succeed(&["account", "create", "gent", "--label", "Stad Gent", "--organisation"]);
+    assert!(said.contains("setup http"), "{said}");
+    std::fs::write(folder.path("tellingen.csv"), "locatie,aantal\nA,3\n").unwrap();
+    let mapping = "PREFIX s: <http://schema.org/> CONSTRUCT { ?s s:count ?aantal } WHERE { BIND(IRI(CONCAT(\"urn:x:\", ?locatie)) AS ?s) }";
+    std::fs::write(folder.path("mapping.rq"), mapping).unwrap();
+    let said = folder.succeed(&[
+        "import",
+        "--into",
+        "/gent/fietstellingen/",
+        "--mapping",
+        "mapping.rq",
+        "tellingen.csv",
+    ]);
+    assert!(said.contains("1 documents stored with 1 triples"), "{said}");
+    let server = folder.serve();
+    assert!(server.stop().success());
+    let said = folder.succeed(&["storage", "list"]);
+    assert!(said.starts_with("gent\t"), "{said}");
+}
+
+/// What the doctor finds is said with what to do about it.
+#[test]
+fn the_doctor_names_what_will_not_work() {
+    let folder = PodFolder::new("");
+    let sound = std::fs::read_to_string(folder.config()).unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken_address = taken.local_addr().unwrap().to_string();
+    let listen = format!(
+        "content_listen = \"{}\"",
+        folder.base_url.trim_start_matches("http://").trim_end_matches('/')
+    );
+    for (change, said) in [
+        (sound.replace("127.0.0.1:0", "192.0.2.1:7109\"\n# \""), "admin.listen"),
+        (sound.replace("[store]", "[stores]"), "stores"),
+        (
+            sound.replace(&folder.console_url, "http://no-such-host.invalid/"),
+            "no-such-host.invalid",
+        ),
+        (
+            format!("{sound}\n[tls]\ncertificate_file = \"/nowhere/c.pem\"\nkey_file = \"/nowhere/k.pem\"\n"),
+            "/nowhere/k.pem",
+        ),
+    ] {
+        std::fs::write(folder.config(), change).unwrap();
+        let output = folder.run(&["doctor"]);
+        assert!(!output.status.success());
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            found.lines().any(|line| line.starts_with("BAD") && line.contains(said)),
+            "{said}: {found}"
+        );
+    }
+    std::fs::write(
+        folder.config(),
+        sound.replace(&listen, &format!("content_listen = \"{taken_address}\"")),
+    )
+    .unwrap();
+    let found = folder.succeed(&["doctor"]);
+    assert!(found.contains("is in use"), "{found}");
+}

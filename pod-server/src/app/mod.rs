@@ -20,6 +20,7 @@ use server_kit::random::{Random, SystemRandom};
 
 use crate::audit::{AuditWriter, UseRecorder};
 use crate::authz::{Pep, Pip};
+use crate::backup::Journal;
 use crate::browse::{DataBrowser, DataBrowserParts};
 use crate::config::{Config, ConfigFault};
 use crate::dataspace::{DataspaceError, DataspaceService, Node};
@@ -68,6 +69,9 @@ pub enum StartError {
     /// Consents, agreements or the audit log cannot be used.
     #[error(transparent)]
     Dataspace(#[from] DataspaceError),
+    /// The revocation journal cannot be used.
+    #[error("the revocation journal: {0}")]
+    Journal(#[from] crate::backup::BackupError),
     /// Something of the operating system failed.
     #[error("{what}: {source}")]
     System {
@@ -84,6 +88,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// The truth.
     pub store: Arc<dyn Store>,
+    /// What a restored backup must not bring back.
+    pub journal: Arc<Journal>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -129,6 +135,9 @@ impl App {
         let base_url: Arc<str> = config.server.base_url.as_str().into();
         let console_url = config.server.console_url.as_str().to_owned();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone(), Arc::clone(&clock))?);
+        let journal = config.backup.journal_path(&config.store.directory);
+        let journal = Journal::open(&journal, &base_url, &*store)?;
+        store.listen(Arc::clone(&journal) as _);
         let egress = Arc::new(Egress::new(config.egress.clone())?);
         let issuer = LocalIssuer::load_or_generate(&*console_url, &config.store.directory.join(ISSUER_KEY_FILE))?;
         let issuer = Arc::new(issuer);
@@ -244,6 +253,7 @@ impl App {
             console_hosts: host::Hosts::new(&config.server.console_url, &config.server.hosts_additional),
             config: Arc::new(config),
             store,
+            journal,
             clock,
             random,
             egress,

@@ -37,6 +37,8 @@ pub enum Ended {
     Told,
     /// The store has stopped, because a sync failed: only a new process knows again what the disk holds (invariant 4).
     StoreStopped,
+    /// The revocation journal cannot be written: a backup would bring back what is revoked from now on (T115).
+    JournalFailed,
 }
 
 /// Binds the listeners, builds the server and serves until the shutdown. A port 0 is replaced by the one that the system
@@ -119,6 +121,8 @@ impl Running {
         }
         if *self.stopped.borrow() {
             Ended::StoreStopped
+        } else if *self.app.journal.failed().borrow() {
+            Ended::JournalFailed
         } else {
             Ended::Told
         }
@@ -214,22 +218,28 @@ fn follow(app: &Arc<App>, shutdown: &Shutdown) -> Result<std::thread::JoinHandle
     Ok(index)
 }
 
-/// Ends the server when the store has stopped: it could answer nothing truly any more, and must not look alive.
+/// Ends the server when the store has stopped, because it could answer nothing truly any more and must not look alive; and
+/// when revocations are not kept outside the store any more.
 fn end_with_store(app: &App, shutdown: &Shutdown) -> watch::Receiver<bool> {
     let stopped = app.store.stopped();
-    let (mut watched, shutdown) = (stopped.clone(), shutdown.clone());
-    tokio::spawn(async move {
-        tokio::select! {
-            // An error means that the store is gone, and with it the reason to watch.
-            ended = watched.wait_for(|stopped| *stopped) => {
-                if ended.is_ok() {
-                    tracing::error!("the store has stopped: the server ends, to recover at its next start");
-                    shutdown.trigger();
+    for (mut watched, what) in [
+        (stopped.clone(), "the store has stopped"),
+        (app.journal.failed(), "the revocation journal cannot be written"),
+    ] {
+        let shutdown = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                // An error means that what is watched is gone, and with it the reason to watch.
+                ended = watched.wait_for(|ended| *ended) => {
+                    if ended.is_ok() {
+                        tracing::error!(what, "the server ends, to recover at its next start");
+                        shutdown.trigger();
+                    }
                 }
+                () = shutdown.wait() => {}
             }
-            () = shutdown.wait() => {}
-        }
-    });
+        });
+    }
     stopped
 }
 

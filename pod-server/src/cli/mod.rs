@@ -4,8 +4,11 @@
 //! plain words what it did.
 
 mod account;
+mod backup;
+mod doctor;
 mod import;
 mod log;
+mod restore;
 mod serve;
 mod storage;
 
@@ -25,7 +28,8 @@ use crate::config::{Config, ENV_PREFIX};
     about,
     after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
                   `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
-                  `pod-server serve --config pod.toml`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `pod-server serve --config pod.toml`.\n\nWhile the server runs: `backup`. On a stopped server: `account`, \
+                  `storage`, `import`, `restore`, `log verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
                   `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
 )]
 pub struct Cli {
@@ -39,6 +43,8 @@ enum Command {
     Serve(ConfigFile),
     /// Check the configuration and say what is wrong with it; changes nothing
     Check(ConfigFile),
+    /// Look at everything around the server: clock, disk, names, ports, certificate; says what to do
+    Doctor(ConfigFile),
     /// Storages: the root containers that belong to someone
     #[command(subcommand)]
     Storage(storage::StorageCommand),
@@ -47,6 +53,10 @@ enum Command {
     Account(account::AccountCommand),
     /// Import files and tables into a storage
     Import(Box<import::ImportCommand>),
+    /// Back up a server, also while it runs; check a backup
+    Backup(backup::BackupCommand),
+    /// Put a backup back into an empty directory, without what was revoked since
+    Restore(restore::RestoreCommand),
     /// The audit log: prove it, offline
     #[command(subcommand)]
     Log(log::LogCommand),
@@ -98,13 +108,22 @@ impl Cli {
         match self.command {
             Command::Serve(file) => serve::serve(file.load()?).await,
             Command::Check(file) => {
-                file.load()?;
-                say("the configuration is sound");
+                let config = file.load()?;
+                for file in config.tls.iter().flat_map(|tls| [&tls.certificate_file, &tls.key_file]) {
+                    if !file.exists() {
+                        let reason = format!("`tls`: the file `{}` is not there", file.display());
+                        return Err(Failure::Said(format!("configuration: {reason}")));
+                    }
+                }
+                say("the configuration is sound; `pod-server doctor` looks at the machine too");
                 Ok(())
             }
+            Command::Doctor(file) => doctor::doctor(&file).await,
             Command::Storage(command) => command.run().await,
             Command::Account(command) => command.run().await,
             Command::Import(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
+            Command::Restore(command) => command.run().await,
             Command::Log(command) => command.run(),
         }
     }

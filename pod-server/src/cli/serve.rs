@@ -40,5 +40,10 @@ pub(super) async fn serve(config: Config) -> Result<(), Failure> {
              the disk, then start again"
                 .to_owned(),
         )),
+        Ended::JournalFailed => Err(Failure::Said(
+            "the revocation journal could not be written, so the server has ended; look after the disk it is on \
+             (`backup.revocation_journal`), then start again"
+                .to_owned(),
+        )),
     }
 }

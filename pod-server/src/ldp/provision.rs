@@ -45,3 +45,46 @@ pub fn create_storage(
     }
     Ok(storage)
 }
+
+/// The access rules that leave a resource, and what is below it, to one WebID alone, whatever was allowed before or further
+/// up.
+#[must_use]
+pub fn owners_only(system: AuthorizationSystem, owner: &str, subject: &ResourceName) -> NewState {
+    let is_container = subject.is_container();
+    let resource = if is_container {
+        "./".to_owned()
+    } else {
+        format!("./{}", subject.last_segment())
+    };
+    let text = match system {
+        // The nearest list alone counts.
+        AuthorizationSystem::Wac => FirstRules {
+            owner,
+            resource: &resource,
+            members: is_container,
+            public: None,
+        }
+        .write(system),
+        // What containers above allow counts too, so everyone else is refused by name.
+        AuthorizationSystem::Acp => {
+            let below = if is_container {
+                "; acp:memberAccessControl <#owner>, <#others>"
+            } else {
+                ""
+            };
+            format!(
+                "@prefix acl: <http://www.w3.org/ns/auth/acl#>.\n@prefix acp: <http://www.w3.org/ns/solid/acp#>.\n\n\
+                 <> a acp:AccessControlResource; acp:resource <{resource}>; acp:accessControl <#owner>, <#others>{below}.\n\
+                 <#owner> a acp:AccessControl; acp:apply [ a acp:Policy; acp:allow acl:Read, acl:Write, acl:Control;\n    \
+                 acp:anyOf [ a acp:Matcher; acp:agent <{owner}> ] ].\n\
+                 <#others> a acp:AccessControl; acp:apply [ a acp:Policy; acp:deny acl:Read, acl:Append, acl:Write, acl:Control;\n    \
+                 acp:anyOf [ a acp:Matcher; acp:agent acp:PublicAgent ]; acp:noneOf [ a acp:Matcher; acp:agent <{owner}> ] ].\n"
+            )
+        }
+    };
+    NewState {
+        kind: ResourceKind::RdfSource,
+        media_type: "text/turtle".to_owned(),
+        body: NewBody::Bytes(text.into()),
+    }
+}

@@ -9,7 +9,7 @@ use policies::request::Agent;
 use server_kit::body::{Body, ReadLimits, Reader};
 
 use crate::error::Error;
-use crate::store::{BlobWriter, NewBody, ReadPermit, StoreError};
+use crate::store::{BlobWriter, NewBody, ReadPermit, StoreError, quota};
 
 use super::representation::blocking;
 use super::service::LdpService;
@@ -63,7 +63,8 @@ impl LdpService {
         };
         let replaced = snapshot.resource(&target.name)?.map_or(0, |resource| resource.size);
         let used = storage.bytes_used.saturating_sub(replaced).saturating_add(announced);
-        if announced > replaced && used > self.quota_bytes_max {
+        let most = quota::of(&*snapshot, &root)?.unwrap_or(self.quota_bytes_max);
+        if announced > replaced && used > most {
             return Err(Error::Store(StoreError::Full(format!(
                 "storage `{root}` would hold {used} bytes"
             ))));

@@ -11,6 +11,7 @@ pub mod contract;
 mod error;
 mod event;
 mod permit;
+pub mod quota;
 mod resource;
 mod snapshot;
 pub mod sqlite;

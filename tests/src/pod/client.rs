@@ -144,6 +144,14 @@ impl RequestBuilder<'_> {
     /// # Panics
     /// When there is no answer.
     pub async fn send(self) -> Reply {
+        self.try_send().await.expect("an answer")
+    }
+
+    /// Sends it and reads the whole answer; none when the server is gone.
+    ///
+    /// # Panics
+    /// When the request itself is malformed.
+    pub async fn try_send(self) -> Option<Reply> {
         let mut request = Request::builder().method(&self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -154,13 +162,13 @@ impl RequestBuilder<'_> {
             }
         }
         let request = request.body(Full::new(self.body)).expect("a request");
-        let response = self.client.pool.request(request).await.expect("an answer");
+        let response = self.client.pool.request(request).await.ok()?;
         let (parts, body) = response.into_parts();
-        let body = body.collect().await.expect("a body").to_bytes();
-        Reply {
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Reply {
             status: parts.status,
             headers: parts.headers,
             body,
-        }
+        })
     }
 }

@@ -2,6 +2,7 @@
 
 mod export;
 mod import;
+mod quota;
 
 use clap::Subcommand;
 
@@ -37,6 +38,8 @@ pub(super) enum StorageCommand {
         #[command(flatten)]
         file: ConfigFile,
     },
+    /// Show how much a storage holds and may hold; give it a bound of its own
+    Quota(quota::QuotaCommand),
     /// Write one storage into an archive: data, descriptions and access rules
     Export(export::ExportCommand),
     /// Take an archive in as a new storage, with all IRIs at their new place
@@ -53,6 +56,7 @@ impl StorageCommand {
                 system,
             } => create(&file, name, owner, system).await,
             Self::List { file } => list(&file),
+            Self::Quota(command) => command.run().await,
             Self::Export(command) => command.run().await,
             Self::Import(command) => command.run().await,
         }

@@ -85,6 +85,12 @@ impl SqliteStore {
     /// [`StoreError::Database`] when the disk or the database fail.
     pub fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         std::fs::create_dir_all(&config.directory).map_err(blobs::room)?;
+        if config.directory.join(crate::backup::RESTORING).exists() {
+            return Err(StoreError::Damaged(format!(
+                "a restore into `{}` was not finished: run it again",
+                config.directory.display()
+            )));
+        }
         let lock = DirectoryLock::acquire(&config.directory)?;
         let health = Arc::new(Health::new());
         let reserve = Reserve::new(&config.directory, config.reserve_bytes);

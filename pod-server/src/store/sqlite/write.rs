@@ -15,6 +15,7 @@ use super::health::Health;
 use super::read::{self, Reads, one};
 use super::rows::{self, signed, unsigned};
 use crate::name::{Auxiliary, ResourceName};
+use crate::store::quota;
 use crate::store::{
     AuditEntry, NewBody, NewState, RecordKind, Resource, ResourceId, ResourceKind, Sequence, Snapshot, Storage,
     StorageId, StoreError, Transaction,
@@ -154,11 +155,14 @@ impl<'g> WriteTransaction<'g> {
             return Ok(());
         }
         let used = storage.bytes_used.saturating_sub(removed).saturating_add(added);
-        if added > removed && used > self.around.quota_bytes_max {
-            return Err(StoreError::Full(format!(
-                "storage `{}` may hold {} bytes and would hold {used}",
-                storage.root, self.around.quota_bytes_max
-            )));
+        if added > removed {
+            let most = quota::of(self, &storage.root)?.unwrap_or(self.around.quota_bytes_max);
+            if used > most {
+                return Err(StoreError::Full(format!(
+                    "storage `{}` may hold {most} bytes and would hold {used}",
+                    storage.root
+                )));
+            }
         }
         self.group
             .prepare_cached("UPDATE storages SET bytes_used = ?2 WHERE id = ?1")?
