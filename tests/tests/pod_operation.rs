@@ -86,7 +86,7 @@ async fn a_full_storage_takes_no_more_and_disturbs_nobody() {
         full.put("/full/b", "text/plain", body(60_000)).await.status,
         StatusCode::CREATED
     );
-    assert_eq!(full.delete("/full/b").await.status, StatusCode::NO_CONTENT);
+    assert!(full.delete("/full/b").await.status.is_success());
     assert!(server.stop().success());
 
     let said = folder.succeed(&["storage", "quota", "full", "--set", "1000"]);

@@ -281,7 +281,7 @@ async fn a_download_is_bounded_and_consistent() {
     assert!(first.len() <= 64 << 10, "{}", first.len());
     assert!(begin().is_err(), "only one at a time");
     // Data may change meanwhile, also what was not written yet.
-    assert_eq!(client.delete("/gent/9.bin").await.status, StatusCode::NO_CONTENT);
+    assert!(client.delete("/gent/9.bin").await.status.is_success());
     let mut bytes = first.to_vec();
     bytes.extend(slow.collect().await.unwrap().to_bytes());
     assert!(bytes.len() > 5_000_000, "{}", bytes.len());
