@@ -101,7 +101,11 @@ async fn a_backup_under_load_is_whole() {
                 version >= *at_least && version <= tried[path].1,
                 "{path}: {version} of {at_least}"
             );
-            assert_eq!(rest.len(), if version % 5 == 0 { 80_000 } else { 20 }, "{path}");
+            assert_eq!(
+                rest.len(),
+                if version.is_multiple_of(5) { 80_000 } else { 20 },
+                "{path}"
+            );
         }
         let write = owner
             .put("/gent/after", "text/plain", "the restored server takes writes")
