@@ -12,7 +12,7 @@ use server_kit::authn::LocalIssuer;
 use server_kit::problem::Problem;
 
 use super::agreement::{self, Agreement};
-use super::catalog::{Catalog, Summaries};
+use super::catalog::{Catalog, NoSummaries, Summaries};
 use super::config::DataspaceConfig;
 use super::dataset::{self, Dataset, Setting};
 use super::edge::{self, Answer, Call};
@@ -52,7 +52,7 @@ impl Dataspace {
     pub async fn respond(&self, call: &Call) -> Option<Answer> {
         let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();
         let answer = match segments.as_slice() {
-            ["catalog"] => self.catalog(call, None),
+            ["catalog"] => self.catalog(call, None).await,
             [storage, ".dataspace", rest @ ..] => self.in_storage(call, storage, rest).await,
             _ => return None,
         };
@@ -62,7 +62,7 @@ impl Dataspace {
     async fn in_storage(&self, call: &Call, storage: &str, rest: &[&str]) -> Answer {
         let storage = self.node.storage(&*self.node.snapshot()?, storage)?;
         match (rest, &call.method) {
-            (["catalog"], _) => self.catalog(call, Some(&storage)),
+            (["catalog"], _) => self.catalog(call, Some(&storage)).await,
             (["datasets"], &Method::GET) => self.list_datasets(call, &storage),
             (["datasets"], &Method::POST) => self.create_dataset(call, &storage).await,
             (["datasets"], method) => Err(edge::method_not_allowed(method, "GET, POST")),
@@ -105,11 +105,14 @@ impl Dataspace {
         Err(edge::forbidden("only the owner of the storage may do this"))
     }
 
-    fn catalog(&self, call: &Call, storage: Option<&Storage>) -> Answer {
+    async fn catalog(&self, call: &Call, storage: Option<&Storage>) -> Answer {
         if !matches!(call.method, Method::GET | Method::HEAD) {
             return Err(edge::method_not_allowed(&call.method, "GET, HEAD"));
         }
         let syntax = Syntax::negotiate(&call.headers).ok_or_else(edge::not_acceptable)?;
+        let wanted = *self.node.store.watch().borrow();
+        let caught_up = self.summaries.caught_up(wanted).await;
+        let summaries: &dyn Summaries = if caught_up { &*self.summaries } else { &NoSummaries };
         let snapshot = self.node.snapshot()?;
         let iri = format!("{}{}", self.node.base_url.trim_end_matches('/'), call.path);
         let mut catalog = Catalog::new(&self.node.base_url, iri);
@@ -117,7 +120,7 @@ impl Dataspace {
             catalog.publisher(&storage.owner);
         }
         for dataset in datasets(&*snapshot, storage)? {
-            catalog.add(&dataset, &*self.summaries).map_err(|error| {
+            catalog.add(&dataset, summaries).map_err(|error| {
                 tracing::error!(dataset = %dataset.iri, %error, "a stored description cannot be read");
                 Problem::internal()
             })?;

@@ -3,6 +3,7 @@
 //! It shows descriptions and offers, never data, and never with whom an owner deals: the list of consumers that get an
 //! automatic agreement stays with the owner.
 
+use futures_util::future::BoxFuture;
 use oxrdf::{BlankNode, Literal, NamedNode, Term, Triple};
 use server_kit::summary::Summary;
 use time::OffsetDateTime;
@@ -11,6 +12,7 @@ use vocab::{dcat, dcterms, dspace, foaf, meent, node, rdf, void, xsd};
 
 use super::dataset::Dataset;
 use super::graph::{self, GraphError};
+use crate::store::Sequence;
 
 /// The protocol of the query endpoint (SPARQL 1.1 Protocol).
 const SPARQL_PROTOCOL: &str = "http://www.w3.org/TR/sparql11-protocol/";
@@ -19,6 +21,10 @@ const SPARQL_PROTOCOL: &str = "http://www.w3.org/TR/sparql11-protocol/";
 pub trait Summaries: Send + Sync {
     /// The statistics of the content; none if there are none yet.
     fn summary(&self, dataset: &Dataset) -> Option<Summary>;
+
+    /// Waits until the statistics tell of everything up to a commit; false when that takes too long. Statistics that
+    /// lack what is there would make a broker leave the member out without anyone noticing.
+    fn caught_up(&self, sequence: Sequence) -> BoxFuture<'_, bool>;
 }
 
 /// A server without statistics.
@@ -28,6 +34,10 @@ pub struct NoSummaries;
 impl Summaries for NoSummaries {
     fn summary(&self, _: &Dataset) -> Option<Summary> {
         None
+    }
+
+    fn caught_up(&self, _: Sequence) -> BoxFuture<'_, bool> {
+        Box::pin(std::future::ready(true))
     }
 }
 

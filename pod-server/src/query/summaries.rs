@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use oxrdf::{TermRef, TripleRef};
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
@@ -19,6 +20,7 @@ use crate::dataspace::catalog::Summaries;
 use crate::dataspace::dataset::Dataset;
 use crate::index::{Index, IndexSnapshot, NamedSnapshot, Summary};
 use crate::name::ResourceName;
+use crate::store::Sequence;
 
 /// Summaries that are kept until the index changes.
 const KEPT_MAX: usize = 10_000;
@@ -87,6 +89,16 @@ impl Summaries for IndexSummaries {
         };
         self.kept.insert(dataset.iri.clone(), (epoch, Arc::clone(&summary)));
         Some((*summary).clone())
+    }
+
+    fn caught_up(&self, sequence: Sequence) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            let reached = self.index.wait_for(sequence).await;
+            if let Err(behind) = &reached {
+                tracing::warn!(%behind, "the catalogue is shown without statistics because the index is behind");
+            }
+            reached.is_ok()
+        })
     }
 }
 
