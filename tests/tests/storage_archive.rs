@@ -1,4 +1,4 @@
-//! Storages as archives: taken along, checked, and moved to another server (solid#116, reliability P14, T127).
+//! Storages as archives: taken along, checked, and moved to another server (reliability P14, T127).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "storage_archive/hostile.rs"]
@@ -118,7 +118,7 @@ fn assert_moved(before: &BTreeMap<String, Seen>, after: &BTreeMap<String, Seen>,
     }
 }
 
-/// Requirements solid 116. Reliability P14: the archive is read without our programs, and the storage works at another
+/// Reliability P14: the archive is read without our programs, and the storage works at another
 /// place with the same data and the same rights.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storage_moves_to_another_server() {
