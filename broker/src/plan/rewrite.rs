@@ -424,35 +424,26 @@ impl<'a> Planner<'a> {
                 }
             },
             Node::Block { mut units, mut filters } => {
+                let exists = expression::has_exists(&filter);
                 let mentioned = expression::variables(&filter);
                 let mut filter = filter;
                 for at in 0..units.len() {
-                    let fits = units.get(at).is_some_and(|unit| {
-                        !mentioned.is_empty()
-                            && mentioned.iter().all(|variable| {
-                                let elsewhere = units
-                                    .iter()
-                                    .enumerate()
-                                    .any(|(other, unit)| other != at && unit.vars.contains(variable));
-                                unit.certain.contains(variable) || (unit.vars.contains(variable) && !elsewhere)
-                            })
-                    });
-                    let exists_fits = expression::has_exists(&filter);
-                    if fits || exists_fits {
-                        let unit = units.remove(at);
-                        match self.push_filter(unit, filter) {
-                            Ok(unit) => {
-                                units.insert(at, unit);
-                                return self.block(units, filters);
-                            }
-                            Err((unit, back)) => {
-                                units.insert(at, unit);
-                                filter = back;
-                            }
+                    if !filter_fits(&units, at, &mentioned, exists) {
+                        continue;
+                    }
+                    let unit = units.remove(at);
+                    match self.push_filter(unit, filter) {
+                        Ok(unit) => {
+                            units.insert(at, unit);
+                            return self.block(units, filters);
+                        }
+                        Err((unit, back)) => {
+                            units.insert(at, unit);
+                            filter = back;
                         }
                     }
                 }
-                if expression::has_exists(&filter) {
+                if exists {
                     self.materialise_exists(&filter);
                     let inner = Box::new(self.deliver(Node::Block { units, filters }).0);
                     return Node::Rest(GraphPattern::Filter { expr: filter, inner });
@@ -554,6 +545,22 @@ impl<'a> Planner<'a> {
             }
         }
     }
+}
+
+/// Whether a filter over a whole block says the same inside the unit at `at`: what another unit may bind, this unit must bind in every
+/// solution. A variable that no unit binds belongs to the inside of an `EXISTS`; a filter without `EXISTS` has no use for such a unit.
+fn filter_fits(units: &[Local], at: usize, mentioned: &BTreeSet<Variable>, exists: bool) -> bool {
+    let Some(unit) = units.get(at) else { return false };
+    let bound_elsewhere = |variable: &Variable| {
+        units
+            .iter()
+            .enumerate()
+            .any(|(other, unit)| other != at && unit.vars.contains(variable))
+    };
+    !mentioned.is_empty()
+        && mentioned.iter().all(|variable| {
+            unit.certain.contains(variable) || ((exists || unit.vars.contains(variable)) && !bound_elsewhere(variable))
+        })
 }
 
 fn parts(node: Node) -> (Vec<Local>, Vec<Expression>) {
