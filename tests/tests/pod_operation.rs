@@ -109,6 +109,34 @@ async fn a_full_storage_takes_no_more_and_disturbs_nobody() {
     folder.refused(&["storage", "quota", "nobody"]);
 }
 
+/// A log proves itself although nobody ever asked for a checkpoint: it is signed at start, as it grows and at the end. AUD-3.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_signed_without_being_asked() {
+    let folder = PodFolder::new("[dataspace]\ncheckpoint_seconds = 1\n");
+    let owner = folder.account("gent").client();
+    let said = folder.refused(&["log", "verify"]);
+    assert!(said.contains("made no key yet"), "{said}");
+    let server = folder.serve();
+    let verified = || folder.succeed(&["log", "verify"]);
+    assert!(verified().contains("is sound"));
+    let leaves = |said: &str| -> Vec<u64> { said.split_whitespace().filter_map(|word| word.parse().ok()).collect() };
+    let before = leaves(&verified());
+    let put = owner.put("/gent/new", "text/plain", "new").await;
+    assert_eq!(put.status, StatusCode::CREATED);
+    loop {
+        let now = leaves(&verified());
+        if now[1] > before[1] {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let put = owner.put("/gent/newer", "text/plain", "newer").await;
+    assert_eq!(put.status, StatusCode::CREATED);
+    assert!(server.stop().success());
+    let last = leaves(&verified());
+    assert_eq!(last[0], last[1], "all is signed at the end");
+}
+
 /// The example configuration, changed as it says, and the README's commands for those who host data, one after the other.
 #[test]
 fn the_first_hour_of_an_operator() {
@@ -157,6 +185,8 @@ fn the_first_hour_of_an_operator() {
     assert!(server.stop().success());
     let said = folder.succeed(&["storage", "list"]);
     assert!(said.starts_with("gent\t"), "{said}");
+    let said = folder.succeed(&["log", "verify"]);
+    assert!(said.contains("is sound"), "{said}");
 }
 
 /// What the doctor finds is said with what to do about it.

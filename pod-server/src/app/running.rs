@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
@@ -65,6 +66,10 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     let stopped = end_with_store(&app, &shutdown);
     let limits = app.config.connections.clone();
     let mut tasks = app.notify.start(&shutdown);
+    let checkpoints = Arc::clone(&app.dataspace.log.checkpoints);
+    checkpoints.sign().await;
+    let every = Duration::from_secs(app.config.dataspace.checkpoint_seconds);
+    tasks.push(tokio::spawn(checkpoints.keep_up(every, shutdown.clone())));
     let mut run = |listener, handler: Handler| {
         tasks.push(tokio::spawn(serve(listener, handler, shutdown.clone(), limits.clone())));
     };
@@ -110,6 +115,9 @@ impl Running {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a listener broke off");
             }
+        }
+        if !*self.stopped.borrow() {
+            self.app.dataspace.log.checkpoints.sign().await;
         }
         // The index reads the store until the end; whoever opens the store next must find it closed.
         let index = self.index;

@@ -39,6 +39,8 @@ pub struct DataspaceConfig {
     pub log_key_file: Option<PathBuf>,
     /// Name of the log in its checkpoints; the authority of `server.base_url` unless given.
     pub log_origin: Option<String>,
+    /// How often a log that has grown is signed, in seconds; besides at start, at the end and whenever somebody asks.
+    pub checkpoint_seconds: u64,
 }
 
 impl Default for DataspaceConfig {
@@ -59,6 +61,7 @@ impl Default for DataspaceConfig {
             page_entries_max: 500,
             log_key_file: None,
             log_origin: None,
+            checkpoint_seconds: 60,
         }
     }
 }
@@ -100,6 +103,9 @@ impl DataspaceConfig {
         }
         if self.negotiation_seconds_max < 1 {
             return Err(("dataspace.negotiation_seconds_max", "must be at least 1"));
+        }
+        if self.checkpoint_seconds == 0 {
+            return Err(("dataspace.checkpoint_seconds", "must be at least 1"));
         }
         if self.page_entries_max == 0 {
             return Err(("dataspace.page_entries_max", "must be at least 1"));

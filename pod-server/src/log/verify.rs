@@ -105,7 +105,9 @@ pub enum LogFault {
         person: String,
     },
     /// There is nothing to hold the log against.
-    #[error("there is no checkpoint: give one with `--checkpoint`, or let the server sign one")]
+    #[error(
+        "nothing is signed yet: start the server once, which signs the log, or give a checkpoint with `--checkpoint`"
+    )]
     NoCheckpoint,
     /// An earlier checkpoint was given and the export does not prove that it is contained.
     #[error(
