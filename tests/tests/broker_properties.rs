@@ -87,7 +87,7 @@ fn bgp() -> impl Strategy<Value = String> {
 }
 
 fn query() -> impl Strategy<Value = String> {
-    (bgp(), bgp(), 0..12_u8).prop_map(|(a, b, shape)| match shape {
+    (bgp(), bgp(), term(), 0..24_u8).prop_map(|(a, b, t, shape)| match shape {
         0 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ {b} }} }}"),
         1 => format!("SELECT * WHERE {{ {{ {a} }} UNION {{ {b} }} }}"),
         2 => format!("SELECT * WHERE {{ {a} MINUS {{ {b} }} }}"),
@@ -99,6 +99,18 @@ fn query() -> impl Strategy<Value = String> {
         8 => format!("SELECT ?v0 ?c WHERE {{ {{ SELECT ?v0 (COUNT(*) AS ?c) WHERE {{ {a} }} GROUP BY ?v0 }} {b} }}"),
         9 => format!("SELECT ?v0 ?v1 WHERE {{ ?v0 <http://v.example/p0>+ ?v1 . {a} }}"),
         10 => format!("SELECT ?v1 (COUNT(*) AS ?n) (MAX(?v2) AS ?m) WHERE {{ {a} {b} }} GROUP BY ?v1"),
+        11 => format!("SELECT * WHERE {{ {{ {a} FILTER(?v0 != {t}) }} {b} }}"),
+        12 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ {b} FILTER(?v0 != {t}) }} }}"),
+        13 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ {b} }} FILTER(!BOUND(?v2)) }}"),
+        14 => format!("SELECT * WHERE {{ {a} BIND(STR(?v0) AS ?s) OPTIONAL {{ {b} }} }}"),
+        15 => format!("SELECT * WHERE {{ VALUES (?v0 ?v1) {{ (<http://o0.example/0> UNDEF) (UNDEF <http://o1.example/1>) }} {a} {b} }}"),
+        16 => format!("SELECT * WHERE {{ {{ {a} }} UNION {{ {b} }} ?v0 ?v8 {t} FILTER EXISTS {{ {b} }} }}"),
+        17 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ {b} FILTER NOT EXISTS {{ ?v1 <http://v.example/p1> {t} }} }} }}"),
+        18 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ ?v0 <http://v.example/p1> {t} OPTIONAL {{ {b} }} }} }}"),
+        19 => format!("SELECT * WHERE {{ {{ {a} }} MINUS {{ {b} FILTER(?v1 = {t}) }} FILTER(?v0 = {t} || ?v2 = {t}) }}"),
+        20 => format!("SELECT * WHERE {{ {a} {{ SELECT DISTINCT ?v1 WHERE {{ {b} }} }} FILTER(?v1 != {t}) }}"),
+        21 => format!("SELECT ?v0 (SUM(?v2) AS ?n) WHERE {{ {a} OPTIONAL {{ {b} }} }} GROUP BY ?v0 HAVING (COUNT(*) > 1)"),
+        22 => format!("SELECT * WHERE {{ {a} FILTER(EXISTS {{ {b} }} || ?v0 = {t}) }}"),
         _ => format!("SELECT * WHERE {{ {a} FILTER(isIRI(?v0)) }}"),
     })
 }
@@ -109,8 +121,10 @@ fn random_federations_answer_as_one() {
         .enable_all()
         .build()
         .unwrap();
+    let asked = std::env::var_os("PROPTEST_CASES").map(|_| Config::default().cases);
+    let cases = asked.unwrap_or(150);
     let mut runner = TestRunner::new(Config {
-        cases: 60,
+        cases,
         failure_persistence: None,
         ..Config::default()
     });

@@ -180,33 +180,6 @@ impl Planner<'_> {
             .map(|(_, bind)| bind)
     }
 
-    /// Whether blank nodes would have to keep their labels over two requests: then only merging everything is right.
-    pub(super) fn must_merge_everything(&mut self) -> bool {
-        let leaves: Vec<&Local> = self
-            .shipped
-            .iter()
-            .map(|(_, local)| local)
-            .chain(&self.merged)
-            .collect();
-        let shipped = self.shipped.len();
-        for (i, a) in leaves.iter().enumerate() {
-            for (j, b) in leaves.iter().enumerate().skip(i + 1) {
-                if i >= shipped && j >= shipped {
-                    continue; // one request per source: labels hang together
-                }
-                if a.vars
-                    .intersection(&b.vars)
-                    .any(|variable| a.shares_blank_nodes(b, variable))
-                {
-                    self.evidence
-                        .push("blank nodes may connect two parts: all triples are fetched and merged".to_owned());
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
     /// Drops all sub-plans, to plan by merging alone.
     pub(super) fn restart_merging_everything(&mut self) {
         self.shipped.clear();

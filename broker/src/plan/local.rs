@@ -265,13 +265,13 @@ impl Local {
         }
     }
 
-    /// Whether a blank node of one source can stand in this variable both here and there (labels do not survive two requests).
-    pub fn shares_blank_nodes(&self, other: &Self, variable: &Variable) -> bool {
+    /// Whether a blank node of one source can stand both in a variable here and in one there (labels do not survive two requests).
+    pub fn shares_blank_nodes(&self, variable: &Variable, other: &Self, there: &Variable) -> bool {
         self.sources
             .keys()
             .filter(|source| other.sources.contains_key(source))
             .any(|source| {
-                self.values_at(variable, *source).may_be_blank() && other.values_at(variable, *source).may_be_blank()
+                self.values_at(variable, *source).may_be_blank() && other.values_at(there, *source).may_be_blank()
             })
     }
 }

@@ -8,6 +8,7 @@
 mod aggregate;
 mod deliver;
 mod expression;
+mod labels;
 mod local;
 mod materialise;
 mod modify;
@@ -171,7 +172,7 @@ pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<Ph
     let variables = root_variables(query);
     let mut planner = rewrite::Planner::new(sources, limits);
     let delivered = planner.root(&pattern, matches!(query, Query::Ask { .. }));
-    let delivered = if planner.must_merge_everything() {
+    let delivered = if planner.must_merge_everything(&delivered) {
         planner.restart_merging_everything();
         planner.materialise_pattern(&pattern);
         pattern
