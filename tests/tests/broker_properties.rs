@@ -87,7 +87,7 @@ fn bgp() -> impl Strategy<Value = String> {
 }
 
 fn query() -> impl Strategy<Value = String> {
-    (bgp(), bgp(), term(), 0..24_u8).prop_map(|(a, b, t, shape)| match shape {
+    (bgp(), bgp(), term(), 0..26_u8).prop_map(|(a, b, t, shape)| match shape {
         0 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ {b} }} }}"),
         1 => format!("SELECT * WHERE {{ {{ {a} }} UNION {{ {b} }} }}"),
         2 => format!("SELECT * WHERE {{ {a} MINUS {{ {b} }} }}"),
@@ -111,6 +111,8 @@ fn query() -> impl Strategy<Value = String> {
         20 => format!("SELECT * WHERE {{ {a} {{ SELECT DISTINCT ?v1 WHERE {{ {b} }} }} FILTER(?v1 != {t}) }}"),
         21 => format!("SELECT ?v0 (SUM(?v2) AS ?n) WHERE {{ {a} OPTIONAL {{ {b} }} }} GROUP BY ?v0 HAVING (COUNT(*) > 1)"),
         22 => format!("SELECT * WHERE {{ {a} FILTER(EXISTS {{ {b} }} || ?v0 = {t}) }}"),
+        23 => format!("SELECT * WHERE {{ {{ {a} FILTER(?v1 != {t}) }} VALUES ?v1 {{ <http://o1.example/1> <http://o0.example/0> }} {{ {b} FILTER(?v0 = ?v3) }} }}"),
+        24 => format!("SELECT * WHERE {{ {a} OPTIONAL {{ {{ {b} FILTER(!BOUND(?v2) || ?v2 = {t}) }} }} }}"),
         _ => format!("SELECT * WHERE {{ {a} FILTER(isIRI(?v0)) }}"),
     })
 }

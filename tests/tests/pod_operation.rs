@@ -115,7 +115,7 @@ async fn the_log_is_signed_without_being_asked() {
     let folder = PodFolder::new("[dataspace]\ncheckpoint_seconds = 1\n");
     let owner = folder.account("gent").client();
     let said = folder.refused(&["log", "verify"]);
-    assert!(said.contains("made no key yet"), "{said}");
+    assert!(said.contains("nothing is signed yet"), "{said}");
     let server = folder.serve();
     let verified = || folder.succeed(&["log", "verify"]);
     assert!(verified().contains("is sound"));

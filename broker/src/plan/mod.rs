@@ -17,6 +17,7 @@ mod render;
 mod rewrite;
 mod scan;
 mod shape;
+mod text;
 
 pub use materialise::{Scan, Wanted};
 pub(crate) use render::ground;

@@ -4,6 +4,7 @@
 use super::local::join_patterns;
 use super::materialise::{Scan, ScanGraph, Wanted};
 use super::rewrite::Planner;
+use super::text::select;
 use super::{PhysicalPlan, PlanError, SubPlan, expression, sub_plan_of};
 use oxrdf::Term;
 use spargebra::Query;
@@ -272,19 +273,6 @@ fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable])
         },
         other => join_patterns(table.clone(), other),
     }
-}
-
-fn select(pattern: GraphPattern, variables: &[Variable]) -> String {
-    let pattern = GraphPattern::Project {
-        inner: Box::new(pattern),
-        variables: variables.to_vec(),
-    };
-    Query::Select {
-        dataset: None,
-        pattern,
-        base_iri: None,
-    }
-    .to_string()
 }
 
 /// A term as a constant in a query; `None` for blank nodes, which mean something only to whoever named them.

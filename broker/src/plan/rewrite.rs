@@ -236,6 +236,16 @@ impl<'a> Planner<'a> {
             (Node::Const(table), Node::Block { mut units, filters })
             | (Node::Block { mut units, filters }, Node::Const(table)) => {
                 let scope = shape::in_scope(&table);
+                let within = |variable: &Variable| units.iter().any(|unit| unit.certain.contains(variable));
+                let filters_see_it = filters.iter().any(|filter| {
+                    let seen = expression::variables(filter);
+                    seen.iter()
+                        .any(|variable| scope.contains(variable) && !within(variable))
+                });
+                if filters_see_it {
+                    let (delivered, _) = self.deliver(Node::Block { units, filters });
+                    return Node::Rest(join_patterns(table, delivered));
+                }
                 match units.iter().position(|unit| !unit.vars.is_disjoint(&scope)) {
                     Some(at) => {
                         let unit = with_table(units.remove(at), &table);
