@@ -74,6 +74,45 @@ async fn conditional_requests() {
     server.stop().await;
 }
 
+/// Requirements solid 57: a condition counts only where the request would succeed without it, as far as can be told before
+/// its content is looked at (RFC 9110 §13.2.1).
+#[tokio::test(flavor = "multi_thread")]
+async fn other_faults_come_before_conditions() {
+    let server = PodServer::start().await;
+    let alice = server.agent("alice").await.client();
+    alice.put("/alice/c/x.ttl", "text/turtle", "<a> <b> <c> .").await;
+    for (method, path, headers, body, status) in [
+        ("PUT", "/alice/c/x.ttl", vec![], "<a> <b> <d> .", 400),
+        (
+            "PUT",
+            "/alice/c/x.ttl",
+            vec![("content-type", "text/turtle"), ("content-encoding", "gzip")],
+            "x",
+            415,
+        ),
+        ("PUT", "/alice/c/", vec![("content-type", "text/html")], "x", 415),
+        ("PUT", "/alice/c", vec![("content-type", "text/plain")], "x", 409),
+        ("POST", "/alice/c/", vec![], "x", 400),
+        ("POST", "/alice/c/x.ttl", vec![("content-type", "text/plain")], "x", 405),
+        ("POST", "/alice/none/", vec![("content-type", "text/plain")], "x", 404),
+        ("DELETE", "/alice/c/", vec![], "", 409),
+        ("DELETE", "/alice/", vec![], "", 405),
+        ("GET", "/alice/c/x.ttl", vec![("accept", "image/png")], "", 406),
+        // Content is not looked at for a request whose condition fails.
+        ("PUT", "/alice/c/x.ttl", vec![("content-type", "text/turtle")], "<a", 412),
+        ("PUT", "/alice/c/", vec![("content-type", "text/turtle")], "<a", 412),
+        ("POST", "/alice/c/", vec![("content-type", "text/turtle")], "<a", 412),
+    ] {
+        let mut request = alice.request(method, path).header("if-match", "\"other\"");
+        for (name, value) in &headers {
+            request = request.header(name, *value);
+        }
+        let reply = request.body(body).send().await;
+        assert_eq!(reply.status, status, "{method} {path} {headers:?}: {}", reply.text());
+    }
+    server.stop().await;
+}
+
 /// Requirements solid 58 (T54).
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges() {

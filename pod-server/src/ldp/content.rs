@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 use policies::request::Agent;
-use server_kit::body::Body;
+use server_kit::body::{Body, ReadError};
 
 use crate::error::Error;
 use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
@@ -46,49 +46,137 @@ impl ContainerContent {
     }
 }
 
-impl LdpService {
-    /// Receives the content of a PUT or POST for a target. `accepted` is the header that says what would be right.
-    pub(super) async fn receive(
-        &self,
+/// What the headers of a PUT or POST say of its content.
+pub(super) enum Announced {
+    /// None, and no type of it.
+    Nothing,
+    /// A document that is looked at.
+    Rdf {
+        media_type: MediaType,
+        syntax: Syntax,
+        bytes_max: u64,
+    },
+    /// Content that is only kept.
+    Opaque { media_type: MediaType, bytes_max: u64 },
+}
+
+/// The content of a request on its way: looked at by its headers first, received once, and kept for further attempts.
+pub(super) enum Arrival {
+    /// Nothing is known of it yet.
+    Waiting(Body),
+    /// Its headers are in order.
+    Announced(Announced, Body),
+    /// It is here.
+    Received(Content),
+    /// It was lost to an error.
+    Lost,
+}
+
+impl Arrival {
+    /// Refuses content that its headers already condemn. That comes before the conditions of the request, which count only
+    /// where the request would succeed without them (RFC 9110 §13.2.1). `accepted` is the header that says what would be
+    /// right.
+    pub(super) fn check(
+        self,
+        service: &LdpService,
         request: &HeaderMap,
-        incoming: Body,
         target: &Target,
         writer: &Agent,
         accepted: HeaderName,
-    ) -> Result<Content, Error> {
+    ) -> Result<Self, Error> {
+        match self {
+            Self::Waiting(body) => {
+                let announced = service.announced(request, &body, target, writer, accepted)?;
+                Ok(Self::Announced(announced, body))
+            }
+            checked => Ok(checked),
+        }
+    }
+
+    /// The content. The client is asked for it only now: it may be large, and only someone who may write sends any
+    /// (solid#64).
+    pub(super) async fn content(&mut self, service: &LdpService, target: &Target) -> Result<Content, Error> {
+        let content = match std::mem::replace(self, Self::Lost) {
+            Self::Announced(announced, body) => service.receive(announced, body, target).await?,
+            Self::Received(content) => content,
+            Self::Waiting(_) | Self::Lost => {
+                return Err(Error::Internal(
+                    "content was to be read twice or before it was checked".to_owned(),
+                ));
+            }
+        };
+        *self = Self::Received(content.clone());
+        Ok(content)
+    }
+}
+
+impl LdpService {
+    /// What the headers say of the content of a PUT or POST for a target, or why it cannot be taken.
+    fn announced(
+        &self,
+        request: &HeaderMap,
+        incoming: &Body,
+        target: &Target,
+        writer: &Agent,
+        accepted: HeaderName,
+    ) -> Result<Announced, Error> {
         self.check_announced(request)?;
         let media_type = match MediaType::from_headers(request) {
             Ok(media_type) => media_type,
             // A container needs no content, and then no type of it.
-            Err(MediaTypeError::Missing) if target.is_container() && has_no_content(request, &incoming) => {
-                return Ok(Content::Container(ContainerContent::default()));
+            Err(MediaTypeError::Missing) if target.is_container() && has_no_content(request, incoming) => {
+                return Ok(Announced::Nothing);
             }
             Err(error) => return Err(error.into()),
         };
-        let Some(syntax) = media_type.syntax() else {
-            if target.takes_rdf_only() {
+        let announced = match media_type.syntax() {
+            Some(syntax) => Announced::Rdf {
+                media_type,
+                syntax,
+                bytes_max: if target.is_acl() {
+                    self.bounds.acl_bytes_max
+                } else {
+                    self.bounds.rdf_bytes_max
+                },
+            },
+            None if target.takes_rdf_only() => {
                 return Err(Error::UnsupportedMediaType {
                     media_type: media_type.essence().to_owned(),
                     accepted: Some((accepted, headers::accept_put(target))),
                 });
             }
-            let bytes_max = self.bounds.body_bytes_max;
-            self.check_room(&incoming, target, writer, bytes_max)?;
-            let body = self.receive_opaque(incoming, bytes_max).await?;
-            return Ok(Content::State(NewState {
+            None => Announced::Opaque {
+                media_type,
+                bytes_max: self.bounds.body_bytes_max,
+            },
+        };
+        if let Announced::Rdf { bytes_max, .. } | Announced::Opaque { bytes_max, .. } = &announced {
+            if http_body::Body::size_hint(incoming).lower() > *bytes_max {
+                return Err(Error::Body(ReadError::TooLarge { bytes_max: *bytes_max }));
+            }
+            self.check_room(incoming, target, writer, *bytes_max)?;
+        }
+        Ok(announced)
+    }
+
+    /// Receives content that was announced well.
+    async fn receive(&self, announced: Announced, incoming: Body, target: &Target) -> Result<Content, Error> {
+        match announced {
+            Announced::Nothing => Ok(Content::Container(ContainerContent::default())),
+            Announced::Opaque { media_type, bytes_max } => Ok(Content::State(NewState {
                 kind: ResourceKind::NonRdfSource,
                 media_type: media_type.as_str().to_owned(),
-                body,
-            }));
-        };
-        let bytes_max = if target.is_acl() {
-            self.bounds.acl_bytes_max
-        } else {
-            self.bounds.rdf_bytes_max
-        };
-        self.check_room(&incoming, target, writer, bytes_max)?;
-        let bytes = self.receive_whole(incoming, bytes_max).await?;
-        self.examine(bytes, syntax, media_type.as_str(), target).await
+                body: self.receive_opaque(incoming, bytes_max).await?,
+            })),
+            Announced::Rdf {
+                media_type,
+                syntax,
+                bytes_max,
+            } => {
+                let bytes = self.receive_whole(incoming, bytes_max).await?;
+                self.examine(bytes, syntax, media_type.as_str(), target).await
+            }
+        }
     }
 
     /// Checks an RDF document and the rules of the resource that it goes to.

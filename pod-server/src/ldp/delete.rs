@@ -16,7 +16,7 @@ use super::service::LdpService;
 use super::situation::Situation;
 use super::target::Target;
 
-const LOOK_BELOW: &str = "which members a recursive deletion would remove decides which rights it needs";
+const LOOK_BELOW: &str = "a deletion depends on what the container holds";
 
 /// Something below a container: its name, its identity, and its state if rights rest on it.
 type Seen = (ResourceName, ResourceId, Sequence);
@@ -35,14 +35,18 @@ pub(super) async fn delete(
         if situation.existing.is_none() {
             return Err(LdpService::missing(target, &verdict, caller));
         }
-        let conditions = conditions(service, request, &situation)?;
         let used = caller.uses(LdpService::use_of(&Operation::Delete, &situation), &target.name);
         let mut below = Vec::new();
         if recursive {
             below = look_below(service, target)?;
             verdict = decide_below(service, target, &situation, caller, &below).await?;
+        } else {
+            let snapshot = service.store.snapshot(ReadPermit::without_proof(LOOK_BELOW))?;
+            check_empty(snapshot.as_ref(), &target.name)?;
         }
         let proof = service.pep.authorize_write(&verdict, &used, Operation::Delete)?;
+        // Conditions count only where the request would succeed without them (RFC 9110 §13.2.1).
+        let conditions = conditions(service, request, &situation)?;
         let basis = Basis {
             target: target.clone(),
             dependencies: verdict.dependencies().to_vec(),
@@ -59,11 +63,7 @@ pub(super) async fn delete(
                 }
                 remove_below(transaction, &below)?;
             }
-            if name.is_container() && transaction.member_count(&name)? > 0 {
-                return Err(Refusal::Error(Error::Conflict(
-                    "the container is not empty: delete its members first, or send `Depth: infinity`".to_owned(),
-                )));
-            }
+            check_empty(&*transaction, &name)?;
             Ok(transaction.remove(&name)?)
         })
         .await?;
@@ -81,6 +81,15 @@ pub(super) async fn delete(
         }
     }
     Err(Error::Contention)
+}
+
+fn check_empty(snapshot: &dyn Snapshot, name: &ResourceName) -> Result<(), Error> {
+    if name.is_container() && snapshot.member_count(name)? > 0 {
+        return Err(Error::Conflict(
+            "the container is not empty: delete its members first, or send `Depth: infinity`".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// `Depth: infinity` (RFC 4918 §10.2). Unlike there, it has to be said: a container goes alone otherwise.

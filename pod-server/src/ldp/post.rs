@@ -10,7 +10,7 @@ use crate::name::ResourceName;
 use crate::store::{Snapshot, StoreError};
 
 use super::commit_write::{Basis, Outcome, Refusal, commit_write};
-use super::content::Content;
+use super::content::Arrival;
 use super::headers::{self, ACCEPT_POST};
 use super::operation::Operation;
 use super::put::{conditions_of_addition, store_content};
@@ -37,8 +37,7 @@ pub(super) async fn post(
         .any(|kind| CONTAINER_TYPES.contains(kind));
     let candidates = candidates(service, request, target, is_container);
     let first = candidates.first().cloned();
-    let mut waiting = Some(incoming);
-    let mut received: Option<Content> = None;
+    let mut arrival = Arrival::Waiting(incoming);
     for _ in 0..service.bounds.attempts_max {
         let situation = service.look_around(target)?;
         let verdict = service.decide(&Operation::Post, target, &situation, caller).await?;
@@ -46,18 +45,10 @@ pub(super) async fn post(
             return Err(LdpService::missing(target, &verdict, caller));
         }
         service.check_method(&Method::POST, target, &situation)?;
-        let conditions = conditions_of_addition(request, &situation)?;
         let member = first.clone().map(Target::of).ok_or_else(no_name)?;
-        let content = match (&received, waiting.take()) {
-            (Some(content), _) => content.clone(),
-            (None, Some(incoming)) => {
-                let content = service
-                    .receive(request, incoming, &member, &caller.subject.agent, ACCEPT_POST)
-                    .await?;
-                received.insert(content).clone()
-            }
-            (None, None) => return Err(Error::Internal("a body was to be read twice".to_owned())),
-        };
+        arrival = arrival.check(service, request, &member, &caller.subject.agent, ACCEPT_POST)?;
+        let conditions = conditions_of_addition(request, &situation)?;
+        let content = arrival.content(service, &member).await?;
         let used = caller.uses(LdpService::use_of(&Operation::Post, &situation), &member.name);
         let proof = service.pep.authorize_write(&verdict, &used, Operation::Post)?;
         let basis = Basis {

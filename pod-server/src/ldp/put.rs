@@ -10,7 +10,7 @@ use crate::store::{NewBody, NewState, Resource, ResourceKind, Transaction};
 
 use super::commit_write::{Basis, Outcome, Refusal, commit_write};
 use super::container;
-use super::content::Content;
+use super::content::{Arrival, Content};
 use super::document::Document;
 use super::headers::ACCEPT_PUT;
 use super::operation::Operation;
@@ -26,25 +26,15 @@ pub(super) async fn put(
     target: &Target,
     caller: &Caller,
 ) -> Result<Response<Body>, Error> {
-    let mut waiting = Some(incoming);
-    let mut received: Option<Content> = None;
+    let mut arrival = Arrival::Waiting(incoming);
     for _ in 0..service.bounds.attempts_max {
         let situation = service.look_around(target)?;
         let verdict = service.decide(&Operation::Put, target, &situation, caller).await?;
         service.check_method(&Method::PUT, target, &situation)?;
         service.check_writable(target, &situation)?;
+        arrival = arrival.check(service, request, target, &caller.subject.agent, ACCEPT_PUT)?;
         let conditions = conditions(service, request, &situation)?;
-        // The client is asked for its content only now: it may be large, and nobody else may send any (solid#64).
-        let content = match (&received, waiting.take()) {
-            (Some(content), _) => content.clone(),
-            (None, Some(incoming)) => {
-                let content = service
-                    .receive(request, incoming, target, &caller.subject.agent, ACCEPT_PUT)
-                    .await?;
-                received.insert(content).clone()
-            }
-            (None, None) => return Err(Error::Internal("a body was to be read twice".to_owned())),
-        };
+        let content = arrival.content(service, target).await?;
         let used = caller.uses(LdpService::use_of(&Operation::Put, &situation), &target.name);
         let proof = service.pep.authorize_write(&verdict, &used, Operation::Put)?;
         let basis = Basis {
@@ -68,7 +58,8 @@ pub(super) async fn put(
     Err(Error::Contention)
 }
 
-/// The conditions of a write, with those that already fail refused before the content is asked for.
+/// The conditions of a write, with those that already fail refused before the content is asked for, and after everything
+/// that can be refused without it (RFC 9110 §13.2.1).
 pub(super) fn conditions(
     service: &LdpService,
     request: &HeaderMap,
