@@ -32,7 +32,7 @@ async fn ldo() {
 /// Requirements solid 104, 105, 107, 108 and 109: changes told over a WebSocket to `@inrupt/solid-client-notifications`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notifications() {
-    drive("notifications.mjs", 3).await;
+    drive("notifications.mjs", 4).await;
 }
 
 /// Starts a server, runs one script against it and expects `steps` steps to pass.

@@ -35,6 +35,7 @@ const LDP_RESOURCE: &str = "http://www.w3.org/ns/ldp#Resource";
 const LDP_CONTAINER: &str = "http://www.w3.org/ns/ldp#Container";
 const LDP_BASIC_CONTAINER: &str = "http://www.w3.org/ns/ldp#BasicContainer";
 const STORAGE: &str = "http://www.w3.org/ns/pim/space#Storage";
+const IN_STORAGE: &str = "http://www.w3.org/ns/pim/space#storage";
 const STORAGE_DESCRIPTION: &str = "http://www.w3.org/ns/solid/terms#storageDescription";
 const OWNER: &str = "http://www.w3.org/ns/solid/terms#owner";
 const SPARQL_ENDPOINT: &str = "http://www.w3.org/ns/solid/sparql#endpoint";
@@ -104,7 +105,9 @@ pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner
         }
         links.push(LDP_RESOURCE, "type");
         if let Some(root) = target.name.storage_root() {
-            links.push(&description_of(&root.iri(base_url)), STORAGE_DESCRIPTION);
+            let root = root.iri(base_url);
+            links.push(&description_of(&root), STORAGE_DESCRIPTION);
+            links.push(&root, IN_STORAGE);
         }
     } else {
         each_link(target, base_url, |href, relation| {
@@ -163,7 +166,10 @@ pub fn each_link(target: &Target, base_url: &str, mut push: impl FnMut(&str, &'s
         push(STORAGE, "type");
     }
     if let Some(root) = target.name.storage_root() {
-        push(&description_of(&root.iri(base_url)), STORAGE_DESCRIPTION);
+        let root = root.iri(base_url);
+        push(&description_of(&root), STORAGE_DESCRIPTION);
+        // No specification asks for it; `@inrupt/solid-client` finds the description of a storage by it only.
+        push(&root, IN_STORAGE);
     }
 }
 

@@ -19,8 +19,8 @@ async function gatewayOf(storage) {
 }
 
 /** A listener with its messages, once it is connected. */
-async function listen(topic) {
-  const socket = new WebsocketNotification(topic, { ...mine, gateway });
+async function listen(topic, options = { ...mine, gateway }) {
+  const socket = new WebsocketNotification(topic, options);
   const messages = [];
   const waiting = [];
   socket.on("message", (message) => {
@@ -49,6 +49,13 @@ await step("a change of a document is heard", async () => {
   assert.ok((await heard("Update", note)).published);
   await deleteFile(note, mine);
   await heard("Delete", note);
+  socket.disconnect();
+});
+
+await step("the library finds the gateway by itself", async () => {
+  const { socket, heard } = await listen(home, mine);
+  await write(`${home}third.txt`, "one");
+  await heard("Add", `${home}third.txt`);
   socket.disconnect();
 });
 
