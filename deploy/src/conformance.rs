@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use meent_tests::conformance::baseline::{self, Baseline, Outcome};
 use meent_tests::conformance::differential::{self, Judged, Peer};
+use meent_tests::conformance::earl::Report;
 use meent_tests::conformance::subject::Ours;
 use meent_tests::conformance::suites::{SUITES, Suite};
 use meent_tests::conformance::{ConformanceError, folder, loudly};
 use meent_tests::pod::PodServer;
+
+use time::OffsetDateTime;
 
 use crate::{Failure, say};
 
@@ -26,6 +29,9 @@ pub struct ConformanceCommand {
     /// Write the baselines anew; cases without a judgement have to be given one by hand
     #[arg(long)]
     update: bool,
+    /// Write what was found into this file as EARL in Turtle
+    #[arg(long, value_name = "FILE")]
+    earl: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -74,10 +80,14 @@ impl ConformanceCommand {
             }
         }
         let mut differences = Vec::new();
+        let mut report = Report::new(OffsetDateTime::now_utc())?;
         for suite in SUITES {
             if self.suites.is_empty() || self.suites.iter().any(|name| name == suite.name) {
-                differences.extend(self.suite(suite).await?);
+                differences.extend(self.suite(suite, &mut report).await?);
             }
+        }
+        if let Some(path) = &self.earl {
+            std::fs::write(path, report.turtle()?)?;
         }
         if differences.is_empty() {
             return Ok(());
@@ -90,7 +100,7 @@ impl ConformanceCommand {
     }
 
     /// Runs one suite and says how it differs from its baseline.
-    async fn suite(&self, suite: Suite) -> Result<Vec<String>, Failure> {
+    async fn suite(&self, suite: Suite, report: &mut Report) -> Result<Vec<String>, Failure> {
         let cases = match suite.run(self.checkouts.as_deref()).await? {
             Ok(cases) => cases,
             Err(reason) => {
@@ -107,13 +117,17 @@ impl ConformanceCommand {
             count(Outcome::Failed),
             count(Outcome::LeftOut)
         ));
+        let known = Baseline::read(&folder(), suite.name);
+        if let Ok(known) = &known {
+            report.suite(&suite, &cases, known);
+        }
         if self.update {
-            let known = Baseline::read(&folder(), suite.name).unwrap_or_default();
+            let known = known.unwrap_or_default();
             let path = folder().join(format!("baseline/{}.tsv", suite.name));
             std::fs::write(path, baseline::table(&cases, &known))?;
             return Ok(Vec::new());
         }
-        let known = Baseline::read(&folder(), suite.name)?;
+        let known = known?;
         for case in cases.iter().filter(|case| case.outcome != Outcome::Passed) {
             let reason = known.judged.get(&case.name).map_or("NOT JUDGED", |(_, reason)| reason);
             say(&format!("  {} {}: {reason}", case.outcome.word(), case.name));

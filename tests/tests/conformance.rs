@@ -1,10 +1,14 @@
 //! The committed judgements of suites and of differences can be read, and a run that differs from them in any way is told.
 
+use std::collections::HashSet;
+
 use meent_tests::conformance::baseline::{Baseline, Case, Outcome, table};
 use meent_tests::conformance::differential::{Class, Found, Judged};
+use meent_tests::conformance::earl::Report;
 use meent_tests::conformance::folder;
 use meent_tests::conformance::suites::SUITES;
 use meent_tests::pod::PodServer;
+use oxttl::TurtleParser;
 
 #[test]
 fn every_suite_has_a_baseline_in_which_each_exception_is_judged() {
@@ -69,6 +73,71 @@ fn an_unjudged_case_makes_the_table_unreadable() {
         judged: [("a".to_owned(), judged)].into(),
     });
     assert_eq!(Baseline::read(folder.path(), "x").unwrap().judged.len(), 1);
+}
+
+/// Requirements solid 116: the report is EARL that can be read again, with one assertion for each case.
+#[test]
+fn the_report_is_earl() {
+    let case = |name: &str, outcome, told: &str| Case {
+        name: name.to_owned(),
+        outcome,
+        told: told.to_owned(),
+    };
+    let cases = [
+        case("a: passes", Outcome::Passed, "nothing"),
+        case("b: \"fails\" <here>\n# Ünder", Outcome::Failed, "says \"why\" \\ \n"),
+        case("b: \"fails\" <there>", Outcome::LeftOut, ""),
+    ];
+    let judged = ("left out".to_owned(), "for a reason".to_owned());
+    let known = Baseline {
+        passed: 1,
+        judged: [(cases[2].name.clone(), judged)].into(),
+    };
+    let mut report = Report::new(time::macros::datetime!(2026-11-21 12:00 UTC)).unwrap();
+    report.suite(&SUITES[0], &cases, &known);
+    report.suite(&SUITES[1], &cases, &Baseline::default());
+    let turtle = report.turtle().unwrap();
+    let triples: Vec<_> = TurtleParser::new().for_slice(&turtle).map(Result::unwrap).collect();
+    let of = |subject: &str, local: &str| -> Vec<String> {
+        let wanted = triples.iter().filter(|triple| {
+            triple.subject.to_string() == subject && triple.predicate.as_str().ends_with(&format!("/{local}"))
+                || triple.subject.to_string() == subject && triple.predicate.as_str().ends_with(&format!("#{local}"))
+        });
+        wanted.map(|triple| triple.object.to_string()).collect()
+    };
+    let assertions: Vec<String> = triples
+        .iter()
+        .filter(|triple| triple.object.to_string() == "<http://www.w3.org/ns/earl#Assertion>")
+        .map(|triple| triple.subject.to_string())
+        .collect();
+    let mut found = Vec::new();
+    let mut tests = HashSet::new();
+    for assertion in &assertions {
+        let one = |local: &str| {
+            let values = of(assertion, local);
+            assert_eq!(values.len(), 1, "{assertion} {local}");
+            values[0].clone()
+        };
+        assert_eq!(of(&one("subject"), "name"), ["\"Meent pod server\""]);
+        assert_eq!(of(&one("assertedBy"), "title").len(), 1);
+        assert_eq!(one("mode"), "<http://www.w3.org/ns/earl#automatic>");
+        let (test, result) = (one("test"), one("result"));
+        assert_eq!(of(&test, "isPartOf").len(), 1);
+        assert_eq!(of(&result, "date").len(), 1);
+        found.push((of(&test, "title"), of(&result, "outcome"), of(&result, "description")));
+        tests.insert(test);
+    }
+    assert_eq!((assertions.len(), tests.len()), (6, 6));
+    let earl = |word: &str| vec![format!("<http://www.w3.org/ns/earl#{word}>")];
+    let text = |text: &str| vec![oxrdf::Literal::from(text).to_string()];
+    assert_eq!(
+        found[..3],
+        [
+            (text(&cases[0].name), earl("passed"), vec![]),
+            (text(&cases[1].name), earl("failed"), text(&cases[1].told)),
+            (text(&cases[2].name), earl("untested"), text("for a reason")),
+        ]
+    );
 }
 
 /// Every row of the table of differences has a verdict with a reason; a difference without a row and a row without a difference

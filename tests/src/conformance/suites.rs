@@ -71,6 +71,17 @@ pub const SUITES: [Suite; 4] = [
 ];
 
 impl Suite {
+    /// Its IRI: the state of its repository that was run, and how.
+    #[must_use]
+    pub fn iri(&self) -> String {
+        let way = match self.kind {
+            Kind::Features => "",
+            Kind::Jest { authenticated: true } => "?authenticated",
+            Kind::Jest { authenticated: false } => "?anonymous",
+        };
+        format!("https://github.com/solid-contrib/{}/tree/{}{way}", self.repository, self.commit)
+    }
+
     /// Runs it against a server of its own. `given` is a folder with checkouts by the name of their repository; without it
     /// the repository is fetched. The inner error says in words why it cannot be run on this machine.
     ///
