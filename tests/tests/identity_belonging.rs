@@ -3,10 +3,12 @@
 
 use http::StatusCode;
 use meent_tests::console::{Answer, Application, Console, Resident, Tokens, Visitor, pkce, quick, quick_settings};
-use meent_tests::pod::{Agent, PodServer};
+use meent_tests::notify::{WebSocketListener, subscribe};
+use meent_tests::pod::{Agent, Client, PodServer};
 use pod_server::identity::leaving;
 use pod_server::name::ResourceName;
 use pod_server::store::{ReadPermit, RecordKind};
+use serde_json::json;
 
 const PASSWORD: &str = "fietsen langs de leie";
 const PERMIT: ReadPermit = ReadPermit::without_proof("the test looks at what was stored");
@@ -236,6 +238,70 @@ async fn the_profile_keeps_what_others_rely_on() {
     server.stop().await;
 }
 
+/// Requirements solid 62: owners see how full a storage is before a write is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_page_says_how_full_a_storage_is() {
+    let mut settings = quick_settings();
+    settings["store"] = json!({ "quota_bytes_max": 200_000 });
+    let server = PodServer::start_with(settings).await;
+    let mut gent = Resident::arrive(&server, "gent").await.unwrap();
+    let owner = gent.agent.client();
+    let put = |bytes: usize| owner.put("/gent/a.bin", "application/octet-stream", vec![0_u8; bytes]);
+    assert_eq!(put(120_000).await.status, 201);
+    for (language, room, warning) in [
+        ("en", "of 200 kB in use (6", "nearly full"),
+        ("nl", "van 200 kB in gebruik (6", "bijna vol"),
+        ("fr", "utilisés sur 200 kB (6", "presque plein"),
+    ] {
+        let page = gent.visitor.open(&format!("/account?lang={language}")).await.unwrap();
+        // Fluent sets variables apart from the text around them.
+        let text = page.body.replace(['\u{2068}', '\u{2069}'], "");
+        assert!(text.contains(room) && !text.contains(warning), "{text}");
+    }
+    assert_eq!(put(185_000).await.status, 204);
+    let page = gent.visitor.open("/account?lang=nl").await.unwrap();
+    assert!(page.body.contains("bijna vol"), "{}", page.body);
+    assert_eq!(put(200_001).await.status, 507);
+    server.stop().await;
+}
+
+/// An agreement in force of a storage's owner with somebody.
+async fn agree(server: &PodServer, owner: &Client, other: &Client) -> String {
+    let base = &server.base_url;
+    let dataset = format!(
+        "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dcterms: <http://purl.org/dc/terms/> .
+         @prefix odrl: <http://www.w3.org/ns/odrl/2/> . @prefix meent: <https://w3id.org/meent/ns#> .
+         <> a dcat:Dataset ; dcterms:title \"A\"@nl ; meent:container <{base}gent/a/> ; odrl:hasPolicy <#offer> .
+         <#offer> a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:permission [
+           odrl:target <> ; odrl:action odrl:use ; odrl:constraint [ odrl:leftOperand odrl:purpose ;
+           odrl:operator odrl:isA ; odrl:rightOperand meent:MobilityPlanning ] ] ."
+    );
+    let made = owner.put("/gent/.dataspace/datasets/a", "text/turtle", dataset).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let post = |client: &Client, url: &str, body: serde_json::Value| {
+        let path = url
+            .strip_prefix(base.as_str())
+            .map_or_else(|| url.to_owned(), |rest| format!("/{rest}"));
+        let (client, body) = (client.clone(), body.to_string());
+        async move {
+            let request = client.request("POST", &path);
+            request.content("application/json", body).send().await
+        }
+    };
+    let wish = json!({
+        "dataset": format!("{base}gent/.dataspace/datasets/a"),
+        "purpose": "https://w3id.org/meent/ns#BicyclePolicy",
+        "message": "please",
+    });
+    let asked = post(other, "/gent/.dataspace/negotiations", wish).await;
+    let agree = format!("{}/agree", asked.header("location"));
+    let agreed = post(owner, &agree, json!({})).await.json();
+    let iri = agreed["agreement"].as_str().unwrap().to_owned();
+    let token = post(other, &format!("{iri}/token"), json!({})).await;
+    assert_eq!(token.status, 200, "{}", token.text());
+    iri
+}
+
 /// Leaving ends everything at once, can be taken back for a while, and then leaves nothing but the name.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_leaves_leaves_nothing_behind() {
@@ -253,6 +319,28 @@ async fn who_leaves_leaves_nothing_behind() {
         .submit("/account/storages", &[("name", "gent-twee"), ("webid", "new")])
         .await
         .unwrap();
+    let agreement = agree(&server, &owner, &ann.agent.client()).await;
+    // Somebody hears of changes in gent's storage, and gent of changes in somebody's.
+    let public = "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>.
+        <#o> a acl:Authorization; acl:agent </gent/profile/card#me>; acl:accessTo <./>; acl:default <./>;
+            acl:mode acl:Read, acl:Write, acl:Control.
+        <#p> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <./>; acl:default <./>; acl:mode acl:Read.";
+    owner.put("/gent/a/.acl", "text/turtle", public).await;
+    let ann_client = ann.agent.client();
+    ann_client.put("/ann/a/x", "text/plain", "x").await;
+    ann_client
+        .put("/ann/a/.acl", "text/turtle", public.replace("/gent/", "/ann/"))
+        .await;
+    let base = server.base_url.as_str();
+    let heard = subscribe(&ann_client, base, "WebSocketChannel2023", "/gent/a/", &json!({})).await;
+    let mut listener = WebSocketListener::open(heard.json()["receiveFrom"].as_str().unwrap())
+        .await
+        .unwrap();
+    let hears = subscribe(&owner, base, "EventSourceChannel2023", "/ann/a/", &json!({})).await;
+    let kept = subscribe(&ann_client, base, "WebSocketChannel2023", "/ann/a/", &json!({})).await;
+    for made in [&heard, &hears, &kept] {
+        assert!(made.status.is_success(), "{}", made.text());
+    }
     gent.visitor.open("/account/security").await.unwrap();
     gent.visitor.submit("/account/security/recovery", &[]).await.unwrap();
     gent.visitor.open("/account/leave").await.unwrap();
@@ -300,7 +388,7 @@ async fn who_leaves_leaves_nothing_behind() {
     let store = server.app.store.as_ref();
     let late = server.app.clock.unix() + 31 * 86_400;
     assert_eq!(
-        leaving::sweep(store, late).await.unwrap(),
+        leaving::sweep(store, base, late).await.unwrap(),
         0,
         "somebody who stayed was erased"
     );
@@ -315,12 +403,12 @@ async fn who_leaves_leaves_nothing_behind() {
         303,
     );
     assert_eq!(
-        leaving::sweep(store, server.app.clock.unix()).await.unwrap(),
+        leaving::sweep(store, base, server.app.clock.unix()).await.unwrap(),
         0,
         "erased before its time"
     );
     let mut sweeps = 0;
-    while leaving::sweep(store, late).await.unwrap() > 0 {
+    while leaving::sweep(store, base, late).await.unwrap() > 0 {
         sweeps += 1;
         assert!(sweeps < 20, "it does not end");
     }
@@ -338,7 +426,28 @@ async fn who_leaves_leaves_nothing_behind() {
             .collect();
         assert!(!text.contains("gent"), "{kind:?}: {text}");
     }
+    let records = |kind| snapshot.records(kind, "", None, 1_000).unwrap();
+    assert!(records(RecordKind::Agreement).iter().all(|(iri, _)| *iri != agreement));
+    let channels: Vec<String> = records(RecordKind::Notification)
+        .into_iter()
+        .map(|(key, _)| key)
+        .filter(|key| key != "followed")
+        .collect();
+    let id = kept.json()["id"]
+        .as_str()
+        .unwrap()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert_eq!(channels.len(), 4, "{channels:?}");
+    assert!(channels.contains(&format!("channel/ann/{id}")), "{channels:?}");
     drop(snapshot);
+    // Nobody is told any more, and the open stream has ended.
+    let ended = async { while listener.next().await.is_ok() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(20), ended)
+        .await
+        .unwrap();
     assert_eq!(gent.visitor.open("/account").await.unwrap().location(), "/login");
     let again = Resident::arrive(&server, "gent").await;
     assert!(again.is_err(), "somebody else got the name");

@@ -12,8 +12,12 @@ use std::path::Path;
 use http::StatusCode;
 use meent_tests::console::{Answer, Visitor, parameter};
 use meent_tests::pod::{Client, PodServer};
+use pod_server::identity::external_link::{self, ExternalLink, Linked, PersonKey};
 use pod_server::identity::{AccountKind, FirstLogin, NewAccount, account, create_account};
+use pod_server::store::{RecordKind, Transaction, Warrant, commit};
 use serde_json::{Value, json};
+use server_kit::random::SystemRandom;
+use sha2::{Digest, Sha256};
 
 const PASSWORD: &str = "fietsen langs de leie";
 
@@ -162,6 +166,63 @@ fn link(page: &Answer, start: &str) -> String {
     format!("{start}{target}")
 }
 
+/// Every session goes on, and the log-in that it began with was an hour ago.
+async fn log_in_long_ago(server: &PodServer) {
+    let store = server.app.store.as_ref();
+    let warrant = Warrant::without_proof("the test lets time pass");
+    let work = |transaction: &mut dyn Transaction| {
+        for (key, value) in transaction.records(RecordKind::Session, "", None, 100)? {
+            let mut session: Value = serde_json::from_slice(&value).unwrap();
+            let before = session["authenticated_at"].as_i64().unwrap();
+            session["authenticated_at"] = json!(before - 3_600);
+            transaction.record_put(RecordKind::Session, &key, session.to_string().as_bytes())?;
+        }
+        Ok(())
+    };
+    commit::<(), std::convert::Infallible>(store, warrant, Box::new(work))
+        .await
+        .unwrap();
+}
+
+/// T43. The digest of a person needs a key that lies beside the store; a link with a digest of the old kind, without one, is
+/// found once more and then has the new kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_of_providers_are_known_by_a_digest_with_a_key() {
+    let server = PodServer::start_with(quick(json!({}))).await;
+    account(&server, "jan").await;
+    let store = server.app.store.as_ref();
+    let directory = tempfile::tempdir().unwrap();
+    let key = PersonKey::load_or_generate(directory.path(), &SystemRandom).unwrap();
+    let (issuer, subject) = ("https://idp.example/", "78.01.02-123.45");
+    let person = key.person(issuer, subject).unwrap();
+    let again = PersonKey::load_or_generate(directory.path(), &SystemRandom).unwrap();
+    assert_eq!(again.person(issuer, subject).unwrap(), person);
+    assert_ne!(again.person(issuer, "other").unwrap(), person);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = PersonKey::load_or_generate(elsewhere.path(), &SystemRandom).unwrap();
+    assert_ne!(other.person(issuer, subject).unwrap(), person);
+    secret_file(elsewhere.path(), "external-persons.key", "no key");
+    assert!(PersonKey::load_or_generate(elsewhere.path(), &SystemRandom).is_err());
+
+    let old = hex::encode(Sha256::digest(json!([issuer, subject]).to_string()));
+    let id = account::by_name(store, "jan").unwrap().unwrap().id;
+    let link = ExternalLink {
+        account: id.clone(),
+        provider: "idp".to_owned(),
+        person: old.clone(),
+        since: 1,
+    };
+    assert_eq!(external_link::link(store, link).await.unwrap(), Linked::Done);
+    for _ in 0..2 {
+        external_link::renew(store, issuer, subject, &person).await.unwrap();
+        assert!(external_link::find(store, &old).unwrap().is_none());
+        assert_eq!(external_link::find(store, &person).unwrap().unwrap().id, id);
+    }
+    assert!(external_link::unlink(store, &id, &person).await.unwrap());
+    assert!(external_link::find(store, &person).unwrap().is_none());
+    server.stop().await;
+}
+
 /// T41, T43, solid#99: first nobody is known, then an account holder connects the two, then one click is enough, until
 /// the connection is taken away.
 #[tokio::test(flavor = "multi_thread")]
@@ -191,6 +252,17 @@ async fn an_account_is_connected_with_another_provider() {
         Some("login"),
         "the person has to log in anew there"
     );
+    // Whoever only found an open session connects nothing and disconnects nothing.
+    let again = "/login?again=1&return_to=%2Faccount";
+    log_in_long_ago(&pair.server).await;
+    assert_eq!(visitor.open(&connect).await.unwrap().location(), again);
+    let asked = visitor
+        .submit("/account/external/unlink", &[("person", "x")])
+        .await
+        .unwrap();
+    assert_eq!(asked.location(), again);
+    visitor.log_in("janneke", PASSWORD).await.unwrap();
+    let connect = link(&visitor.open("/account").await.unwrap(), "/external/house?link=1");
     let back = pair.through(&mut visitor, &mut there, &connect).await;
     let done = visitor.open(&back).await.unwrap();
     assert_eq!(done.location(), "/account?done=external-linked", "{}", done.body);
@@ -213,6 +285,14 @@ async fn an_account_is_connected_with_another_provider() {
         "{person}"
     );
 
+    // Whoever has no password proves anew through the provider who it is.
+    log_in_long_ago(&pair.server).await;
+    let anew = link(&fresh.open(again).await.unwrap(), "/external/house");
+    let sent = fresh.clone().open(&anew).await.unwrap();
+    assert_eq!(parameter(sent.location(), "prompt").as_deref(), Some("login"));
+    let back = pair.through(&mut fresh, &mut there, &anew).await;
+    assert_eq!(fresh.open(&back).await.unwrap().location(), "/account");
+    fresh.open("/account").await.unwrap();
     let done = fresh
         .submit("/account/external/unlink", &[("person", &person)])
         .await

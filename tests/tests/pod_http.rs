@@ -99,7 +99,13 @@ async fn other_faults_come_before_conditions() {
         ("DELETE", "/alice/", vec![], "", 405),
         ("GET", "/alice/c/x.ttl", vec![("accept", "image/png")], "", 406),
         // Content is not looked at for a request whose condition fails.
-        ("PUT", "/alice/c/x.ttl", vec![("content-type", "text/turtle")], "<a", 412),
+        (
+            "PUT",
+            "/alice/c/x.ttl",
+            vec![("content-type", "text/turtle")],
+            "<a",
+            412,
+        ),
         ("PUT", "/alice/c/", vec![("content-type", "text/turtle")], "<a", 412),
         ("POST", "/alice/c/", vec![("content-type", "text/turtle")], "<a", 412),
     ] {

@@ -214,6 +214,8 @@ impl App {
             egress: Arc::clone(&egress),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
+            directory: config.store.directory.clone(),
+            quota_bytes_max: config.store.quota_bytes_max,
         })?);
         let node = Node {
             store: Arc::clone(&store),

@@ -29,6 +29,9 @@ pub enum IdentityError {
     /// A token could not be signed.
     #[error("the token could not be signed: {0}")]
     Sign(String),
+    /// The key of the digests under which people of other providers are known cannot be used.
+    #[error("the key for people of other providers: {0}")]
+    PersonKey(String),
     /// Another provider, through which people log in, cannot be used as it is configured.
     #[error("identity.external `{provider}`: {reason}")]
     External {

@@ -15,6 +15,7 @@ use server_kit::authn::relying_party::{
 };
 
 use crate::ui::layout::path as page;
+use crate::ui::security::again as log_in_again;
 use crate::ui::visit::{FORM_TOKEN, cookie, same};
 use crate::ui::{Body, Form, Session, Visit, external as shown, see_other};
 
@@ -120,7 +121,12 @@ pub(super) fn choices(identity: &Identity, visit: &Visit, return_to: &str) -> Ma
         .externals
         .iter()
         .map(|external| {
-            let query = query(&[("return_to", return_to)]);
+            let mut fields = vec![("return_to", return_to)];
+            // Somebody who is logged in sees this page only to prove anew who it is.
+            if visit.session.is_some() {
+                fields.push((AGAIN, "1"));
+            }
+            let query = query(&fields);
             (
                 format!("{PREFIX}{}?{query}", external.config.name),
                 external.config.label.as_str(),
@@ -192,6 +198,9 @@ pub(super) async fn unlink(identity: &Identity, visit: &Visit, form: &Form) -> R
     let Some(session) = &visit.session else {
         return Ok(see_other(visit, page::LOGIN));
     };
+    if !identity.fresh(session) {
+        return Ok(see_other(visit, &log_in_again(page::ACCOUNT)));
+    }
     let person = form.field("person").unwrap_or_default();
     external_link::unlink(identity.store(), &session.account, person).await?;
     Ok(see_other(visit, "/account?done=external-unlinked"))
@@ -205,11 +214,16 @@ async fn start(
     query: &Form,
 ) -> Result<Response<Body>, IdentityError> {
     let wanted = query.field("link").is_some();
+    let anew = query.field(AGAIN).is_some();
     let link = match (&visit.session, wanted) {
-        // Only our own account page may start a link: else a stranger's log-in could be tied to this account.
+        // Only our own account page may start a link: else a stranger's log-in could be tied to this account. It is a new
+        // way into the account, which nobody may open who only found a session.
+        (Some(session), true) if visit.sent(query) && !identity.fresh(session) => {
+            return Ok(see_other(visit, &log_in_again(page::ACCOUNT)));
+        }
         (Some(session), true) if visit.sent(query) => Some(session.account.clone()),
         (None, false) => None,
-        (Some(_), false) if asks_again(pages::local(query.field("return_to"))) => None,
+        (Some(_), false) if anew || asks_again(pages::local(query.field("return_to"))) => None,
         (_, true) => return Ok(problem_page(visit, StatusCode::FORBIDDEN, "form-foreign", "")),
         (Some(_), false) => return Ok(see_other(visit, pages::local(query.field("return_to")))),
     };
@@ -226,7 +240,7 @@ async fn start(
         provider: external.config.name.clone(),
         secret: identity.random().token(32),
         return_to: return_to.to_owned(),
-        again: link.is_some() || asks_again(return_to),
+        again: link.is_some() || anew || asks_again(return_to),
         link,
         started: identity.clock().unix(),
     };
@@ -321,7 +335,12 @@ async fn arrive(
         let detail = format!("the provider does not say `{}`", external.config.subject_claim);
         return Ok(problem_page(visit, StatusCode::FORBIDDEN, "external-failed", &detail));
     };
-    let person = external_link::person(external.party.issuer(), &subject);
+    let Some(key) = &identity.person_key else {
+        return Err(IdentityError::PersonKey("there is none".to_owned()));
+    };
+    let issuer = external.party.issuer();
+    let person = key.person(issuer, &subject)?;
+    external_link::renew(identity.store(), issuer, &subject, &person).await?;
     if let Some(account) = &under_way.link {
         // Whoever was logged in when it began must still be, and the same.
         if visit.session.as_ref().map(|session| &session.account) != Some(account) {

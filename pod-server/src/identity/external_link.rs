@@ -1,8 +1,15 @@
 //! Which account a person of another provider is: links between (issuer, subject) and accounts.
 //!
-//! The subject may be a number that the state gives to people, so only a digest of issuer and subject is kept (T43).
+//! The subject may be a number that the state gives to people, so only a digest of issuer and subject is kept (T43). It is made
+//! with a key that lies beside the store and not in it: such numbers are few enough to try them all.
 
+use std::path::Path;
+
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
+use server_kit::random::Random;
+use server_kit::secret_file;
+use sha2::Sha256;
 
 use crate::store::{RecordKind, Snapshot, Store, Transaction};
 
@@ -10,6 +17,11 @@ use super::account;
 use super::error::IdentityError;
 use super::record;
 use super::session::run;
+
+/// Name of the key's file in the store's directory.
+const KEY_FILE: &str = "external-persons.key";
+/// Length of the key, in bytes.
+const KEY_BYTES: usize = 32;
 
 const LINK_PREFIX: &str = "external/";
 const ACCOUNT_PREFIX: &str = "external-of/";
@@ -41,10 +53,69 @@ pub enum Linked {
     Full,
 }
 
-/// The digest under which a person of a provider is known.
-#[must_use]
-pub fn person(issuer: &str, subject: &str) -> String {
-    record::digest(&serde_json::json!([issuer, subject]).to_string())
+/// Makes the digests under which people of other providers are known.
+pub struct PersonKey([u8; KEY_BYTES]);
+
+impl PersonKey {
+    /// The key in the store's directory, which is made on first use.
+    ///
+    /// # Errors
+    /// [`IdentityError::PersonKey`] when its file cannot be used.
+    pub fn load_or_generate(directory: &Path, random: &dyn Random) -> Result<Self, IdentityError> {
+        let path = directory.join(KEY_FILE);
+        let failed = |reason: String| IdentityError::PersonKey(format!("`{}`: {reason}", path.display()));
+        let mut key = [0; KEY_BYTES];
+        match secret_file::read(&path).map_err(|error| failed(error.to_string()))? {
+            Some(text) => hex::decode_to_slice(text.trim_ascii(), &mut key)
+                .map_err(|_| failed(format!("it does not hold {KEY_BYTES} bytes in hexadecimal")))?,
+            None => {
+                random.fill(&mut key);
+                secret_file::write(&path, hex::encode(key).as_bytes()).map_err(|error| failed(error.to_string()))?;
+            }
+        }
+        Ok(Self(key))
+    }
+
+    /// The digest of a person.
+    ///
+    /// # Errors
+    /// Never: a key of any length is accepted.
+    pub fn person(&self, issuer: &str, subject: &str) -> Result<String, IdentityError> {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(&self.0).map_err(|error| IdentityError::PersonKey(error.to_string()))?;
+        mac.update(named(issuer, subject).as_bytes());
+        Ok(hex::encode(mac.finalize().into_bytes()))
+    }
+}
+
+fn named(issuer: &str, subject: &str) -> String {
+    serde_json::json!([issuer, subject]).to_string()
+}
+
+/// Gives a link that was made when digests had no key its digest with one, when its person comes by.
+///
+/// # Errors
+/// When the store fails or a record is damaged.
+pub async fn renew(store: &dyn Store, issuer: &str, subject: &str, person: &str) -> Result<(), IdentityError> {
+    let old = record::digest(&named(issuer, subject));
+    let known = store
+        .snapshot(account::permit())?
+        .record(RecordKind::Issuer, &link_key(&old))?;
+    if known.is_none() {
+        return Ok(());
+    }
+    let person = person.to_owned();
+    run(store, move |transaction: &mut dyn Transaction| {
+        let Some(link) = record::read::<ExternalLink>(transaction, RecordKind::Issuer, &link_key(&old))? else {
+            return Ok(());
+        };
+        transaction.record_delete(RecordKind::Issuer, &link_key(&link.person))?;
+        transaction.record_delete(RecordKind::Issuer, &account_key(&link))?;
+        let link = ExternalLink { person, ..link };
+        record::write(transaction, RecordKind::Issuer, &link_key(&link.person), &link)?;
+        record::write(transaction, RecordKind::Issuer, &account_key(&link), &link)
+    })
+    .await
 }
 
 /// The link of a person, if the account still exists.

@@ -8,8 +8,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::authz::forget_creator;
 use crate::name::ResourceName;
-use crate::store::{RecordKind, Snapshot, Store, StoreError, Transaction};
+use crate::notify::records as notifications;
+use crate::store::{RecordKind, Snapshot, Store, StoreError, Transaction, quota};
 
 use super::account::{self, Account};
 use super::error::{AccountError, IdentityError};
@@ -80,7 +82,7 @@ async fn change(store: &dyn Store, id: &str, due: Option<i64>) -> Result<Account
 ///
 /// # Errors
 /// When the store fails.
-pub async fn sweep(store: &dyn Store, now: i64) -> Result<usize, IdentityError> {
+pub async fn sweep(store: &dyn Store, base_url: &str, now: i64) -> Result<usize, IdentityError> {
     let due: Vec<(String, Vec<u8>)> = {
         let snapshot = store.snapshot(account::permit())?;
         snapshot.records(RecordKind::Issuer, PREFIX, None, ACCOUNTS_PER_SWEEP)?
@@ -91,8 +93,10 @@ pub async fn sweep(store: &dyn Store, now: i64) -> Result<usize, IdentityError> 
             break;
         }
         let leaving: Leaving = record::decode(RecordKind::Issuer, &key, &bytes)?;
+        let channels = channels(store, &leaving.account)?;
+        let base_url = base_url.to_owned();
         let count = run(store, move |transaction: &mut dyn Transaction| {
-            erase(transaction, &leaving.account, &key)
+            erase(transaction, &leaving.account, &key, &channels, &base_url)
         })
         .await?;
         erased += count;
@@ -104,8 +108,27 @@ pub async fn sweep(store: &dyn Store, now: i64) -> Result<usize, IdentityError> 
     Ok(erased)
 }
 
-/// Erases some of what an account has; the account itself goes last.
-fn erase(transaction: &mut dyn Transaction, id: &str, key: &str) -> Result<usize, IdentityError> {
+/// The channels by which the people of an account hear of changes, also in storages of others.
+fn channels(store: &dyn Store, id: &str) -> Result<Vec<(String, String)>, IdentityError> {
+    let snapshot = store.snapshot(account::permit())?;
+    let mut found = Vec::new();
+    if let Some(account) = account::load(snapshot.as_ref(), id)? {
+        for webid in account.all_webids() {
+            found.extend(notifications::of_agent(snapshot.as_ref(), webid)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Erases some of what an account has; the account itself goes last. No channel is added meanwhile: nobody can be this person
+/// any more.
+fn erase(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    key: &str,
+    channels: &[(String, String)],
+    base_url: &str,
+) -> Result<usize, IdentityError> {
     let Some(account) = account::load(transaction, id)? else {
         transaction.record_delete(RecordKind::Issuer, key)?;
         return Ok(1);
@@ -115,11 +138,13 @@ fn erase(transaction: &mut dyn Transaction, id: &str, key: &str) -> Result<usize
         return Ok(1);
     }
     let mut room = ERASED_PER_COMMIT;
+    notifications::forget_channels(transaction, channels, &mut room)?;
     for root in &account.storages {
         let root = ResourceName::parse(root).map_err(|_| StoreError::Damaged(root.clone()))?;
+        notifications::forget_storage(transaction, root.last_segment(), &mut room)?;
         erase_storage(transaction, &root, &mut room)?;
     }
-    let mut records = VecDeque::from(owned(&account));
+    let mut records = VecDeque::from(owned(&account, base_url));
     while let (Some((kind, prefix)), true) = (records.pop_front(), room > 0) {
         for (key, _) in transaction.records(kind, &prefix, None, room)? {
             transaction.record_delete(kind, &key)?;
@@ -142,7 +167,7 @@ fn erase(transaction: &mut dyn Transaction, id: &str, key: &str) -> Result<usize
 }
 
 /// What belongs to an account besides its storages: kinds of records, and how their keys begin.
-fn owned(account: &Account) -> Vec<(RecordKind, String)> {
+fn owned(account: &Account, base_url: &str) -> Vec<(RecordKind, String)> {
     let id = &account.id;
     let mut owned = vec![
         (RecordKind::Session, format!("{id}/")),
@@ -157,6 +182,11 @@ fn owned(account: &Account) -> Vec<(RecordKind, String)> {
         for kind in [RecordKind::Dataset, RecordKind::Negotiation, RecordKind::Consent] {
             owned.push((kind, prefix.clone()));
         }
+        // An agreement that is gone gives nothing any more: who holds a token of it is refused at its next use.
+        owned.push((
+            RecordKind::Agreement,
+            format!("{base_url}{prefix}.dataspace/agreements/"),
+        ));
     }
     owned
 }
@@ -168,11 +198,18 @@ fn erase_storage(transaction: &mut dyn Transaction, root: &ResourceName, room: &
     }
     while *room > 0 {
         let Some(leaf) = deepest(&*transaction, root)? else {
+            if let Some(resource) = transaction.resource(root)? {
+                forget_creator(transaction, resource.id)?;
+            }
             transaction.remove(root)?;
             transaction.record_delete(RecordKind::AuthorizationSystem, root.as_str())?;
+            quota::assign(transaction, root, None)?;
             *room -= 1;
             return Ok(());
         };
+        if let Some(resource) = transaction.resource(&leaf)? {
+            forget_creator(transaction, resource.id)?;
+        }
         transaction.remove(&leaf)?;
         *room -= 1;
     }

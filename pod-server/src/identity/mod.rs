@@ -42,6 +42,7 @@ mod uma;
 mod userinfo;
 pub mod webid;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::request::Parts;
@@ -69,6 +70,7 @@ use client::Client;
 use client_document::{ClientDocuments, DocumentFault, is_document};
 use config::ThrottleConfig;
 use external::External;
+use external_link::PersonKey;
 use passkey::Passkeys;
 use seal::Seal;
 use throttle::Throttle;
@@ -92,6 +94,10 @@ pub struct IdentityParts {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
+    /// Where keys lie: the store's directory.
+    pub directory: PathBuf,
+    /// Bytes that all bodies of one storage may have together, unless it has a bound of its own.
+    pub quota_bytes_max: u64,
 }
 
 /// The console's issuer, accounts and pages.
@@ -104,6 +110,8 @@ pub struct Identity {
     documents: ClientDocuments,
     /// Other providers through which people may log in.
     externals: Vec<External>,
+    /// For the people whom they vouch for; none without providers.
+    person_key: Option<PersonKey>,
     /// For the exchange of ID tokens.
     tickets: Tickets,
     passkeys: Passkeys,
@@ -132,6 +140,10 @@ impl Identity {
             config.client_documents_max,
         );
         let externals = external::providers(&parts)?;
+        let person_key = match externals.as_slice() {
+            [] => None,
+            _ => Some(PersonKey::load_or_generate(&parts.directory, parts.random.as_ref())?),
+        };
         let passkeys = Passkeys::new(parts.site.issuer(), config.passkey_ceremonies_max);
         let tickets = Tickets::new(config.ticket_seconds, config.tickets_spent_max);
         let seal = Seal::new(parts.random.as_ref());
@@ -142,6 +154,7 @@ impl Identity {
             registrations,
             documents,
             externals,
+            person_key,
             tickets,
             seal,
             parts,

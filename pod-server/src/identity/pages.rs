@@ -4,6 +4,8 @@ use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use maud::html;
 
+use crate::name::ResourceName;
+use crate::store::{StoreError, quota};
 use crate::ui::layout::path as page;
 use crate::ui::visit::{SESSION_COOKIE, cookie};
 use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, entrance, see_other, settings};
@@ -390,6 +392,23 @@ async fn set_up(identity: &Identity, visit: &Visit, form: &Form) -> Result<Respo
     }
 }
 
+/// The storages of somebody, with the room that they take and have.
+fn storages(identity: &Identity, session: &Session) -> Result<Vec<settings::Room>, IdentityError> {
+    let snapshot = identity.store().snapshot(account::permit())?;
+    let mut rooms = Vec::new();
+    for root in &session.storages {
+        let name = ResourceName::parse(root).map_err(|_| StoreError::Damaged(root.clone()))?;
+        let used = snapshot.storage(&name)?.map_or(0, |storage| storage.bytes_used);
+        let most = quota::of(snapshot.as_ref(), &name)?.unwrap_or(identity.parts.quota_bytes_max);
+        rooms.push(settings::Room {
+            root: root.clone(),
+            used,
+            most,
+        });
+    }
+    Ok(rooms)
+}
+
 fn account_page(
     identity: &Identity,
     visit: &Visit,
@@ -401,6 +420,7 @@ fn account_page(
     let credentials = credential::list(identity.store(), &session.account, SHOWN_MAX)?;
     let shown = settings::Shown {
         session,
+        storages: storages(identity, session)?,
         base_url: identity.site().base_url(),
         applications: approvals
             .iter()

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use super::records;
 use super::registry::Registry;
 use crate::authz::PolicyEpoch;
 use crate::name::{Auxiliary, ResourceName};
@@ -192,6 +193,17 @@ impl Intake {
 impl CommitListener for Intake {
     fn committed(&self, _: &dyn Snapshot, events: &[Event]) {
         let Some(last) = events.last() else { return };
+        for event in events {
+            if let Stored::Record {
+                kind: RecordKind::Notification,
+                key,
+                deleted: true,
+            } = &event.change
+                && let Some(id) = records::channel_of(key)
+            {
+                self.registry.end_gone(id);
+            }
+        }
         let concerned = events.iter().any(|event| self.registry.concerns(event));
         let epoch = self.epoch.now();
         let mut waiting = self.waiting.lock();

@@ -15,7 +15,7 @@ mod http_stream;
 mod intake;
 mod notice;
 mod past;
-mod records;
+pub mod records;
 mod registry;
 mod request;
 mod rights;

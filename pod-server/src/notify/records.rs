@@ -148,6 +148,66 @@ fn remove_in(transaction: &mut dyn Transaction, storage: &str, id: &str) -> Resu
     Ok(true)
 }
 
+/// Removes channels of a storage that is erased, as far as `room` goes, which counts them.
+///
+/// # Errors
+/// When the store fails.
+pub fn forget_storage(transaction: &mut dyn Transaction, storage: &str, room: &mut usize) -> Result<(), StoreError> {
+    let prefix = format!("channel/{storage}/");
+    for (key, _) in transaction.records(KIND, &prefix, None, *room)? {
+        let id = key.strip_prefix(&prefix).unwrap_or_default();
+        if remove_in(transaction, storage, id)? {
+            *room = room.saturating_sub(1);
+        }
+    }
+    Ok(())
+}
+
+/// Removes channels of people who are erased, at most as many as `room`, which counts them.
+///
+/// # Errors
+/// When the store fails.
+pub fn forget_channels(
+    transaction: &mut dyn Transaction,
+    channels: &[(String, String)],
+    room: &mut usize,
+) -> Result<(), StoreError> {
+    for (storage, id) in channels.iter().take(*room) {
+        remove_in(transaction, storage, id)?;
+        *room = room.saturating_sub(1);
+    }
+    Ok(())
+}
+
+/// Storage and id of every channel that an agent has, in whichever storages. It looks through all channels, unless the agent
+/// has none: it is for the rare case that a person leaves.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_agent(snapshot: &dyn Snapshot, web_id: &str) -> Result<Vec<(String, String)>, StoreError> {
+    let held = count(snapshot, &format!("count/agent/{web_id}"))?;
+    let mut found = Vec::new();
+    let mut after: Option<String> = None;
+    while (found.len() as u64) < held {
+        let page = snapshot.records(KIND, "channel/", after.as_deref(), SWEEP_CHANNELS)?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        for (_, value) in &page {
+            let channel = parse(value)?;
+            if matches!(&channel.subscriber.agent, Agent::Authenticated(agent) if agent.as_str() == web_id) {
+                found.push((channel.storage, channel.id));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The id of the channel whose record this is; none for other records of notifications.
+#[must_use]
+pub fn channel_of(key: &str) -> Option<&str> {
+    key.strip_prefix("channel/")?.rsplit('/').next()
+}
+
 /// Removes channels whose end has come, and returns their storages and ids. Call it again while it returns any.
 ///
 /// # Errors

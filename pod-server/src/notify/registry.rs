@@ -33,8 +33,8 @@ pub struct Registry {
     next: AtomicU64,
     topics: RwLock<HashMap<ResourceName, Followers>>,
     webhooks: RwLock<HashMap<String, Arc<Webhook>>>,
-    /// Open streams of a channel, by the channel's id.
-    channels: RwLock<HashMap<String, u32>>,
+    /// Channels with open streams and how many there are, by the channel's id.
+    channels: RwLock<HashMap<String, (u32, Arc<Channel>)>>,
     stopping: AtomicBool,
 }
 
@@ -46,7 +46,9 @@ impl Registry {
         if self.stopping.load(Ordering::Acquire) {
             return None;
         }
-        let count = channels.entry(channel.id.clone()).or_default();
+        let (count, _) = channels
+            .entry(channel.id.clone())
+            .or_insert_with(|| (0, Arc::clone(channel)));
         if *count as usize >= per_channel_max {
             return None;
         }
@@ -78,7 +80,7 @@ impl Registry {
         }
         drop(topics);
         let mut channels = self.channels.write();
-        let last = channels.get_mut(&channel.id).is_some_and(|count| {
+        let last = channels.get_mut(&channel.id).is_some_and(|(count, _)| {
             *count = count.saturating_sub(1);
             *count == 0
         });
@@ -191,6 +193,15 @@ impl Registry {
             .filter(|topic| wanted(topic))
             .cloned()
             .collect()
+    }
+
+    /// Ends whatever serves a channel whose record is gone, by whichever way it went.
+    pub fn end_gone(&self, id: &str) {
+        self.remove_webhook(id);
+        let open = self.channels.read().get(id).map(|(_, channel)| Arc::clone(channel));
+        if let Some(channel) = open {
+            self.end_channel(&channel, Ending::Over);
+        }
     }
 
     /// Ends the streams of one channel.

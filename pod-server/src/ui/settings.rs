@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
+use super::data::size;
 use super::entrance::new_password;
 use super::layout::{Field, form_token};
 use super::{Notice, Session, Visit};
@@ -27,11 +28,35 @@ pub const ACTIONS: [&str; 5] = [
     STORAGES,
 ];
 
+/// A storage and the room in it.
+#[derive(Debug)]
+pub struct Room {
+    /// Path of its root.
+    pub root: String,
+    /// Bytes in use.
+    pub used: u64,
+    /// Bytes that it may hold.
+    pub most: u64,
+}
+
+impl Room {
+    /// The part in use, in whole percent: rounded down, so that 100 means full.
+    fn percent(&self) -> u64 {
+        let percent = u128::from(self.used) * 100 / u128::from(self.most.max(1));
+        u64::try_from(percent).unwrap_or(u64::MAX)
+    }
+}
+
+/// Part of a storage in use, in percent, from which on its owner is warned.
+const NEARLY_FULL_PERCENT: u64 = 90;
+
 /// What the account page shows.
 #[derive(Debug)]
 pub struct Shown<'a> {
     /// The account holder.
     pub session: &'a Session,
+    /// Their storages.
+    pub storages: Vec<Room>,
     /// Origin of pod content.
     pub base_url: &'a str,
     /// Approved applications: client id, name, since when.
@@ -87,9 +112,17 @@ fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
         section.card aria-labelledby="storages" {
             h2 #storages { (visit.text("storages-title")) }
             ul.rows {
-                @for root in &shown.session.storages {
-                    @let url = format!("{base}{root}");
-                    li { a href=(url) { (url) } }
+                @for room in &shown.storages {
+                    @let url = format!("{base}{}", room.root);
+                    li {
+                        div {
+                            p { a href=(url) { (url) } }
+                            p.quiet { (in_use(visit, room)) }
+                            @if room.percent() >= NEARLY_FULL_PERCENT {
+                                p { strong { (visit.text("storage-nearly-full")) } }
+                            }
+                        }
+                    }
                 }
             }
             details {
@@ -107,6 +140,15 @@ fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
             }
         }
     }
+}
+
+fn in_use(visit: &Visit, room: &Room) -> String {
+    let (used, most) = (size(visit.language, room.used), size(visit.language, room.most));
+    let percent = room.percent().to_string();
+    visit.text_with(
+        "storage-in-use",
+        &[("used", &used), ("most", &most), ("percent", &percent)],
+    )
 }
 
 fn applications(visit: &Visit, shown: &Shown<'_>) -> Markup {

@@ -31,7 +31,9 @@ impl Report {
     /// # Errors
     /// When the moment has no spelling.
     pub fn new(when: OffsetDateTime) -> Result<Self, ConformanceError> {
-        let text = when.format(&Rfc3339).map_err(|error| ConformanceError(error.to_string()))?;
+        let text = when
+            .format(&Rfc3339)
+            .map_err(|error| ConformanceError(error.to_string()))?;
         let mut report = Self {
             when: Literal::new_typed_literal(text, xsd::DATE_TIME),
             triples: Vec::new(),
@@ -45,10 +47,18 @@ impl Report {
         report.add(&subject, &word(DOAP, "programming-language"), Literal::from("Rust"));
         report.add(&subject, &word(DOAP, "release"), release.clone());
         report.add(&release, rdf::TYPE, word(DOAP, "Version"));
-        report.add(&release, &word(DOAP, "revision"), Literal::from(env!("CARGO_PKG_VERSION")));
+        report.add(
+            &release,
+            &word(DOAP, "revision"),
+            Literal::from(env!("CARGO_PKG_VERSION")),
+        );
         report.add(&assertor, rdf::TYPE, word(EARL, "Assertor"));
         report.add(&assertor, rdf::TYPE, word(EARL, "Software"));
-        report.add(&assertor, &word(DCTERMS, "title"), Literal::from("cargo xtask conformance"));
+        report.add(
+            &assertor,
+            &word(DCTERMS, "title"),
+            Literal::from("cargo xtask conformance"),
+        );
         Ok(report)
     }
 
@@ -64,7 +74,11 @@ impl Report {
             self.add(&test, &word(DCTERMS, "title"), Literal::from(case.name.as_str()));
             self.add(&test, &word(DCTERMS, "isPartOf"), whole.clone());
             self.add(&assertion, rdf::TYPE, word(EARL, "Assertion"));
-            self.add(&assertion, &word(EARL, "assertedBy"), NamedNode::new_unchecked(ASSERTOR));
+            self.add(
+                &assertion,
+                &word(EARL, "assertedBy"),
+                NamedNode::new_unchecked(ASSERTOR),
+            );
             self.add(&assertion, &word(EARL, "subject"), NamedNode::new_unchecked(SUBJECT));
             self.add(&assertion, &word(EARL, "test"), test);
             self.add(&assertion, &word(EARL, "mode"), word(EARL, "automatic"));

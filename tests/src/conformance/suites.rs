@@ -79,7 +79,10 @@ impl Suite {
             Kind::Jest { authenticated: true } => "?authenticated",
             Kind::Jest { authenticated: false } => "?anonymous",
         };
-        format!("https://github.com/solid-contrib/{}/tree/{}{way}", self.repository, self.commit)
+        format!(
+            "https://github.com/solid-contrib/{}/tree/{}{way}",
+            self.repository, self.commit
+        )
     }
 
     /// Runs it against a server of its own. `given` is a folder with checkouts by the name of their repository; without it

@@ -134,6 +134,8 @@ impl Console {
             egress,
             clock: time,
             random: Arc::new(SystemRandom),
+            directory: directory.path().to_owned(),
+            quota_bytes_max: 1 << 30,
         })?);
         let answering = Arc::clone(&identity);
         let handler: Handler = Arc::new(move |request, peer| {
