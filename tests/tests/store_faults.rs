@@ -21,7 +21,8 @@ fn config(directory: &Path) -> StoreConfig {
     StoreConfig {
         inline_bytes_max: 4_096,
         reserve_bytes: 256 << 10,
-        blob_grace_seconds: 0,
+        // None at all would let a round of the sweep fall between an upload and its commit.
+        blob_grace_seconds: 1,
         ..StoreConfig::new(directory)
     }
 }

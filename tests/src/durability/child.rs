@@ -30,7 +30,7 @@ pub fn config(directory: &Path) -> StoreConfig {
         wal_bytes_wanted: 256 << 10,
         wal_bytes_max: 4 << 20,
         event_commits_max: 2_000,
-        blob_grace_seconds: 0,
+        blob_grace_seconds: 1,
         reserve_bytes: 64 << 10,
         ..StoreConfig::new(directory)
     }
