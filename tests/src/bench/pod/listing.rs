@@ -76,7 +76,7 @@ async fn list(server: &Subject) -> Result<Sent, BenchError> {
     let process = &server.process;
     process.forget_peak()?;
     let (before, cpu) = (process.peak_bytes()?, process.cpu_seconds()?);
-    let mut stream = TcpStream::connect(&server.authority).await?;
+    let mut stream = TcpStream::connect(server.address).await?;
     let request = format!(
         "GET /bench/many/ HTTP/1.1\r\nHost: {}\r\nAccept: text/turtle\r\nConnection: close\r\n\r\n",
         server.authority

@@ -91,10 +91,7 @@ async fn count_up(rates: &Rates<'_>, server: &Subject, length: std::time::Durati
         })
         .collect();
     let load = Load {
-        address: server
-            .authority
-            .parse()
-            .map_err(|error| BenchError::of("address", &error))?,
+        address: server.address,
         connections: CLIENTS,
         seconds: length.as_secs_f64(),
         once: true,

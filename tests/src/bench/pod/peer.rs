@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use server_kit::egress::{Egress, EgressRequest};
 use tokio::process::Command;
 
-use super::subject::{SERVER_CORE, Subject, document, egress, free_ports, member, open_list};
+use super::subject::{SERVER_CORE, Subject, document, egress, free_ports, loopback, member, open_list};
 use crate::bench::BenchError;
 use crate::bench::process::Pinned;
 use crate::scenario::party::Party;
@@ -42,7 +42,9 @@ pub(super) async fn start(
     let account = json!([{ "email": EMAIL, "password": PASSWORD, "pods": [{ "name": "bench" }] }]);
     std::fs::write(&seed, account.to_string())?;
     let [port] = free_ports()?;
-    let base_url = format!("http://127.0.0.1:{port}/");
+    // Under this name only it takes WebIDs and issuers without TLS.
+    let authority = format!("localhost:{port}");
+    let base_url = format!("http://{authority}/");
     let log = folder.join("log.txt");
     let [program, data_text, seed] = [&program, &data, &seed].map(|path| path.display().to_string());
     let port_text = port.to_string();
@@ -70,7 +72,8 @@ pub(super) async fn start(
     let egress = egress()?;
     let none = (String::new(), String::new());
     let mut subject = Subject {
-        authority: format!("127.0.0.1:{port}"),
+        address: loopback(port),
+        authority,
         owner: Party::new(&web_id, &base_url, none, &egress)?,
         base_url,
         admin_url: String::new(),

@@ -4,6 +4,7 @@
 //! Runs take turns, so that whatever else the machine does falls on all. A case with any other status than the expected one
 //! counts for nothing.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use server_kit::random::SystemRandom;
 
 use super::Programs;
 use super::run::{Run, fault, middle, own_command, run};
-use super::subject::{SERVER_CORE, Subject, document, free_ports};
+use super::subject::{SERVER_CORE, Subject, document, free_ports, loopback};
 use crate::bench::bare::Answer;
 use crate::bench::load::Load;
 use crate::bench::process::Pinned;
@@ -129,7 +130,7 @@ struct Base {
 /// The baseline of a case.
 enum Baseline {
     /// A bare hyper server.
-    Bare(Pinned, String),
+    Bare(Pinned, SocketAddr),
     /// Signatures verified by one core.
     Signatures,
     /// Syncs of the disk, one after the other.
@@ -250,8 +251,8 @@ impl Rates<'_> {
             Kind::WithProof => Baseline::Signatures,
             Kind::Write => Baseline::Syncs,
             Kind::Public | Kind::Encrypted | Kind::Conditional => {
-                let (bare, authority) = self.bare(sample, case.kind == Kind::Encrypted)?;
-                Baseline::Bare(bare, authority)
+                let (bare, address) = self.bare(sample, case.kind == Kind::Encrypted)?;
+                Baseline::Bare(bare, address)
             }
         })
     }
@@ -265,9 +266,9 @@ impl Rates<'_> {
         sample: &Reply,
     ) -> Result<Base, BenchError> {
         match baseline {
-            Baseline::Bare(bare, authority) => {
-                let requests = requests(self.subject, case, authority, length, round, sample, 1.0).await?;
-                let load = self.load(case, authority, length)?;
+            Baseline::Bare(bare, address) => {
+                let requests = requests(self.subject, case, length, round, sample, 1.0).await?;
+                let load = self.load(case, *address, length);
                 let run = run(self.programs, self.folder, bare, &load, requests).await?;
                 Ok(Base {
                     rate: run.rate,
@@ -297,7 +298,7 @@ impl Rates<'_> {
         }
     }
 
-    fn bare(&self, sample: &Reply, encrypted: bool) -> Result<(Pinned, String), BenchError> {
+    fn bare(&self, sample: &Reply, encrypted: bool) -> Result<(Pinned, SocketAddr), BenchError> {
         let answer = Answer {
             status: sample.status.as_u16(),
             headers: sample
@@ -320,21 +321,21 @@ impl Rates<'_> {
         start_bare(self.programs, self.folder, &arguments)
     }
 
-    fn load(&self, case: &Case, authority: &str, length: Duration) -> Result<Load, BenchError> {
+    fn load(&self, case: &Case, address: SocketAddr, length: Duration) -> Load {
         let certificate = self
             .encrypted
             .certificate
             .as_ref()
             .filter(|_| case.kind == Kind::Encrypted);
-        Ok(Load {
-            address: authority.parse().map_err(|error| BenchError::of("address", &error))?,
+        Load {
+            address,
             connections: case.connections,
             seconds: length.as_secs_f64(),
             once: matches!(case.kind, Kind::WithProof | Kind::Write),
             lanes: false,
             status: case.status,
             authority_file: certificate.map(|files| files.authority_file.clone()),
-        })
+        }
     }
 
     async fn run(
@@ -346,8 +347,8 @@ impl Rates<'_> {
         sample: &Reply,
         share: f64,
     ) -> Result<Run, BenchError> {
-        let requests = requests(server, case, &server.authority, length, round, sample, share).await?;
-        let load = self.load(case, &server.authority, length)?;
+        let requests = requests(server, case, length, round, sample, share).await?;
+        let load = self.load(case, server.address, length);
         run(self.programs, self.folder, &server.process, &load, requests).await
     }
 }
@@ -366,16 +367,17 @@ pub(super) fn start_bare(
     programs: &Programs,
     folder: &Path,
     arguments: &[&str],
-) -> Result<(Pinned, String), BenchError> {
+) -> Result<(Pinned, SocketAddr), BenchError> {
     let [port] = free_ports()?;
-    let authority = format!("127.0.0.1:{port}");
-    let mut all = vec!["bare", "--address", &authority];
+    let address = loopback(port);
+    let address_text = address.to_string();
+    let mut all = vec!["bare", "--address", &address_text];
     all.extend(arguments);
     let log = folder.join("bare.txt");
     let bare = Pinned::start(&programs.own, &all, SERVER_CORE, &log)?;
     for _ in 0..200 {
-        if std::net::TcpStream::connect(&authority).is_ok() {
-            return Ok((bare, authority));
+        if std::net::TcpStream::connect(address).is_ok() {
+            return Ok((bare, address));
         }
         std::thread::sleep(Duration::from_millis(25));
     }
@@ -414,12 +416,12 @@ async fn sample(server: &Subject, case: &Case) -> Result<Reply, BenchError> {
 async fn requests(
     server: &Subject,
     case: &Case,
-    authority: &str,
     length: Duration,
     round: usize,
     sample: &Reply,
     share: f64,
 ) -> Result<Vec<Vec<u8>>, BenchError> {
+    let authority = &server.authority;
     let head = |extra: &str| {
         format!(
             "GET {} HTTP/1.1\r\nHost: {authority}\r\nAccept: {}\r\n{extra}\r\n",

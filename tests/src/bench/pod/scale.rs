@@ -142,10 +142,7 @@ async fn read(
         })
         .collect();
     let load = Load {
-        address: server
-            .authority
-            .parse()
-            .map_err(|error| BenchError::of("address", &error))?,
+        address: server.address,
         connections: CONNECTIONS,
         seconds: length.as_secs_f64(),
         once: false,

@@ -1,6 +1,7 @@
 //! The pod server that is measured: the release binary as a process, over plain HTTP on loopback, with data prepared
 //! before it starts.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -65,7 +66,9 @@ const PER_COMMIT: usize = 1_000;
 
 /// A running pod server.
 pub struct Subject {
-    /// Authority of the content: `127.0.0.1:port`.
+    /// Where it listens, on loopback.
+    pub address: SocketAddr,
+    /// Authority of the content, as requests name it.
     pub authority: String,
     /// Origin of the content.
     pub base_url: String,
@@ -103,6 +106,7 @@ impl Subject {
         let log = folder.join("log.txt");
         let process = Pinned::start(binary, &["serve", "--config", &config], SERVER_CORE, &log)?;
         let mut subject = Self {
+            address: loopback(port),
             authority: format!("127.0.0.1:{port}"),
             admin_url: format!("http://127.0.0.1:{admin_port}/"),
             base_url,
@@ -174,7 +178,7 @@ impl Subject {
 
     async fn answers(&mut self) -> bool {
         for _ in 0..START_STEPS_MAX {
-            if tokio::net::TcpStream::connect(&self.authority).await.is_ok() {
+            if tokio::net::TcpStream::connect(self.address).await.is_ok() {
                 return true;
             }
             if !self.process.runs() {
@@ -236,11 +240,17 @@ fn write_config(
 /// When the guard cannot be set up.
 pub fn egress() -> Result<Arc<Egress>, BenchError> {
     let config = EgressConfig {
-        allow: vec!["127.0.0.1:*".to_owned()],
+        allow: vec!["127.0.0.1:*".to_owned(), "localhost:*".to_owned()],
         ..EgressConfig::default()
     };
     let egress = Egress::new(config).map_err(|error| BenchError::of("requests", &error))?;
     Ok(Arc::new(egress))
+}
+
+/// A port of the loopback address.
+#[must_use]
+pub fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// Ports that are free now, below those that the system gives to outgoing connections: nobody gets them by chance between

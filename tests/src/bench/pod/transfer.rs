@@ -149,14 +149,14 @@ struct Measured {
 
 pub(super) async fn row(rates: &Rates<'_>, direction: Direction) -> Result<Row, BenchError> {
     let folder = rates.folder.display().to_string();
-    let (bare, bare_authority) = start_bare(rates.programs, rates.folder, &["--copy", &folder])?;
+    let (bare, bare_address) = start_bare(rates.programs, rates.folder, &["--copy", &folder])?;
     let own = &rates.subject.process;
     let (mut ours, mut bares) = (Vec::new(), Vec::new());
     for round in 0..=rates.effort.rounds {
         // What is fetched has to be there first.
         let way = if round == 0 { Direction::Upload } else { direction };
-        let one = measure(rates, own, &rates.subject.authority, way).await?;
-        let other = measure(rates, &bare, &bare_authority, way).await?;
+        let one = measure(rates, own, rates.subject.address, way).await?;
+        let other = measure(rates, &bare, bare_address, way).await?;
         if round > 0 {
             ours.push(one);
             bares.push(other);
@@ -189,11 +189,11 @@ pub(super) async fn row(rates: &Rates<'_>, direction: Direction) -> Result<Row, 
 async fn measure(
     rates: &Rates<'_>,
     process: &Pinned,
-    authority: &str,
+    address: SocketAddr,
     direction: Direction,
 ) -> Result<Measured, BenchError> {
     let transfer = Transfer {
-        address: authority.parse().map_err(|error| BenchError::of("address", &error))?,
+        address,
         path: PATH.to_owned(),
         direction,
         bytes: BYTES,
