@@ -2,7 +2,6 @@
 
 pub mod answer;
 pub mod explain;
-pub mod guard;
 pub mod manifests;
 pub mod prepare;
 pub mod write;

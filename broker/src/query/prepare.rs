@@ -1,6 +1,5 @@
 //! From text to plan: guarded, parsed and planned on a thread with a stack of known size.
 
-use super::guard;
 use crate::catalog::DatasetEntry;
 use crate::config::QuerySection;
 use crate::enforce::{Admission, Refused};
@@ -8,7 +7,7 @@ use crate::error;
 use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
 use crate::source::{Selection, Source};
 use server_kit::problem::Problem;
-use server_kit::sparql_text;
+use server_kit::sparql_text::{self, TextBounds, TextRejection};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{GroundTerm, NamedNode, TriplePattern, Variable};
 use spargebra::{Query, SparqlParser};
@@ -39,8 +38,13 @@ pub async fn deep<T: Send + 'static>(
 /// # Errors
 /// 400 with the position.
 pub fn parse(text: &str, base_url: &str, limits: &QuerySection) -> Result<Query, Problem> {
-    guard::check(text, limits).map_err(|error| match error {
-        guard::GuardError::TooLarge(_) => Problem::new(
+    let bounds = TextBounds {
+        bytes_max: limits.query_bytes_max,
+        nesting_max: limits.nesting_max,
+        operators_max: limits.operators_max,
+    };
+    sparql_text::check(text, &bounds).map_err(|error| match error {
+        TextRejection::TooLong { .. } => Problem::new(
             http::StatusCode::PAYLOAD_TOO_LARGE,
             "query-too-large",
             "The query is too large",
@@ -48,7 +52,6 @@ pub fn parse(text: &str, base_url: &str, limits: &QuerySection) -> Result<Query,
         .detail(error.to_string()),
         _ => error::bad_request("query-too-complex", error.to_string()),
     })?;
-    sparql_text::check(text).map_err(|error| error::bad_request("query-too-complex", error.to_string()))?;
     let parser = SparqlParser::new()
         .with_base_iri(base_url)
         .map_err(|cause| error::internal(&cause))?;

@@ -1,6 +1,7 @@
 //! The bounds of query answering, in one place.
 
 use serde::Deserialize;
+use server_kit::sparql_text::TextBounds;
 
 /// Bounds of the SPARQL endpoints.
 #[derive(Clone, Debug, Deserialize)]
@@ -10,6 +11,8 @@ pub struct QueryLimits {
     pub query_bytes_max: usize,
     /// Deepest nesting of brackets in a query text.
     pub nesting_max: usize,
+    /// Most operators in a query text.
+    pub operators_max: usize,
     /// Deepest nesting of operators in the parsed query.
     pub depth_max: usize,
     /// Longest evaluation in milliseconds, from the start of the evaluation to the last byte of the answer.
@@ -40,6 +43,7 @@ impl Default for QueryLimits {
         Self {
             query_bytes_max: 1024 * 1024,
             nesting_max: 64,
+            operators_max: 200_000,
             depth_max: 512,
             time_ms_max: 30_000,
             queue_ms_max: 5_000,
@@ -51,6 +55,18 @@ impl Default for QueryLimits {
             literal_bytes_max: 1024 * 1024,
             chunk_bytes: 32 * 1024,
             chunks_waiting_max: 8,
+        }
+    }
+}
+
+impl QueryLimits {
+    /// What is asked of a text before it is parsed.
+    #[must_use]
+    pub fn text(&self) -> TextBounds {
+        TextBounds {
+            bytes_max: self.query_bytes_max,
+            nesting_max: self.nesting_max,
+            operators_max: self.operators_max,
         }
     }
 }

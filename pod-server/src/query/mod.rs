@@ -8,7 +8,6 @@ pub mod aggregate;
 pub mod dataset;
 pub mod evaluate;
 pub mod format;
-pub mod guard;
 pub mod limits;
 pub mod named;
 pub mod order;

@@ -4,14 +4,13 @@
 //! and `SERVICE` are refused by name (T71), and so are functions that are not SPARQL's own (T75).
 
 use oxrdf::NamedNode;
-use server_kit::sparql_text::{self, NestedCalls};
+use server_kit::sparql_text::{self, TextRejection};
 use spargebra::algebra::{
     AggregateExpression, AggregateFunction, Expression, Function, GraphPattern, OrderExpression,
     PropertyPathExpression, QueryDataset,
 };
 use spargebra::{GraphUpdateOperation, Query, SparqlParser};
 
-use super::guard::{self, GuardRejection};
 use super::limits::QueryLimits;
 
 /// A query that may be planned. Its dataset clause is kept apart.
@@ -26,12 +25,9 @@ pub struct ParsedQuery {
 /// Why a text is not answered. The caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryRejection {
-    /// Too long or nested too deeply.
+    /// Too long, too deep or too many operators to be given to the parser.
     #[error(transparent)]
-    Guard(#[from] GuardRejection),
-    /// Calls nested so deeply that the parser would not come back.
-    #[error(transparent)]
-    Calls(#[from] NestedCalls),
+    Text(#[from] TextRejection),
     /// Operators nested too deeply.
     #[error("the query's operators are nested deeper than {0}")]
     Depth(usize),
@@ -66,8 +62,7 @@ pub enum QueryRejection {
 /// # Errors
 /// [`QueryRejection`] with position or clause.
 pub fn parse(text: &str, base: &str, limits: &QueryLimits) -> Result<ParsedQuery, QueryRejection> {
-    guard::check(text, limits.query_bytes_max, limits.nesting_max)?;
-    sparql_text::check(text)?;
+    sparql_text::check(text, &limits.text())?;
     let parser = || {
         SparqlParser::new()
             .with_base_iri(base)

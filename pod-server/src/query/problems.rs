@@ -2,12 +2,11 @@
 
 use http::StatusCode;
 use server_kit::problem::Problem;
-use server_kit::sparql_text::NestedCalls;
+use server_kit::sparql_text::TextRejection;
 
 use super::aggregate::AggregateRejection;
 use super::evaluate::EvaluationFailure;
 use super::format::Form;
-use super::guard::GuardRejection;
 use super::limits::QueryLimits;
 use super::parse::QueryRejection;
 use super::request::RequestRejection;
@@ -46,20 +45,15 @@ pub(super) fn of_request(rejection: &RequestRejection) -> Problem {
 pub(super) fn of_rejection(rejection: &QueryRejection) -> Problem {
     let detail = rejection.to_string();
     match rejection {
-        QueryRejection::Guard(GuardRejection::TooLong { .. }) => {
+        QueryRejection::Text(TextRejection::TooLong { .. }) => {
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "query-too-long", "The query is too long").detail(detail)
         }
-        QueryRejection::Guard(GuardRejection::TooDeep { line, column, .. }) => {
-            Problem::bad_request("query-too-deep", "The query is nested too deeply")
-                .detail(detail)
-                .with("line", *line)
-                .with("column", *column)
-        }
-        QueryRejection::Calls(NestedCalls { line, column }) => {
-            Problem::bad_request("query-too-deep", "The query is nested too deeply")
-                .detail(detail)
-                .with("line", *line)
-                .with("column", *column)
+        QueryRejection::Text(rejection) => {
+            let problem = Problem::bad_request("query-too-deep", "The query is nested too deeply").detail(detail);
+            match rejection.place() {
+                Some((line, column)) => problem.with("line", line).with("column", column),
+                None => problem,
+            }
         }
         QueryRejection::Depth(_) => {
             Problem::bad_request("query-too-deep", "The query is nested too deeply").detail(detail)

@@ -1,6 +1,6 @@
-//! A look at SPARQL text before it is parsed, for one weakness of the parser.
+//! Calls that the parser reads again and again.
 //!
-//! The parser reads the arguments of `REGEX`, `SUBSTR`, `REPLACE` and `GROUP_CONCAT` once for each of the two forms that
+//! It reads the arguments of `REGEX`, `SUBSTR`, `REPLACE` and `GROUP_CONCAT` once for each of the two forms that
 //! such a call can have. Nested calls double the work at each level: forty levels, in five hundred bytes, never end, and
 //! nothing can stop a thread that parses. So such calls are counted first, in one pass and without recursion.
 
@@ -29,7 +29,7 @@ pub struct NestedCalls {
 ///
 /// # Errors
 /// [`NestedCalls`].
-pub fn check(text: &str) -> Result<(), NestedCalls> {
+pub(super) fn check(text: &str) -> Result<(), NestedCalls> {
     let mut scan = Scan {
         bytes: text.as_bytes(),
         position: 0,
