@@ -15,6 +15,7 @@ pub mod decide;
 pub mod decision;
 pub mod explain;
 pub mod facts;
+pub mod nesting;
 pub mod odrl;
 pub mod purpose;
 pub mod request;

@@ -47,6 +47,7 @@ async fn every_misbehaviour_is_named_and_the_others_answer() {
         (Behaviour::ExtraColumn, "column `leak` was not asked for"),
         (Behaviour::EmptyRows, "leaves column"),
         (Behaviour::Boolean, "does not fit"),
+        (Behaviour::Nested, "nest deeper"),
         (Behaviour::Endless, "more than"),
         (Behaviour::Redirects, "307"),
         (Behaviour::Huge, "more than"),

@@ -4,6 +4,7 @@ use super::DatasetEntry;
 use crate::source::SourceDescription;
 use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
 use oxttl::TurtleParser;
+use policies::nesting::{self, Grammar};
 use policies::odrl::{self, OdrlLimits, PolicyKind};
 use server_kit::summary::Summary;
 use std::collections::{BTreeMap, HashMap};
@@ -40,6 +41,8 @@ pub struct Parsed {
 /// # Errors
 /// [`CatalogError`]; then nothing of it counts.
 pub fn parse(turtle: &[u8], member: &str, base: &str) -> Result<Parsed, CatalogError> {
+    nesting::check(turtle, Grammar::Turtle, nesting::DEPTH_MAX)
+        .map_err(|error| CatalogError::Syntax(format!("line {}: {error}", error.line)))?;
     let parser = TurtleParser::new()
         .with_base_iri(base)
         .map_err(|error| CatalogError::Syntax(error.to_string()))?;
@@ -229,4 +232,21 @@ fn reachable(graph: &Graph<'_>, root: &NamedOrBlankNode, _all: &[Triple]) -> Vec
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T67, T97: a member's catalogue cannot end the broker.
+    #[test]
+    fn a_nested_catalogue_is_refused() {
+        let nested = format!(
+            "<a> <b> {}<c>{} .",
+            "<<(<a> <b> ".repeat(100_000),
+            ")>>".repeat(100_000)
+        );
+        let refused = parse(nested.as_bytes(), "gent", "https://gent.example/");
+        assert!(matches!(refused, Err(CatalogError::Syntax(_))));
+    }
 }

@@ -5,6 +5,7 @@ use super::{Budget, FetchError, Stream};
 use bytes::{Buf, Bytes, BytesMut};
 use http_body_util::BodyExt;
 use oxrdf::{BlankNode, NamedOrBlankNode, Term, Triple, Variable};
+use policies::nesting::JsonDepth;
 use sparesults::{
     QueryResultsFormat, QueryResultsParseError, QueryResultsParser, QuerySolution, ReaderQueryResultsParserOutput,
     SliceQueryResultsParserOutput,
@@ -15,6 +16,9 @@ use tokio::sync::mpsc;
 
 /// Answers up to this size are parsed in place.
 const IN_PLACE_BYTES_MAX: usize = 64 * 1024;
+/// How deep the JSON of an answer may nest: five levels, and two for each triple within a triple. The tree of terms is walked by
+/// descent, so that a deeper one would end the process.
+const DEPTH_MAX: u32 = 128;
 /// Chunks between the socket and the parser.
 const CHUNKS_MAX: usize = 16;
 
@@ -48,13 +52,16 @@ pub struct Rows {
 /// [`FetchError`]; nothing of the answer may be used then.
 pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> Result<Rows, FetchError> {
     let mut head = BytesMut::new();
-    let mut bytes: u64 = 0;
+    let mut received = Received::default();
     while head.len() <= IN_PLACE_BYTES_MAX {
-        match next(&mut body, &mut bytes, &expected, &budget).await? {
+        match next(&mut body, &mut received, &expected, &budget).await? {
             Some(chunk) => head.extend_from_slice(&chunk),
             None => {
                 let rows = collect_slice(&head, &expected, &budget)?;
-                return Ok(Rows { rows, bytes });
+                return Ok(Rows {
+                    rows,
+                    bytes: received.bytes,
+                });
             }
         }
     }
@@ -74,7 +81,7 @@ pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> 
     };
     let mut failed = None;
     loop {
-        match next(&mut body, &mut bytes, &expected, &budget).await {
+        match next(&mut body, &mut received, &expected, &budget).await {
             Ok(Some(chunk)) => {
                 if sender.send(chunk).await.is_err() {
                     break; // the parser has given up: its reason counts
@@ -93,13 +100,23 @@ pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> 
         .map_err(|_| FetchError::Broken("the parser stopped".to_owned()))?;
     match failed {
         Some(error) => Err(error),
-        None => parsed.map(|rows| Rows { rows, bytes }),
+        None => parsed.map(|rows| Rows {
+            rows,
+            bytes: received.bytes,
+        }),
     }
+}
+
+/// How much came, and how deep it nests.
+#[derive(Default)]
+struct Received {
+    bytes: u64,
+    depth: JsonDepth,
 }
 
 async fn next(
     body: &mut Stream,
-    bytes: &mut u64,
+    received: &mut Received,
     expected: &Expected,
     budget: &Budget,
 ) -> Result<Option<Bytes>, FetchError> {
@@ -113,8 +130,13 @@ async fn next(
             _ => FetchError::Broken("the connection ended before the answer did".to_owned()),
         })?;
         let Ok(chunk) = frame.into_data() else { continue };
-        *bytes = bytes.saturating_add(chunk.len() as u64);
-        if *bytes > expected.bytes_max {
+        received.bytes = received.bytes.saturating_add(chunk.len() as u64);
+        if !received.depth.takes(&chunk, DEPTH_MAX) {
+            return Err(FetchError::Broken(format!(
+                "its terms nest deeper than {DEPTH_MAX} levels of JSON"
+            )));
+        }
+        if received.bytes > expected.bytes_max {
             return Err(FetchError::TooManyBytes(expected.bytes_max));
         }
         budget.take_bytes(chunk.len() as u64)?;

@@ -76,10 +76,11 @@ impl<'a> Catalog<'a> {
     /// If the stored description can no longer be read.
     pub fn add(&mut self, dataset: &Dataset, summaries: &dyn Summaries) -> Result<(), GraphError> {
         let iri = NamedNode::new_unchecked(dataset.iri.as_str());
-        let described = graph::relabel(&dataset.graph()?, &format!("d{}x", self.datasets));
-        for triple in &described {
+        // Blank nodes of different datasets keep apart, and have the same names at each reading.
+        let prefix = format!("d{}x", self.datasets);
+        for triple in &dataset.graph()? {
             if triple.predicate.as_str() != meent::ACCEPTED_CONSUMER {
-                self.triples.push(triple.into_owned());
+                self.triples.push(graph::prefixed(triple.into_owned(), &prefix));
             }
         }
         let catalog = self.iri.clone();

@@ -93,7 +93,7 @@ impl Dataset {
     /// # Errors
     /// If the stored text is no longer N-Triples, which means that the store is damaged.
     pub fn graph(&self) -> Result<Graph, graph::GraphError> {
-        graph::read(self.triples.as_bytes(), graph::Syntax::Turtle, &self.iri, usize::MAX)
+        graph::stored(&self.triples)
     }
 
     /// Takes over from the version before what an update does not change: when it was first made, and, unless it reaches
@@ -188,9 +188,10 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
     let triples = graph::closure(&graph, &NamedOrBlankNode::from(node.clone()), &|named| {
         own.contains(named.as_str()) || named.as_str().starts_with(&format!("{}#", setting.iri))
     });
-    let kept: Graph = graph::relabel(&triples.into_iter().collect(), "n");
-    let mut lines: Vec<String> = kept.iter().map(|triple| format!("{triple} .\n")).collect();
-    lines.sort();
+    let triples = graph::canonical(triples).map_err(|error| {
+        let advice = format!("the description cannot be kept: {error}");
+        vec![Fault::at(setting.iri, rdf::TYPE, advice)]
+    })?;
     Ok(Dataset {
         iri: setting.iri.to_owned(),
         storage: setting.storage.as_str().to_owned(),
@@ -204,7 +205,7 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
         accepted_consumers,
         publish_summary,
         license,
-        triples: lines.concat(),
+        triples,
         issued: setting.now,
         modified: setting.now,
         reach_since: setting.now,

@@ -5,7 +5,8 @@
 use http::{HeaderMap, header};
 use oxrdf::{BlankNode, Graph, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
 use oxrdfio::{JsonLdProfileSet, RdfFormat, RdfParseError, RdfParser, RdfSerializer};
-use policies::odrl::{OdrlLimits, ParseError, json_ld};
+use policies::nesting::{self, Grammar};
+use policies::odrl::{CanonicalError, OdrlLimits, ParseError, canonical_n_quads, json_ld};
 
 /// Prefixes that make our Turtle readable.
 const PREFIXES: [(&str, &str); 10] = [
@@ -161,6 +162,11 @@ pub fn read(bytes: &[u8], syntax: Syntax, base: &str, triples_max: usize) -> Res
     if syntax == Syntax::JsonLd {
         return read_json_ld(bytes, base, triples_max);
     }
+    nesting::check(bytes, Grammar::Turtle, nesting::DEPTH_MAX).map_err(|error| GraphError::Syntax {
+        line: error.line,
+        column: 1,
+        reason: error.to_string(),
+    })?;
     let parser = RdfParser::from_format(syntax.format())
         .without_named_graphs()
         .rename_blank_nodes()
@@ -269,36 +275,42 @@ pub fn closure(graph: &Graph, start: &NamedOrBlankNode, follow: &dyn Fn(&NamedNo
     found
 }
 
-/// Gives every blank node of a graph a stable name that depends on its position only, so that stored descriptions have
-/// stable bytes. Isomorphic blank nodes keep their order.
-#[must_use]
-pub fn relabel(graph: &Graph, prefix: &str) -> Graph {
-    let mut canonical = graph.clone();
-    canonical.canonicalize(oxrdf::graph::CanonicalizationAlgorithm::Unstable);
-    let mut names: std::collections::BTreeMap<String, BlankNode> = std::collections::BTreeMap::new();
-    let mut triples: Vec<Triple> = canonical.iter().map(oxrdf::TripleRef::into_owned).collect();
-    triples.sort_by_cached_key(ToString::to_string);
-    let mut name = |blank: &BlankNode| {
-        let count = names.len();
-        names
-            .entry(blank.as_str().to_owned())
-            .or_insert_with(|| BlankNode::new_unchecked(format!("{prefix}{count}")))
-            .clone()
-    };
-    triples
+/// Statements as text whose bytes depend on what is said only: canonical N-Triples (RDFC-1.0), within a bound of work (T70).
+///
+/// # Errors
+/// If blank nodes are too entangled to be told apart, or there is a triple about a triple, which has no canonical form.
+pub fn canonical(triples: Vec<Triple>) -> Result<String, CanonicalError> {
+    let quads: Vec<Quad> = triples
         .into_iter()
-        .map(|triple| {
-            let subject = match triple.subject {
-                NamedOrBlankNode::BlankNode(blank) => NamedOrBlankNode::from(name(&blank)),
-                named @ NamedOrBlankNode::NamedNode(_) => named,
-            };
-            let object = match triple.object {
-                Term::BlankNode(blank) => Term::from(name(&blank)),
-                other => other,
-            };
-            Triple::new(subject, triple.predicate, object)
-        })
+        .map(|triple| triple.in_graph(GraphName::DefaultGraph))
+        .collect();
+    canonical_n_quads(&quads)
+}
+
+/// Reads what [`canonical`] wrote, with the same names of blank nodes at each reading.
+///
+/// # Errors
+/// If the text is no N-Triples.
+pub fn stored(text: &str) -> Result<Graph, GraphError> {
+    let parser = RdfParser::from_format(RdfFormat::NTriples).for_slice(text.as_bytes());
+    parser
+        .map(|quad| quad.map(Triple::from).map_err(|error| syntax_error(&error.into())))
         .collect()
+}
+
+/// The same statement with another name of each blank node: the prefix, and its own.
+#[must_use]
+pub fn prefixed(triple: Triple, prefix: &str) -> Triple {
+    let name = |blank: &BlankNode| BlankNode::new_unchecked(format!("{prefix}{}", blank.as_str()));
+    let subject = match triple.subject {
+        NamedOrBlankNode::BlankNode(blank) => NamedOrBlankNode::from(name(&blank)),
+        named @ NamedOrBlankNode::NamedNode(_) => named,
+    };
+    let object = match triple.object {
+        Term::BlankNode(blank) => Term::from(name(&blank)),
+        other => other,
+    };
+    Triple::new(subject, triple.predicate, object)
 }
 
 /// Replaces a node in every position.

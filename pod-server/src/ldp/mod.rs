@@ -18,7 +18,6 @@ pub mod linkset;
 mod listing;
 mod lws_listing;
 mod members;
-pub mod nesting;
 pub mod operation;
 pub mod patch;
 mod patch_request;
@@ -36,5 +35,6 @@ pub mod target;
 mod upload;
 
 pub use members::MemberPage;
+pub use policies::nesting;
 pub(crate) use read::stored_etag;
 pub use service::{LdpService, Room};

@@ -12,6 +12,7 @@ use super::json_ld;
 use super::model::{
     Action, ConflictStrategy, Constraint, Duty, Party, Permission, Policy, PolicyKind, Prohibition, Target,
 };
+use crate::nesting::{self, Grammar};
 
 /// Bounds on a document with policies.
 #[derive(Clone, Copy, Debug)]
@@ -138,6 +139,8 @@ pub fn parse_turtle(turtle: &[u8], base: &str, limits: &OdrlLimits) -> Result<Ve
         line,
         message,
     };
+    nesting::check(turtle, Grammar::Turtle, nesting::DEPTH_MAX)
+        .map_err(|error| syntax(Some(error.line), error.to_string()))?;
     let parser = TurtleParser::new()
         .with_base_iri(base)
         .map_err(|error| syntax(None, format!("the base `{base}` is not an absolute IRI: {error}")))?;

@@ -53,6 +53,8 @@ pub enum Behaviour {
     EmptyRows,
     /// A boolean instead of rows.
     Boolean,
+    /// A triple about a triple about a triple, and so on.
+    Nested,
     /// Rows without end.
     Endless,
     /// A redirect to another place.
@@ -343,6 +345,18 @@ async fn misbehave(
             json,
             full(br#"{"head":{},"boolean":true}"#.to_vec()),
         )),
+        Behaviour::Nested => {
+            const LEVELS: usize = 20_000;
+            let iri = r#"{"type":"uri","value":"urn:x"}"#;
+            let column = first_column(&query);
+            let open =
+                format!(r#"{{"type":"triple","value":{{"subject":{iri},"predicate":{iri},"object":"#).repeat(LEVELS);
+            let close = "}}".repeat(LEVELS);
+            let text = format!(
+                r#"{{"head":{{"vars":["{column}"]}},"results":{{"bindings":[{{"{column}":{open}{iri}{close}}}]}}}}"#
+            );
+            Ok(response(StatusCode::OK, json, full(text.into_bytes())))
+        }
         Behaviour::Endless => {
             let (sender, receiver) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, std::io::Error>>(4);
             let columns = columns(&query);

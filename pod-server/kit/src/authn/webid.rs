@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use http::header::{ACCEPT, HeaderValue};
 use oxrdf::{NamedNodeRef, TermRef};
 use parking_lot::RwLock;
+use policies::nesting::{self, Grammar};
 use quick_cache::sync::Cache;
 
 use super::config::AuthnConfig;
@@ -164,6 +165,7 @@ fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option
         }
     };
     let mut count = 0;
+    let fits = |grammar| nesting::check(bytes, grammar, nesting::DEPTH_MAX).is_ok();
     match media_type
         .split(';')
         .next()
@@ -172,7 +174,7 @@ fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option
         .to_ascii_lowercase()
         .as_str()
     {
-        "text/turtle" => {
+        "text/turtle" if fits(Grammar::Turtle) => {
             for triple in oxttl::TurtleParser::new().with_base_iri(base).ok()?.for_slice(bytes) {
                 let triple = triple.ok()?;
                 count += 1;
@@ -183,7 +185,7 @@ fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option
                 );
             }
         }
-        "application/ld+json" => {
+        "application/ld+json" if fits(Grammar::Json) => {
             // Without a callback for remote contexts: a document that names one is refused (T65).
             for quad in oxjsonld::JsonLdParser::new().with_base_iri(base).ok()?.for_slice(bytes) {
                 let quad = quad.ok()?;

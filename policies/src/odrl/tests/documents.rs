@@ -4,6 +4,17 @@ use vocab::{dpv, meent};
 
 use super::*;
 
+/// T67: an agreement may come from anywhere, and its brackets must end nobody's process.
+#[test]
+fn nested_turtle_is_refused_with_its_line() {
+    let nested = format!("<a> <b>\n{}<c>{} .", "<<(<a> <b> ".repeat(15_000), ")>>".repeat(15_000));
+    let refused = parse_turtle(nested.as_bytes(), "https://a.example/", &OdrlLimits::default());
+    assert!(
+        matches!(refused, Err(ParseError::Syntax { line: Some(2), .. })),
+        "{refused:?}"
+    );
+}
+
 /// ODR-2: what is wrong, and where.
 #[test]
 fn parse_errors_name_the_path() {

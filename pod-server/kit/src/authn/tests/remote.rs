@@ -152,6 +152,25 @@ async fn solid94_solid95_a_token_of_any_issuer_that_the_profile_names() {
     assert_eq!(credentials.issuer, Some(remote.server.url("/")));
 }
 
+/// T67: a profile is a stranger's document, and its brackets must not end the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn t67_a_nested_profile_is_no_profile() {
+    const LEVELS: usize = 15_000;
+    let remote = Remote::new().await;
+    let json = format!("{}1{}", "{\"urn:x:p\":".repeat(LEVELS), "}".repeat(LEVELS));
+    let turtle = format!(
+        "{} <urn:x:s> <urn:x:p> {}<o>{} .",
+        remote.names(&remote.server.url("/")),
+        "<<(<> <> ".repeat(LEVELS),
+        ")>>".repeat(LEVELS)
+    );
+    for (media_type, text) in [("application/ld+json", json), ("text/turtle", turtle)] {
+        remote.profile(200, &[("content-type", media_type)], &text);
+        assert!(said(remote.fixture.present_token(&remote.token()).await).contains("does not name"));
+        remote.fixture.clock.advance(20);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t35_a_burst_costs_the_issuer_one_fetch_and_rotation_is_followed() {
     let remote = Arc::new(Remote::new().await);

@@ -1,8 +1,11 @@
-//! A bound on how deep brackets nest, counted before anything is parsed.
+//! A bound on how deep brackets nest, counted before anything is parsed (T67).
 //!
-//! Parsers and the trees that they build recurse with the nesting of their input; a few hundred kilobytes of opening
-//! brackets would end the process. This scanner is linear, keeps no memory, and skips strings, IRIs and comments by the
-//! lexical rules that Turtle, N3 and SPARQL share.
+//! Parsers and the trees that they build recurse with the nesting of their input: fifteen kilobytes of opening brackets can
+//! end the process. So every document of somebody else, here or fetched, passes this scanner first. It is linear, keeps no
+//! memory, and skips strings, IRIs and comments by the lexical rules that Turtle, N3 and SPARQL share.
+
+/// How deep brackets may nest in documents whose depth nobody configures.
+pub const DEPTH_MAX: u32 = 64;
 
 /// What is being scanned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,35 @@ pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), TooDee
         }
     }
     Ok(())
+}
+
+/// Counts the nesting of JSON that arrives in pieces.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JsonDepth {
+    depth: u32,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl JsonDepth {
+    /// Takes the next piece. False once brackets nest deeper than `depth_max`.
+    #[must_use]
+    pub fn takes(&mut self, piece: &[u8], depth_max: u32) -> bool {
+        for byte in piece {
+            match (self.in_string, byte) {
+                (true, _) if self.escaped => self.escaped = false,
+                (true, b'\\') => self.escaped = true,
+                (_, b'"') => self.in_string = !self.in_string,
+                (false, b'{' | b'[') => self.depth = self.depth.saturating_add(1),
+                (false, b'}' | b']') => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+            if self.depth > depth_max {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 enum Bracket {
@@ -168,6 +200,22 @@ mod tests {
             ("\"open [[[[\n[[[[", Grammar::Turtle, true),
         ] {
             assert_eq!(check(text.as_bytes(), grammar, 3).is_err(), deep, "{text}");
+        }
+    }
+
+    #[test]
+    fn pieces_of_json_count_as_the_whole_does() {
+        for (text, deep) in [
+            ("{\"a\":[{\"b\":[1]}]}", true),
+            ("{\"a\":\"[[[[\\\"[[[\"}", false),
+            ("[[1],[1],[[1]],[1]]", false),
+            ("[[[[", true),
+        ] {
+            for size in 1..=text.len() {
+                let mut depth = JsonDepth::default();
+                let fits = text.as_bytes().chunks(size).all(|piece| depth.takes(piece, 3));
+                assert_eq!(fits, !deep, "{text} in pieces of {size}");
+            }
         }
     }
 
