@@ -17,6 +17,7 @@ pub mod import;
 pub mod index;
 pub mod ldp;
 pub mod log;
+pub mod migrate;
 pub mod name;
 pub mod notify;
 pub mod query;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::read::{Item, Part, ReadLimits, read};
+use super::read::{Item, Part, ReadLimits, Visit, read};
 use super::{About, ArchiveError, Complete, How, Rebase};
 use crate::authz::{AuthorizationSystem, note_creator};
 use crate::config::LdpSection;
@@ -43,6 +43,30 @@ pub struct Destination {
     pub bounds: LdpSection,
     /// Bounds on the archive.
     pub limits: ReadLimits,
+    /// How IRIs move; from the old root and issuer to the new ones unless given.
+    pub rebase: Option<Rebase>,
+}
+
+/// The entries of a storage in the order of an archive: each container before what is in it, each resource with its
+/// auxiliary ones right behind it.
+pub trait Entries {
+    /// Tells every entry to `visit`, which may leave bytes unread. Every call tells the same, or answers another digest.
+    ///
+    /// # Errors
+    /// What `visit` answers, and when entries cannot be read.
+    fn read(&mut self, visit: Visit<'_>) -> Result<(About, Complete), ArchiveError>;
+}
+
+struct ArchiveEntries<'i, R> {
+    input: &'i mut R,
+    limits: ReadLimits,
+}
+
+impl<R: Read + Seek> Entries for ArchiveEntries<'_, R> {
+    fn read(&mut self, visit: Visit<'_>) -> Result<(About, Complete), ArchiveError> {
+        self.input.seek(SeekFrom::Start(0))?;
+        read(&mut *self.input, self.limits, visit)
+    }
 }
 
 /// What was taken in.
@@ -87,38 +111,72 @@ pub fn import<R: Read + Seek>(
     destination: &Destination,
     heard: &mut dyn FnMut(u64, u64),
 ) -> Result<Imported, ArchiveError> {
-    let mut checking = Taking::new(store, destination, heard);
-    let (about, complete) = read(&mut *input, destination.limits, &mut |about, item, content| {
-        checking.check(about, item, content)
-    })?;
-    let owner = rules(&about, destination).owner;
+    let mut archive = ArchiveEntries {
+        input,
+        limits: destination.limits,
+    };
+    let mut check = Check::new(store, destination, heard);
+    let checked = archive.read(&mut |about, item, content| check.entry(about, item, content))?;
+    store_entries(store, &mut archive, destination, &checked, heard)
+}
+
+/// Looks at entries one by one without storing anything.
+pub struct Check<'t>(Taking<'t>);
+
+impl<'t> Check<'t> {
+    /// Looks at entries for a destination. `heard` is told as with [`import`].
+    pub fn new(store: &'t Arc<dyn Store>, destination: &'t Destination, heard: &'t mut dyn FnMut(u64, u64)) -> Self {
+        Self(Taking::new(store, destination, heard))
+    }
+
+    /// Whether an entry could be stored.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] says why not.
+    pub fn entry(&mut self, about: &About, item: &Item, content: &mut dyn Read) -> Result<(), ArchiveError> {
+        self.0.check(about, item, content)
+    }
+}
+
+/// Stores entries that were checked; `checked` is what they were then.
+///
+/// # Errors
+/// As [`import`].
+pub fn store_entries(
+    store: &Arc<dyn Store>,
+    entries: &mut dyn Entries,
+    destination: &Destination,
+    (about, complete): &(About, Complete),
+    heard: &mut dyn FnMut(u64, u64),
+) -> Result<Imported, ArchiveError> {
+    let owner = rules(about, destination).owner;
     policies::request::WebId::parse(owner.as_str())
         .map_err(|error| ArchiveError::invalid(super::ABOUT, format!("the owner: {error}")))?;
     let mut storing = Taking::new(store, destination, heard);
-    storing.done_before = begun(store.as_ref(), destination, &complete)?;
+    storing.done_before = begun(store.as_ref(), destination, complete)?;
     storing.storing = Some(Storing {
         owner: owner.clone(),
         system: about.authorization,
         archive: complete.digest.clone(),
         batch: Batch::default(),
     });
-    input.seek(SeekFrom::Start(0))?;
-    let (_, again) = read(&mut *input, destination.limits, &mut |about, item, content| {
-        storing.store(about, item, content)
-    })?;
+    let (_, again) = entries.read(&mut |about, item, content| storing.store(about, item, content))?;
     storing.flush()?;
-    if again != complete {
+    if again != *complete {
         return Err(ArchiveError::invalid(
             super::COMPLETE,
-            "the archive changed while it was read",
+            "the entries changed while they were read",
         ));
     }
     let mut imported = storing.imported;
-    (imported.from, imported.owner) = (about.storage, owner);
+    (imported.from, imported.owner) = (about.storage.clone(), owner);
     Ok(imported)
 }
 
 fn rebase(about: &About, destination: &Destination) -> Rebase {
+    if let Some(rebase) = &destination.rebase {
+        return rebase.clone();
+    }
     let root = destination.root.iri(&destination.base_url);
     Rebase::new((&about.storage, &root), (&about.issuer, &destination.issuer))
 }
@@ -145,6 +203,17 @@ fn begun(store: &dyn Store, destination: &Destination, complete: &Complete) -> R
         Some(progress) if progress.archive == complete.digest => Ok(progress.done),
         _ => Err(ArchiveError::Exists(destination.root.to_string())),
     }
+}
+
+/// Whether a storage came in through [`store_entries`], even if not all of it.
+///
+/// # Errors
+/// When the store fails.
+pub fn has_begun(store: &dyn Store, root: &ResourceName) -> Result<bool, StoreError> {
+    let view = store.snapshot(ReadPermit::without_proof(
+        "the operator asks whether an import has begun",
+    ))?;
+    Ok(view.record(RecordKind::Import, &record_key(root))?.is_some())
 }
 
 fn record_key(root: &ResourceName) -> String {

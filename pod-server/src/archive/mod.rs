@@ -27,9 +27,10 @@ mod stream;
 pub use about::{About, Complete};
 pub use error::ArchiveError;
 pub use export::{Source, export};
-pub use import::{Destination, Imported, import};
-pub use read::{ReadLimits, about};
-pub use rebase::{How, Rebase};
+pub use import::{Check, Destination, Entries, Imported, has_begun, import, store_entries};
+pub use read::{Item, Part, ReadLimits, Visit, about};
+pub(crate) use rebase::with_iris;
+pub use rebase::{How, Rebase, Storages};
 pub use stream::{Exports, file_name};
 
 /// Version of the layout, in `about.json`.

@@ -4,7 +4,8 @@
 //! IRIs replaced in the text, and only then written anew from their statements. Each is taken only if, read at the new place,
 //! it says exactly the old statements with the IRIs replaced. Literals are never touched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use oxrdf::{BlankNode, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
@@ -16,8 +17,61 @@ use crate::ldp::document::{self, Bounds, Document};
 /// Which IRIs become which.
 #[derive(Clone, Debug)]
 pub struct Rebase {
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
     /// Old and new beginning, each with a closing slash. The IRI without the slash moves too.
-    places: Vec<(String, String)>,
+    Below(String, String),
+    /// This IRI alone, with or without its closing slash.
+    Alone(String, String),
+    /// Storages of one server, by the names that they had there; what is below none of them stays what it was.
+    Storages(Arc<Storages>),
+}
+
+/// Where the storages of a server were, and where each is now.
+#[derive(Clone, Debug)]
+pub struct Storages {
+    /// Base URL of the old server, with a closing slash.
+    pub old: String,
+    /// Old name, and the IRI of the root that it has now.
+    pub now: BTreeMap<String, String>,
+}
+
+impl Storages {
+    fn iri(&self, iri: &str) -> Option<String> {
+        let rest = iri.strip_prefix(self.old.as_str())?;
+        let (name, inside) = rest.split_once('/').unwrap_or((rest, ""));
+        let root = self.now.get(name)?;
+        Some(if rest.contains('/') {
+            format!("{root}{inside}")
+        } else {
+            root.trim_end_matches('/').to_owned()
+        })
+    }
+}
+
+impl Place {
+    fn moved(&self, iri: &str) -> Option<String> {
+        match self {
+            Self::Below(old, new) => match iri.strip_prefix(old.as_str()) {
+                Some(rest) => Some(format!("{new}{rest}")),
+                None => (iri == old.trim_end_matches('/')).then(|| new.trim_end_matches('/').to_owned()),
+            },
+            Self::Alone(old, new) if iri == old => Some(new.clone()),
+            Self::Alone(old, new) => (iri == old.trim_end_matches('/')).then(|| new.trim_end_matches('/').to_owned()),
+            Self::Storages(storages) => storages.iri(iri),
+        }
+    }
+
+    /// How everything that moves begins.
+    fn beginning(&self) -> &str {
+        match self {
+            Self::Below(old, _) | Self::Alone(old, _) => old.trim_end_matches('/'),
+            Self::Storages(storages) => &storages.old,
+        }
+    }
 }
 
 /// How a document came to its new place.
@@ -40,22 +94,29 @@ impl Rebase {
             .into_iter()
             .map(|(old, new)| (closed(old), closed(new)))
             .filter(|(old, new)| old != new)
+            .map(|(old, new)| Place::Below(old, new))
             .collect();
         Self { places }
+    }
+
+    /// From all storages of a server to their new roots, and from its issuer to a new one. What else lies below the old
+    /// server's IRI did not move and keeps its name.
+    #[must_use]
+    pub fn of_server(storages: Arc<Storages>, issuer: (&str, &str)) -> Self {
+        let closed = |iri: &str| format!("{}/", iri.trim_end_matches('/'));
+        Self {
+            places: vec![
+                Place::Storages(storages),
+                Place::Alone(closed(issuer.0), closed(issuer.1)),
+            ],
+        }
     }
 
     /// An IRI at its new place.
     #[must_use]
     pub fn iri(&self, iri: &str) -> String {
-        for (old, new) in &self.places {
-            if let Some(rest) = iri.strip_prefix(old.as_str()) {
-                return format!("{new}{rest}");
-            }
-            if iri == old.trim_end_matches('/') {
-                return new.trim_end_matches('/').to_owned();
-            }
-        }
-        iri.to_owned()
+        let moved = self.places.iter().find_map(|place| place.moved(iri));
+        moved.unwrap_or_else(|| iri.to_owned())
     }
 
     /// A document at its new place. `from` and `to` are its old and new IRI.
@@ -88,62 +149,77 @@ impl Rebase {
         Ok((moved.write(syntax)?.into(), How::Rewritten))
     }
 
+    /// The text with every IRI between its delimiters moved, wherever it begins as something that moves.
     fn text(&self, text: &str, open: char) -> String {
-        self.places.iter().fold(text.to_owned(), |text, (old, new)| {
-            let text = text.replace(&format!("{open}{old}"), &format!("{open}{new}"));
-            let close = if open == '<' { '>' } else { '"' };
-            let (old, new) = (old.trim_end_matches('/'), new.trim_end_matches('/'));
-            text.replace(&format!("{open}{old}{close}"), &format!("{open}{new}{close}"))
-        })
+        let close = if open == '<' { '>' } else { '"' };
+        let mut moved = String::with_capacity(text.len());
+        let mut pieces = text.split(open);
+        moved.push_str(pieces.next().unwrap_or_default());
+        for piece in pieces {
+            moved.push(open);
+            let (iri, rest) = piece.split_at(piece.find(close).unwrap_or(piece.len()));
+            if self.places.iter().any(|place| iri.starts_with(place.beginning())) {
+                moved.push_str(&self.iri(iri));
+            } else {
+                moved.push_str(iri);
+            }
+            moved.push_str(rest);
+        }
+        moved
     }
 
     fn statements(&self, document: &Document) -> Document {
-        Document {
-            quads: document.quads.iter().map(|quad| self.quad(quad)).collect(),
-            prefixes: document
-                .prefixes
-                .iter()
-                .map(|(name, iri)| (name.clone(), self.iri(iri)))
-                .collect(),
-        }
+        with_iris(document, &|iri| self.iri(iri))
     }
+}
 
-    fn quad(&self, quad: &Quad) -> Quad {
-        use oxrdf::GraphName;
-        Quad {
-            subject: self.subject(&quad.subject),
-            predicate: self.node(&quad.predicate),
-            object: self.term(&quad.object),
-            graph_name: match &quad.graph_name {
-                GraphName::NamedNode(node) => self.node(node).into(),
-                other => other.clone(),
-            },
-        }
+/// The same document with every IRI replaced by another.
+pub(crate) fn with_iris(document: &Document, iri: &dyn Fn(&str) -> String) -> Document {
+    Document {
+        quads: document.quads.iter().map(|it| quad(it, iri)).collect(),
+        prefixes: document
+            .prefixes
+            .iter()
+            .map(|(name, namespace)| (name.clone(), iri(namespace)))
+            .collect(),
     }
+}
 
-    fn subject(&self, subject: &NamedOrBlankNode) -> NamedOrBlankNode {
-        match subject {
-            NamedOrBlankNode::NamedNode(node) => self.node(node).into(),
-            NamedOrBlankNode::BlankNode(node) => node.clone().into(),
-        }
-    }
-
-    fn term(&self, term: &Term) -> Term {
-        match term {
-            Term::NamedNode(node) => self.node(node).into(),
-            Term::Triple(triple) => Term::Triple(Box::new(Triple {
-                subject: self.subject(&triple.subject),
-                predicate: self.node(&triple.predicate),
-                object: self.term(&triple.object),
-            })),
+fn quad(quad: &Quad, iri: &dyn Fn(&str) -> String) -> Quad {
+    use oxrdf::GraphName;
+    Quad {
+        subject: subject(&quad.subject, iri),
+        predicate: node(&quad.predicate, iri),
+        object: term(&quad.object, iri),
+        graph_name: match &quad.graph_name {
+            GraphName::NamedNode(graph) => node(graph, iri).into(),
             other => other.clone(),
-        }
+        },
     }
+}
 
-    /// What was an IRI stays one: the beginning is replaced by that of another.
-    fn node(&self, node: &NamedNode) -> NamedNode {
-        NamedNode::new_unchecked(self.iri(node.as_str()))
+fn subject(subject: &NamedOrBlankNode, iri: &dyn Fn(&str) -> String) -> NamedOrBlankNode {
+    match subject {
+        NamedOrBlankNode::NamedNode(named) => node(named, iri).into(),
+        NamedOrBlankNode::BlankNode(blank) => blank.clone().into(),
     }
+}
+
+fn term(term: &Term, iri: &dyn Fn(&str) -> String) -> Term {
+    match term {
+        Term::NamedNode(named) => node(named, iri).into(),
+        Term::Triple(triple) => Term::Triple(Box::new(Triple {
+            subject: subject(&triple.subject, iri),
+            predicate: node(&triple.predicate, iri),
+            object: self::term(&triple.object, iri),
+        })),
+        other => other.clone(),
+    }
+}
+
+/// What was an IRI stays one: the beginning is replaced by that of another.
+fn node(node: &NamedNode, iri: &dyn Fn(&str) -> String) -> NamedNode {
+    NamedNode::new_unchecked(iri(node.as_str()))
 }
 
 /// Whether two documents say the same in the same order. Blank nodes may be called differently, one for one.

@@ -8,6 +8,7 @@ mod backup;
 mod doctor;
 mod import;
 mod log;
+mod migrate;
 mod restore;
 mod serve;
 mod storage;
@@ -29,7 +30,7 @@ use crate::config::{Config, ENV_PREFIX};
     after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
                   `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
                   `pod-server serve --config pod.toml`.\n\nWhile the server runs: `backup`. On a stopped server: `account`, \
-                  `storage`, `import`, `restore`, `log verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `storage`, `import`, `migrate`, `restore`, `log verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
                   `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
 )]
 pub struct Cli {
@@ -53,6 +54,9 @@ enum Command {
     Account(account::AccountCommand),
     /// Import files and tables into a storage
     Import(Box<import::ImportCommand>),
+    /// Take over what another server holds, with its accounts
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// Back up a server, also while it runs; check a backup
     Backup(backup::BackupCommand),
     /// Put a backup back into an empty directory, without what was revoked since
@@ -122,6 +126,7 @@ impl Cli {
             Command::Storage(command) => command.run().await,
             Command::Account(command) => command.run().await,
             Command::Import(command) => command.run().await,
+            Command::Migrate(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
             Command::Log(command) => command.run(),

@@ -70,6 +70,9 @@ pub struct Account {
     /// When the account is erased, Unix seconds; none unless its holder wants to leave.
     #[serde(default)]
     pub leaving: Option<i64>,
+    /// Electronic mail address in small letters that the holder also logs in with; of accounts that came from elsewhere.
+    #[serde(default)]
+    pub email: Option<String>,
 }
 
 impl Account {
@@ -242,6 +245,7 @@ pub(super) async fn prepare(tools: AccountTools<'_>, new: NewAccount) -> Result<
         webids: Vec::new(),
         proof: None,
         leaving: None,
+        email: None,
     };
     Ok(CreatedAccount { account, setup_url })
 }
@@ -442,6 +446,33 @@ pub fn by_name(store: &dyn Store, name: &str) -> Result<Option<Account>, Identit
     let account = id.map_or(Ok(None), |id| load(snapshot.as_ref(), &id))?;
     // Names of further storages are noted too; nobody logs in with one.
     Ok(account.filter(|account| account.name == name))
+}
+
+/// The account that logs in with a name or an address.
+///
+/// # Errors
+/// When the store fails or a record is damaged.
+pub fn by_login(store: &dyn Store, login: &str) -> Result<Option<Account>, IdentityError> {
+    let snapshot = store.snapshot(permit())?;
+    let id: Option<String> = record::read(snapshot.as_ref(), RecordKind::Login, login)?;
+    let account = id.map_or(Ok(None), |id| load(snapshot.as_ref(), &id))?;
+    Ok(account.filter(|account| account.name == login || account.email.as_deref() == Some(login)))
+}
+
+/// Puts a password's hash in another form into the place of the old one, unless the password changed meanwhile. Nothing
+/// that was given out ends: the password is the same.
+///
+/// # Errors
+/// When the store fails or the record is damaged.
+pub(super) async fn rehash(store: &dyn Store, id: &str, old: String, new: String) -> Result<(), AccountError> {
+    update(store, id, move |account| {
+        if account.password.as_ref() == Some(&old) {
+            account.password = Some(new);
+        }
+        Ok(())
+    })
+    .await
+    .map(drop)
 }
 
 /// The account with an id.

@@ -41,6 +41,47 @@ pub struct ClientCredential {
     pub created: i64,
 }
 
+/// Client credentials of another server that go on here, with the same id and secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormerCredential {
+    /// The client id that they had.
+    pub id: String,
+    /// The secret, long and random.
+    pub secret: String,
+}
+
+/// Where credentials are found by the id that they had elsewhere.
+fn former(id: &str) -> String {
+    format!("former/{}", record::digest(id))
+}
+
+/// Stores client credentials of another server for an account. They have an id of ours and are known by the old one too.
+pub(super) fn take_over(
+    transaction: &mut dyn Transaction,
+    account: &str,
+    suffix: &str,
+    credential: &FormerCredential,
+    now: i64,
+) -> Result<(), IdentityError> {
+    let label = credential.id.chars().filter(|c| !c.is_control());
+    let stored = ClientCredential {
+        id: format!("{account}.{suffix}"),
+        digest: record::digest(&credential.secret),
+        label: label.take(LABEL_CHARACTERS_MAX).collect(),
+        account: account.to_owned(),
+        consents: false,
+        generation: 0,
+        created: now,
+    };
+    record::write(transaction, RecordKind::ClientCredential, &stored.id, &stored)?;
+    record::write(
+        transaction,
+        RecordKind::ClientCredential,
+        &former(&credential.id),
+        &stored.id,
+    )
+}
+
 /// New client credentials, with the secret that is shown this once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewCredential {
@@ -211,6 +252,12 @@ pub fn verify(
     id: &str,
     secret: &str,
 ) -> Result<Option<ClientCredential>, IdentityError> {
+    let known: Option<String> = record::read(snapshot, RecordKind::ClientCredential, &former(id))?;
+    let id = known.as_deref().unwrap_or(id);
+    // What credentials are noted under for their old id is no credential.
+    if id.contains('/') {
+        return Ok(None);
+    }
     let stored: Option<ClientCredential> = record::read(snapshot, RecordKind::ClientCredential, id)?;
     Ok(stored.filter(|stored| same(stored.digest.as_bytes(), record::digest(secret).as_bytes())))
 }

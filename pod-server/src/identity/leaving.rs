@@ -159,6 +159,9 @@ fn erase(
         for person in account.all_webids().chain(account.storages.iter().map(String::as_str)) {
             transaction.record_delete(RecordKind::PersonSecret, person)?;
         }
+        if let Some(email) = &account.email {
+            transaction.record_delete(RecordKind::Login, email)?;
+        }
         transaction.record_delete(RecordKind::Account, id)?;
         transaction.record_delete(RecordKind::Issuer, key)?;
         tracing::info!(account = id, "an account was erased");

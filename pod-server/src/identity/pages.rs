@@ -12,7 +12,7 @@ use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, entrance, see_ot
 
 use super::account::{self, AccountKind, FirstLogin, NewAccount, StorageOwner};
 use super::error::{AccountError, IdentityError};
-use super::password::WeakPassword;
+use super::password::{Passwords, WeakPassword};
 use super::router::problem_page;
 use super::throttle::Network;
 use super::{Identity, credential, external, flow, grant, security, session};
@@ -190,7 +190,7 @@ async fn log_in(
             )
         }));
     }
-    let account = account::by_name(identity.store(), &name)?;
+    let account = account::by_login(identity.store(), &name)?;
     let known = account.as_ref().and_then(|account| account.password.as_deref());
     let fits = identity
         .passwords
@@ -209,9 +209,28 @@ async fn log_in(
         ));
     };
     identity.throttle().succeeded(&name, network);
+    renew_hash(identity, &account, form.field("password").unwrap_or_default()).await?;
     start_session(identity, visit, parts, &account).await?;
     Ok(see_other(visit, &return_to))
 }
+
+/// Gives a password that came from elsewhere a hash of our own, now that it is known. When too many wait, next time.
+async fn renew_hash(identity: &Identity, account: &account::Account, password: &str) -> Result<(), IdentityError> {
+    let Some(old) = account.password.as_ref().filter(|hash| Passwords::is_foreign(hash)) else {
+        return Ok(());
+    };
+    match identity.passwords.hash(password, identity.random()).await {
+        Ok(new) => match account::rehash(identity.store(), &account.id, old.clone(), new).await {
+            Err(AccountError::Failed(error)) => Err(error),
+            _ => Ok(()),
+        },
+        Err(IdentityError::Busy) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Longest login name or address that is read, in characters (RFC 5321 §4.5.3).
+const LOGIN_CHARACTERS_MAX: usize = 254;
 
 pub(super) fn login_name(form: &Form) -> String {
     form.field("name")
@@ -219,7 +238,7 @@ pub(super) fn login_name(form: &Form) -> String {
         .trim()
         .to_lowercase()
         .chars()
-        .take(64)
+        .take(LOGIN_CHARACTERS_MAX)
         .collect()
 }
 

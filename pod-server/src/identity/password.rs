@@ -97,11 +97,20 @@ impl Passwords {
         let (password, known) = (password.to_owned(), known.unwrap_or(&self.decoy).to_owned());
         let fits = self
             .run(move || {
+                if Self::is_foreign(&known) {
+                    return verify_bcrypt(&password, &known);
+                }
                 PasswordHash::new(&known)
                     .is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
             })
             .await?;
         Ok(fits && exists)
+    }
+
+    /// Whether a hash is one that only came from elsewhere (bcrypt): to be replaced when the password is known.
+    #[must_use]
+    pub fn is_foreign(hash: &str) -> bool {
+        bcrypt_cost(hash).is_some()
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, IdentityError> {
@@ -135,6 +144,20 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Highest cost of a bcrypt hash that is checked, as a power of two: more would stop the log-ins of others.
+const BCRYPT_COST_MAX: u32 = 15;
+
+/// Cost of a bcrypt hash, as a power of two; nothing for what is no such hash or costs too much.
+fn bcrypt_cost(hash: &str) -> Option<u32> {
+    let parts: bcrypt::HashParts = hash.parse().ok()?;
+    Some(parts.get_cost()).filter(|cost| hash.starts_with("$2") && *cost <= BCRYPT_COST_MAX)
+}
+
+/// As other servers do it: bytes after the 72nd do not count.
+fn verify_bcrypt(password: &str, hash: &str) -> bool {
+    bcrypt::verify(password, hash).unwrap_or(false)
 }
 
 fn salt(random: &dyn Random) -> [u8; 16] {
@@ -190,6 +213,25 @@ mod tests {
                 .await
                 .unwrap()
         );
+    }
+
+    /// Hashes of other servers, made with the reference implementation's parameters, verify; costly or broken ones never do.
+    #[tokio::test]
+    async fn hashes_of_other_servers_verify() {
+        let passwords = passwords(8);
+        let hash = bcrypt::hash("een oud wachtwoord", 4).unwrap();
+        assert!(Passwords::is_foreign(&hash));
+        assert!(passwords.verify("een oud wachtwoord", Some(&hash)).await.unwrap());
+        assert!(!passwords.verify("een ander wachtwoord", Some(&hash)).await.unwrap());
+        for broken in [
+            "$2b$31$abcdefghijklmnopqrstuuKj3yX0wcZ0dQF3q5X0n8oQb0b1c2d3e",
+            "$2b$04$short",
+            "$argon2id$",
+            "",
+        ] {
+            assert!(!Passwords::is_foreign(broken), "{broken}");
+            assert!(!passwords.verify("", Some(broken)).await.unwrap(), "{broken}");
+        }
     }
 
     #[test]

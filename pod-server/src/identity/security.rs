@@ -359,7 +359,7 @@ async fn recover(
         return Ok(recover_page(identity, visit, status, form, notice));
     }
     let code = form.field("code").unwrap_or_default();
-    let known = account::by_name(identity.store(), &name)?;
+    let known = account::by_login(identity.store(), &name)?;
     let known = match known {
         Some(account) if recovery::counts(identity.store(), &account.id, code)? => account,
         _ => {

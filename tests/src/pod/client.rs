@@ -15,6 +15,7 @@ pub struct Client {
     pool: Pool<HttpConnector, Full<Bytes>>,
     base_url: String,
     agent: Option<Agent>,
+    bearer: Option<String>,
 }
 
 /// An answer with its whole body.
@@ -60,7 +61,15 @@ impl Client {
                 .build_http(),
             base_url: base_url.trim_end_matches('/').to_owned(),
             agent: None,
+            bearer: None,
         }
+    }
+
+    /// The same client with a token that is bound to no key, for servers that take such.
+    #[must_use]
+    pub fn with_bearer(mut self, token: &str) -> Self {
+        self.bearer = Some(format!("Bearer {token}"));
+        self
     }
 
     /// The same client with credentials.
@@ -155,6 +164,9 @@ impl RequestBuilder<'_> {
         let mut request = Request::builder().method(&self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
+        }
+        if let Some(bearer) = &self.client.bearer {
+            request = request.header("authorization", bearer);
         }
         if let Some(agent) = &self.client.agent {
             for (name, value) in agent.credentials(&self.method, &self.url) {

@@ -66,6 +66,7 @@ impl ImportCommand {
             limits: ReadLimits {
                 unpacked_bytes_max: self.unpacked_bytes_max,
             },
+            rebase: None,
         };
         let mut file = File::open(&self.archive).map_err(failed)?;
         let store = Arc::clone(&app.store);
@@ -105,6 +106,10 @@ impl ImportCommand {
             webid: owner.to_owned(),
             storages: vec![root.to_owned()],
             password_hash: None,
+            webids: Vec::new(),
+            email: None,
+            credentials: Vec::new(),
+            came_from: None,
         };
         let created = adopt(app.store.as_ref(), app.identity.account_tools(), adoption)
             .await

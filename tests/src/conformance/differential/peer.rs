@@ -1,4 +1,4 @@
-//! Community Solid Server as a process on loopback, in memory, where whoever asks says who they are.
+//! Community Solid Server as a process on loopback: in memory, where whoever asks says who they are, or over a folder.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -29,6 +29,20 @@ impl Peer {
     /// # Errors
     /// When it does not start.
     pub async fn start() -> Result<Result<Self, String>, ConformanceError> {
+        Self::start_with(&["--config", "config.json"]).await
+    }
+
+    /// The same with its data in a folder, real credentials, and the accounts of a file (`--seedConfig`).
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_over(data: &Path, accounts: &Path) -> Result<Result<Self, String>, ConformanceError> {
+        let [data, accounts] = [data, accounts].map(|path| path.display().to_string());
+        let config = ["--config", "@css:config/file.json"];
+        Self::start_with(&[config[0], config[1], "--rootFilePath", &data, "--seedConfig", &accounts]).await
+    }
+
+    async fn start_with(words: &[&str]) -> Result<Result<Self, String>, ConformanceError> {
         let list = folder().join("css");
         let installed = tokio::task::spawn_blocking(move || {
             let installed = node::install("css", &list)?;
@@ -39,12 +53,12 @@ impl Peer {
         });
         let installed = installed.await.map_err(|error| ConformanceError(error.to_string()))??;
         match installed {
-            Ok(installed) => Ok(Ok(Self::spawn(&installed).await?)),
+            Ok(installed) => Ok(Ok(Self::spawn(&installed, words).await?)),
             Err(reason) => Ok(Err(reason)),
         }
     }
 
-    async fn spawn(installed: &Path) -> Result<Self, ConformanceError> {
+    async fn spawn(installed: &Path, words: &[&str]) -> Result<Self, ConformanceError> {
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let base = format!("http://localhost:{port}/");
         let process = Command::new("node")
@@ -52,7 +66,8 @@ impl Peer {
                 "--dns-result-order=ipv4first",
                 "node_modules/@solid/community-server/bin/server.js",
             ])
-            .args(["--config", "config.json", "--loggingLevel", "error"])
+            .args(words)
+            .args(["--loggingLevel", "error"])
             .args(["--port", &port.to_string(), "--baseUrl", &base])
             .current_dir(installed)
             .stdin(Stdio::null())
