@@ -231,6 +231,7 @@ impl App {
             Arc::clone(&issuer),
             Arc::new(IndexSummaries::new(Arc::clone(&index), Arc::clone(&base_url))),
             &config.store.directory,
+            Arc::clone(&egress),
         )?);
         let browse = DataBrowser::new(DataBrowserParts {
             ldp: Arc::clone(&ldp),

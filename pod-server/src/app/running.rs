@@ -66,10 +66,10 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     let stopped = end_with_store(&app, &shutdown);
     let limits = app.config.connections.clone();
     let mut tasks = app.notify.start(&shutdown);
-    let checkpoints = Arc::clone(&app.dataspace.log.checkpoints);
-    checkpoints.sign().await;
+    app.dataspace.log.checkpoints.sign().await;
     let every = Duration::from_secs(app.config.dataspace.checkpoint_seconds);
-    tasks.push(tokio::spawn(checkpoints.keep_up(every, shutdown.clone())));
+    let witnesses = Arc::clone(&app.dataspace.log.witnesses);
+    tasks.push(tokio::spawn(witnesses.keep_up(every, shutdown.clone())));
     let mut run = |listener, handler: Handler| {
         tasks.push(tokio::spawn(serve(listener, handler, shutdown.clone(), limits.clone())));
     };

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use server_kit::audit_log::{LogKey, VerifierKey};
+use server_kit::audit_log::{LogKey, VerifierKey, WitnessVerifier};
 use server_kit::random::SystemRandom;
+use time::OffsetDateTime;
 
 use super::{ConfigFile, Failure, say};
 use crate::config::Config;
@@ -34,6 +35,10 @@ pub(super) enum LogCommand {
         /// File with an earlier checkpoint
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
+        /// Public key of a witness that must have cosigned the earlier checkpoint, or the newest cosigned one in the store; once for
+        /// each witness
+        #[arg(long, value_name = "VKEY")]
+        witness: Vec<String>,
     },
 }
 
@@ -45,14 +50,16 @@ impl LogCommand {
             export,
             key,
             checkpoint,
+            witness,
         } = self;
         let key = key.map(|text| VerifierKey::parse(&text)).transpose();
         let key = key.map_err(|error| Failure::Said(format!("`--key`: {error}")))?;
-        let earlier = checkpoint.as_deref().map(read).transpose()?;
+        let mut earlier = checkpoint.as_deref().map(read).transpose()?;
         let proved = match export {
             Some(export) => {
                 let export: LogExport = serde_json::from_str(&read(&export)?)
                     .map_err(|error| Failure::Said(format!("`{}` is no log: {error}", export.display())))?;
+                cosigned(&witness, earlier.as_deref())?;
                 verify::export(&export, key.as_ref(), earlier.as_deref())
             }
             None => {
@@ -68,6 +75,11 @@ impl LogCommand {
                         (config.store.directory, key)
                     }
                 };
+                if earlier.is_none() && !witness.is_empty() {
+                    let kept = verify::witnessed_in(&directory);
+                    earlier = Some(kept.map_err(|fault| Failure::Said(fault.to_string()))?);
+                }
+                cosigned(&witness, earlier.as_deref())?;
                 verify::store(&directory, &key, earlier.as_deref())
             }
         };
@@ -78,6 +90,24 @@ impl LogCommand {
         ));
         Ok(())
     }
+}
+
+/// Says when each witness cosigned a note; that the log contains it is proved with the rest.
+fn cosigned(witnesses: &[String], note: Option<&str>) -> Result<(), Failure> {
+    for text in witnesses {
+        let key = WitnessVerifier::parse(text).map_err(|error| Failure::Said(format!("`--witness`: {error}")))?;
+        let note =
+            note.ok_or_else(|| Failure::Said("`--witness` needs `--checkpoint` beside `--export`".to_owned()))?;
+        let seconds = key
+            .verify(note)
+            .map_err(|error| Failure::Said(format!("the log is NOT sound: {error}")))?;
+        let time = i64::try_from(seconds)
+            .ok()
+            .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+            .map_or_else(|| seconds.to_string(), |time| time.to_string());
+        say(&format!("cosigned by `{}` at {time}", key.name()));
+    }
+    Ok(())
 }
 
 /// The public half of the key with which the server of this configuration signs.

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use server_kit::audit_log::{VerifierKey, WitnessVerifier};
+
+use crate::log::WitnessPeer;
 
 /// What an operator can set about datasets, agreements, consents and the public log.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,6 +44,20 @@ pub struct DataspaceConfig {
     pub log_origin: Option<String>,
     /// How often a log that has grown is signed, in seconds; besides at start, at the end and whenever somebody asks.
     pub checkpoint_seconds: u64,
+    /// Servers that cosign the log's checkpoints.
+    pub witnesses: Vec<WitnessConfig>,
+    /// Public keys of the logs whose checkpoints this server cosigns, as their `/log/vkey` has them.
+    pub witnessed_logs: Vec<String>,
+}
+
+/// A server that cosigns this log's checkpoints.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WitnessConfig {
+    /// Where it takes them, with a slash at the end: `https://other.example/log/witness/`.
+    pub url: String,
+    /// Its public key, as its `/log/witness/vkey` has it.
+    pub key: String,
 }
 
 impl Default for DataspaceConfig {
@@ -62,12 +79,16 @@ impl Default for DataspaceConfig {
             log_key_file: None,
             log_origin: None,
             checkpoint_seconds: 60,
+            witnesses: Vec::new(),
+            witnessed_logs: Vec::new(),
         }
     }
 }
 
 /// Name of the log's key file in the store's directory, unless the configuration names another file.
 pub const LOG_KEY_FILE: &str = "log.key";
+/// Name of the file with the key that cosigns the logs of others, in the store's directory.
+pub const WITNESS_KEY_FILE: &str = "witness.key";
 
 impl DataspaceConfig {
     /// Where the key is that signs the log's checkpoints.
@@ -85,6 +106,45 @@ impl DataspaceConfig {
         self.log_origin
             .clone()
             .unwrap_or_else(|| bare.trim_end_matches('/').to_owned())
+    }
+
+    /// The servers that cosign this log's checkpoints.
+    ///
+    /// # Errors
+    /// The key that breaks a rule, and the rule.
+    pub fn witness_peers(&self) -> Result<Vec<WitnessPeer>, (&'static str, &'static str)> {
+        let peer = |witness: &WitnessConfig| {
+            let key = WitnessVerifier::parse(&witness.key).map_err(|_| {
+                (
+                    "dataspace.witnesses.key",
+                    "is not what `/log/witness/vkey` of a server says",
+                )
+            })?;
+            if !witness.url.ends_with('/') {
+                return Err(("dataspace.witnesses.url", "must end in a slash"));
+            }
+            Ok(WitnessPeer {
+                url: witness.url.clone(),
+                key,
+            })
+        };
+        self.witnesses.iter().map(peer).collect()
+    }
+
+    /// The keys of the logs whose checkpoints this server cosigns.
+    ///
+    /// # Errors
+    /// The key that breaks a rule, and the rule.
+    pub fn witnessed_keys(&self) -> Result<Vec<VerifierKey>, (&'static str, &'static str)> {
+        let parse = |key: &String| {
+            VerifierKey::parse(key).map_err(|_| {
+                (
+                    "dataspace.witnessed_logs",
+                    "holds what is not the `/log/vkey` of a server",
+                )
+            })
+        };
+        self.witnessed_logs.iter().map(parse).collect()
     }
 
     /// Checks what the types cannot say.
@@ -107,6 +167,8 @@ impl DataspaceConfig {
         if self.checkpoint_seconds == 0 {
             return Err(("dataspace.checkpoint_seconds", "must be at least 1"));
         }
+        self.witness_peers()?;
+        self.witnessed_keys()?;
         if self.page_entries_max == 0 {
             return Err(("dataspace.page_entries_max", "must be at least 1"));
         }

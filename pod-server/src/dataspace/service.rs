@@ -4,15 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use server_kit::authn::LocalIssuer;
+use server_kit::egress::Egress;
 
 use super::api::Dataspace;
 use super::catalog::Summaries;
-use super::config::DataspaceConfig;
+use super::config::{DataspaceConfig, WITNESS_KEY_FILE};
 use super::edge::{Answer, Call};
 use super::node::Node;
 use crate::consent::{ConsentLedger, Consents};
 use crate::log::checkpoint::OpenError;
-use crate::log::{Checkpoints, OwnLog};
+use crate::log::{Checkpoints, OwnLog, Witness, Witnesses};
 use crate::store::{Store, StoreError};
 
 /// Why the dataspace side cannot start.
@@ -57,14 +58,25 @@ impl DataspaceService {
         issuer: Arc<LocalIssuer>,
         summaries: Arc<dyn Summaries>,
         store_directory: &Path,
+        egress: Arc<Egress>,
     ) -> Result<Self, DataspaceError> {
-        config
-            .check()
-            .map_err(|(key, reason)| DataspaceError::Config { key, reason })?;
+        let refused = |(key, reason)| DataspaceError::Config { key, reason };
+        config.check().map_err(refused)?;
         let ledger = Self::ledger(&*node.store)?;
         let origin = config.log_origin_of(&node.base_url);
         let key_file = config.log_key_path(store_directory);
         let checkpoints = Arc::new(Checkpoints::open(node.clone(), &key_file, &origin)?);
+        let peers = config.witness_peers().map_err(refused)?;
+        let witnesses = Arc::new(Witnesses::new(node.clone(), egress, Arc::clone(&checkpoints), peers));
+        let logs = config.witnessed_keys().map_err(refused)?;
+        let witness = match logs.is_empty() {
+            true => None,
+            false => {
+                let key_file = store_directory.join(WITNESS_KEY_FILE);
+                let opened = Witness::open(node.clone(), &key_file, &format!("{origin}/witness"), logs);
+                Some(Arc::new(opened.map_err(OpenError::from)?))
+            }
+        };
         let config = Arc::new(config);
         Ok(Self {
             dataspace: Dataspace {
@@ -81,6 +93,8 @@ impl DataspaceService {
                 node,
                 config,
                 checkpoints,
+                witnesses,
+                witness,
             },
             ledger,
         })

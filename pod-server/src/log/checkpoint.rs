@@ -2,12 +2,9 @@
 //! signed before (T108, T109).
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use server_kit::audit_log::{Checkpoint, CheckpointError, LogKey, VerifierKey};
 use server_kit::problem::Problem;
-use server_kit::shutdown::Shutdown;
 
 use crate::dataspace::edge;
 use crate::dataspace::node::Node;
@@ -84,20 +81,15 @@ impl Checkpoints {
         Ok((size, note))
     }
 
-    /// Signs what has grown until the shutdown, so that a copy of the store proves itself although nobody asked for a checkpoint.
-    pub async fn keep_up(self: Arc<Self>, every: Duration, shutdown: Shutdown) {
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(every) => self.sign().await,
-                () = shutdown.wait() => return,
+    /// Signs what has grown, as [`current`](Self::current); says so when that fails and goes on, since the next checkpoint covers it
+    /// too.
+    pub async fn sign(&self) -> Option<(u64, String)> {
+        match self.current().await {
+            Ok(signed) => Some(signed),
+            Err(problem) => {
+                tracing::error!(title = %problem.title, detail = problem.detail, "the audit log could not be signed");
+                None
             }
-        }
-    }
-
-    /// Signs what has grown; says so when that fails and goes on, since the next checkpoint covers it too.
-    pub async fn sign(&self) {
-        if let Err(problem) = self.current().await {
-            tracing::error!(title = %problem.title, detail = problem.detail, "the audit log could not be signed");
         }
     }
 }

@@ -4,9 +4,13 @@
 //! owner of the storage that they are about, and reading them is itself recorded (AUD-15).
 
 pub mod checkpoint;
+pub mod gather;
 pub mod own;
 pub mod publish;
 pub mod verify;
+pub mod witness;
 
 pub use checkpoint::Checkpoints;
+pub use gather::{WitnessPeer, Witnesses};
 pub use own::OwnLog;
+pub use witness::Witness;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use server_kit::problem::Problem;
 
 use super::checkpoint::Checkpoints;
+use super::gather::Witnesses;
+use super::witness::Witness;
 use crate::audit::{Event, Sealed, by_iri};
 use crate::dataspace::config::DataspaceConfig;
 use crate::dataspace::edge::{self, Answer, Call};
@@ -98,12 +100,16 @@ pub struct OwnLog {
     pub config: Arc<DataspaceConfig>,
     /// Where proofs lead to.
     pub checkpoints: Arc<Checkpoints>,
+    /// Who cosigns them.
+    pub witnesses: Arc<Witnesses>,
+    /// This server's word on the logs of others, if it is to give it.
+    pub witness: Option<Arc<Witness>>,
 }
 
 impl OwnLog {
     /// Answers a call on `/{storage}/.log` or below `/log/`; none for any other path.
     pub async fn respond(&self, call: &Call) -> Option<Answer> {
-        if let Some(answer) = super::publish::respond(&self.node, &self.checkpoints, call).await {
+        if let Some(answer) = super::publish::respond(self, call).await {
             return Some(answer);
         }
         let segments: Vec<&str> = call.path.trim_start_matches('/').split('/').collect();

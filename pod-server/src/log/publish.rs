@@ -1,29 +1,43 @@
-//! `/log/checkpoint`, `/log/tile/…` and `/log/vkey`, for everyone (C2SP tlog-tiles, signed-note).
+//! `/log/checkpoint`, `/log/witnessed`, `/log/tile/…` and `/log/vkey`, for everyone (C2SP tlog-tiles, signed-note), and this server's
+//! side as a witness, `/log/witness/…` (C2SP tlog-witness).
 
 use http::{HeaderValue, Method, StatusCode, header};
 use server_kit::audit_log::parse_tile_path;
 
-use super::checkpoint::Checkpoints;
+use super::own::OwnLog;
 use crate::dataspace::edge::{self, Answer, Call};
 use crate::dataspace::node::Node;
 
 /// Answers a call below `/log/`; none for any other path.
-pub async fn respond(node: &Node, checkpoints: &Checkpoints, call: &Call) -> Option<Answer> {
+pub async fn respond(log: &OwnLog, call: &Call) -> Option<Answer> {
     let path = call.path.strip_prefix("/log/")?;
+    if let (Some(witness), "witness/add-checkpoint") = (&log.witness, path) {
+        return Some(witness.add_checkpoint(call).await);
+    }
     if !matches!(call.method, Method::GET | Method::HEAD) {
         return Some(Err(edge::method_not_allowed(&call.method, "GET, HEAD")));
     }
     Some(match path {
-        "checkpoint" => checkpoints
+        "checkpoint" => log
+            .checkpoints
             .current()
             .await
-            .and_then(|(_, note)| edge::respond(StatusCode::OK, "text/plain; charset=utf-8", note.into_bytes())),
-        "vkey" => {
-            let key = format!("{}\n", checkpoints.verifier());
-            edge::respond(StatusCode::OK, "text/plain; charset=utf-8", key.into_bytes())
-        }
-        _ => tile(node, call, path),
+            .and_then(|(_, note)| text(note.into_bytes())),
+        "witnessed" => log
+            .witnesses
+            .witnessed()
+            .and_then(|note| note.map_or_else(|| Err(edge::not_found(&call.path)), text)),
+        "vkey" => text(format!("{}\n", log.checkpoints.verifier()).into_bytes()),
+        "witness/vkey" => match &log.witness {
+            Some(witness) => text(format!("{}\n", witness.verifier()).into_bytes()),
+            None => Err(edge::not_found(&call.path)),
+        },
+        _ => tile(&log.node, call, path),
     })
+}
+
+fn text(bytes: Vec<u8>) -> Answer {
+    edge::respond(StatusCode::OK, "text/plain; charset=utf-8", bytes)
 }
 
 fn tile(node: &Node, call: &Call, path: &str) -> Answer {

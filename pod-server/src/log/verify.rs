@@ -109,6 +109,9 @@ pub enum LogFault {
         "nothing is signed yet: start the server once, which signs the log, or give a checkpoint with `--checkpoint`"
     )]
     NoCheckpoint,
+    /// Witnesses were asked for and none has cosigned.
+    #[error("no witness has cosigned anything yet: see `dataspace.witnesses` in the configuration")]
+    NotWitnessed,
     /// An earlier checkpoint was given and the export does not prove that it is contained.
     #[error(
         "the export does not prove that it contains the checkpoint of {from} leaves: ask for it with `from={from}`"
@@ -169,13 +172,24 @@ pub fn key_in(directory: &Path) -> Result<VerifierKey, LogFault> {
 /// # Errors
 /// The first fault, as exactly as what is readable allows.
 pub fn store(directory: &Path, key: &VerifierKey, earlier: Option<&str>) -> Result<Proved, LogFault> {
+    database(&open(directory)?, key, earlier)
+}
+
+fn open(directory: &Path) -> Result<Connection, LogFault> {
     let file = directory.join(DATABASE);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(&file, flags).map_err(|error| LogFault::File {
+    Connection::open_with_flags(&file, flags).map_err(|error| LogFault::File {
         file,
         reason: error.to_string(),
-    })?;
-    database(&connection, key, earlier)
+    })
+}
+
+/// The newest note in a store's directory that witnesses cosigned.
+///
+/// # Errors
+/// When the directory cannot be read, or no witness has cosigned anything yet.
+pub fn witnessed_in(directory: &Path) -> Result<String, LogFault> {
+    kept_note(&open(directory)?, super::gather::RECORD)?.ok_or(LogFault::NotWitnessed)
 }
 
 /// The same for an open database.
@@ -282,10 +296,14 @@ fn hashes(texts: &[String]) -> Option<Vec<[u8; 32]>> {
 }
 
 fn kept_checkpoint(connection: &Connection) -> Result<Option<String>, LogFault> {
+    kept_note(connection, super::checkpoint::RECORD)
+}
+
+fn kept_note(connection: &Connection, key: &str) -> Result<Option<String>, LogFault> {
     let note: Option<Vec<u8>> = connection
         .query_row(
             "SELECT value FROM records WHERE kind = 'server' AND key = ?1",
-            [super::checkpoint::RECORD],
+            [key],
             |row| row.get(0),
         )
         .optional()?;

@@ -13,6 +13,8 @@ use crate::secret_file::{self, SecretFileError};
 
 /// Signature type of Ed25519 in signed notes.
 const ED25519_TYPE: u8 = 1;
+/// Signature type of a witness's Ed25519 cosignature with a time (C2SP tlog-cosignature).
+pub(super) const COSIGNATURE_TYPE: u8 = 4;
 /// Longest note that is read, bytes.
 const NOTE_BYTES_MAX: usize = 16 * 1024;
 /// Most signatures of a note that are looked at: witnesses add theirs.
@@ -95,7 +97,7 @@ impl Checkpoint {
 }
 
 /// The text with its last newline, and the signature lines.
-fn split_note(note: &str) -> Result<(&str, &str), CheckpointError> {
+pub(super) fn split_note(note: &str) -> Result<(&str, &str), CheckpointError> {
     let at = note.rfind("\n\n").ok_or(CheckpointError::Malformed(
         "the empty line before the signatures is missing",
     ))?;
@@ -116,27 +118,31 @@ impl LogKey {
     /// # Errors
     /// When the file is readable by others, is no log key, or belongs to another log.
     pub fn load_or_generate(path: &Path, origin: &str, random: &dyn Random) -> Result<Self, CheckpointError> {
+        Self::load(path, origin, ED25519_TYPE, random)
+    }
+
+    pub(super) fn load(path: &Path, origin: &str, kind: u8, random: &dyn Random) -> Result<Self, CheckpointError> {
         if let Some(bytes) = secret_file::read(path)? {
             let text = String::from_utf8(bytes).map_err(|_| CheckpointError::Key("the file is not text"))?;
-            return Self::parse(text.trim(), origin);
+            return Self::parse(text.trim(), origin, kind);
         }
         let mut seed = [0; 32];
         random.fill(&mut seed);
-        let key = Self::from_seed(&seed, origin)?;
+        let key = Self::from_seed(&seed, origin, kind)?;
         let text = format!(
             "PRIVATE+KEY+{origin}+{}+{}\n",
             hex::encode(key.verifier.id),
-            STANDARD.encode([&[ED25519_TYPE][..], &seed].concat())
+            STANDARD.encode([&[kind][..], &seed].concat())
         );
         secret_file::write(path, text.as_bytes())?;
         Ok(key)
     }
 
-    fn parse(text: &str, origin: &str) -> Result<Self, CheckpointError> {
+    fn parse(text: &str, origin: &str, kind: u8) -> Result<Self, CheckpointError> {
         let rest = text
             .strip_prefix("PRIVATE+KEY+")
             .ok_or(CheckpointError::Key("the prefix is missing"))?;
-        let (name, id, bytes) = split_key(rest)?;
+        let (name, id, bytes) = split_key(rest, kind)?;
         let seed = <[u8; 32]>::try_from(bytes).map_err(|_| CheckpointError::Key("the seed is not 32 bytes"))?;
         if name != origin {
             return Err(CheckpointError::Origin {
@@ -144,21 +150,21 @@ impl LogKey {
                 found: name,
             });
         }
-        let key = Self::from_seed(&seed, origin)?;
+        let key = Self::from_seed(&seed, origin, kind)?;
         if key.verifier.id != id {
             return Err(CheckpointError::Key("the key id does not belong to the key"));
         }
         Ok(key)
     }
 
-    fn from_seed(seed: &[u8; 32], origin: &str) -> Result<Self, CheckpointError> {
+    fn from_seed(seed: &[u8; 32], origin: &str, kind: u8) -> Result<Self, CheckpointError> {
         let pair =
             Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_| CheckpointError::Key("the seed is refused"))?;
         let public = <[u8; 32]>::try_from(pair.public_key().as_ref())
             .map_err(|_| CheckpointError::Key("the public key is not 32 bytes"))?;
         Ok(Self {
             pair,
-            verifier: VerifierKey::new(origin, public)?,
+            verifier: VerifierKey::new(origin, public, kind)?,
         })
     }
 
@@ -175,9 +181,18 @@ impl LogKey {
             root: *root,
         }
         .text();
-        let signature = self.pair.sign(text.as_bytes());
-        let blob = STANDARD.encode([&self.verifier.id[..], signature.as_ref()].concat());
-        format!("{text}\n\u{2014} {} {blob}\n", self.verifier.name)
+        let signature = self.sign_bytes(text.as_bytes());
+        format!("{text}\n{}", self.line(&signature))
+    }
+
+    pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
+        self.pair.sign(bytes).as_ref().to_vec()
+    }
+
+    /// A signature line of a note, with its newline.
+    pub(super) fn line(&self, signature: &[u8]) -> String {
+        let blob = STANDARD.encode([&self.verifier.id[..], signature].concat());
+        format!("\u{2014} {} {blob}\n", self.verifier.name)
     }
 }
 
@@ -196,10 +211,11 @@ pub struct VerifierKey {
     name: String,
     id: [u8; 4],
     public: [u8; 32],
+    kind: u8,
 }
 
 impl VerifierKey {
-    fn new(name: &str, public: [u8; 32]) -> Result<Self, CheckpointError> {
+    fn new(name: &str, public: [u8; 32], kind: u8) -> Result<Self, CheckpointError> {
         if name.is_empty() || name.contains('+') || name.chars().any(char::is_whitespace) {
             return Err(CheckpointError::Key(
                 "a log's name has no spaces and no `+`, and is not empty",
@@ -207,7 +223,7 @@ impl VerifierKey {
         }
         let digest = Sha256::new()
             .chain_update(name)
-            .chain_update([b'\n', ED25519_TYPE])
+            .chain_update([b'\n', kind])
             .chain_update(public)
             .finalize();
         let id = digest.first_chunk::<4>().copied().unwrap_or_default();
@@ -215,6 +231,7 @@ impl VerifierKey {
             name: name.to_owned(),
             id,
             public,
+            kind,
         })
     }
 
@@ -223,9 +240,13 @@ impl VerifierKey {
     /// # Errors
     /// When the text is malformed or the key is not Ed25519.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
-        let (name, id, bytes) = split_key(text.trim())?;
+        Self::parse_kind(text, ED25519_TYPE)
+    }
+
+    pub(super) fn parse_kind(text: &str, kind: u8) -> Result<Self, CheckpointError> {
+        let (name, id, bytes) = split_key(text.trim(), kind)?;
         let public = <[u8; 32]>::try_from(bytes).map_err(|_| CheckpointError::Key("the public key is not 32 bytes"))?;
-        let key = Self::new(&name, public)?;
+        let key = Self::new(&name, public, kind)?;
         if key.id == id {
             Ok(key)
         } else {
@@ -250,33 +271,41 @@ impl VerifierKey {
                 found: checkpoint.origin,
             });
         }
+        let (text, signature) = self.signature(note)?;
+        self.check(text.as_bytes(), &signature)?;
+        Ok(checkpoint)
+    }
+
+    /// The text of a note, and what this key put on it.
+    pub(super) fn signature<'n>(&self, note: &'n str) -> Result<(&'n str, Vec<u8>), CheckpointError> {
         let (text, signatures) = split_note(note)?;
         let prefix = format!("\u{2014} {} ", self.name);
-        for line in signatures.lines().take(SIGNATURES_MAX) {
-            let Some(blob) = line.strip_prefix(&prefix).and_then(|blob| STANDARD.decode(blob).ok()) else {
-                continue;
-            };
-            // Signatures by other keys of the same name are passed over (signed-note, verifying).
-            if let Some(signature) = blob.strip_prefix(&self.id[..]) {
-                return match UnparsedPublicKey::new(&ED25519, self.public).verify(text.as_bytes(), signature) {
-                    Ok(()) => Ok(checkpoint),
-                    Err(_) => Err(CheckpointError::Signature(self.name.clone())),
-                };
-            }
-        }
-        Err(CheckpointError::Unsigned(self.name.clone()))
+        // Signatures by other keys of the same name are passed over (signed-note, verifying).
+        signatures
+            .lines()
+            .take(SIGNATURES_MAX)
+            .filter_map(|line| STANDARD.decode(line.strip_prefix(&prefix)?).ok())
+            .find_map(|blob| blob.strip_prefix(&self.id[..]).map(<[u8]>::to_vec))
+            .map(|signature| (text, signature))
+            .ok_or_else(|| CheckpointError::Unsigned(self.name.clone()))
+    }
+
+    pub(super) fn check(&self, signed: &[u8], signature: &[u8]) -> Result<(), CheckpointError> {
+        UnparsedPublicKey::new(&ED25519, self.public)
+            .verify(signed, signature)
+            .map_err(|_| CheckpointError::Signature(self.name.clone()))
     }
 }
 
 impl std::fmt::Display for VerifierKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let key = STANDARD.encode([&[ED25519_TYPE][..], &self.public].concat());
+        let key = STANDARD.encode([&[self.kind][..], &self.public].concat());
         write!(formatter, "{}+{}+{key}", self.name, hex::encode(self.id))
     }
 }
 
 /// `name+id+base64(type, key)`; the base64 part may itself contain `+`.
-fn split_key(text: &str) -> Result<(String, [u8; 4], Vec<u8>), CheckpointError> {
+fn split_key(text: &str, kind: u8) -> Result<(String, [u8; 4], Vec<u8>), CheckpointError> {
     let mut parts = text.splitn(3, '+');
     let (Some(name), Some(id), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
         return Err(CheckpointError::Key("it has three parts with `+` between them"));
@@ -287,7 +316,7 @@ fn split_key(text: &str) -> Result<(String, [u8; 4], Vec<u8>), CheckpointError> 
         .decode(key)
         .map_err(|_| CheckpointError::Key("the key is not base64"))?;
     match key.split_first() {
-        Some((&ED25519_TYPE, key)) => Ok((name.to_owned(), id_bytes, key.to_vec())),
-        _ => Err(CheckpointError::Key("the key is not Ed25519")),
+        Some((found, key)) if *found == kind => Ok((name.to_owned(), id_bytes, key.to_vec())),
+        _ => Err(CheckpointError::Key("the key is not Ed25519, or for another use")),
     }
 }

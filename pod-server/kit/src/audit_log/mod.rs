@@ -5,13 +5,16 @@
 //! it records, so both become durable together. This module never opens a database and never commits.
 
 mod checkpoint;
+mod cosignature;
 mod export;
 mod tiles;
 mod verify;
+pub mod witness;
 
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, VerifierKey};
+pub use cosignature::{WitnessKey, WitnessVerifier};
 pub use export::export;
 pub use verify::{LogFault, VerifiedLog, verify_directory, verify_leaves};
 

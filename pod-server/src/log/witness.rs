@@ -1,0 +1,142 @@
+//! This server as a witness of the logs of others (C2SP tlog-witness; AUD-4): `POST /log/witness/add-checkpoint`.
+//!
+//! A witness keeps, for each log that it was told to watch, the last checkpoint that it cosigned, and cosigns only what contains
+//! it. The new checkpoint is durable before its cosignature leaves; a witness that forgot could be shown a second history.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use server_kit::audit_log::witness::{AddCheckpoint, Refusal, SIZE_MEDIA_TYPE, text_of};
+use server_kit::audit_log::{Checkpoint, CheckpointError, VerifierKey, WitnessKey, WitnessVerifier};
+use server_kit::problem::Problem;
+
+use crate::dataspace::edge::{self, Answer, Call};
+use crate::dataspace::node::Node;
+use crate::store::RecordKind;
+
+/// What the key of the record begins with that keeps the last cosigned checkpoint of a log.
+const RECORD: &str = "log/witness/";
+
+/// Cosigns.
+pub struct Witness {
+    node: Node,
+    key: Arc<WitnessKey>,
+    logs: Vec<VerifierKey>,
+}
+
+impl Witness {
+    /// Loads the key, or makes it on first use.
+    ///
+    /// # Errors
+    /// When the key file cannot be used or belongs to another witness.
+    pub fn open(node: Node, key_file: &Path, name: &str, logs: Vec<VerifierKey>) -> Result<Self, CheckpointError> {
+        let key = Arc::new(WitnessKey::load_or_generate(key_file, name, &*node.random)?);
+        Ok(Self { node, key, logs })
+    }
+
+    /// The public key that its cosignatures are verified with.
+    #[must_use]
+    pub fn verifier(&self) -> &WitnessVerifier {
+        self.key.verifier()
+    }
+
+    /// Answers `POST /log/witness/add-checkpoint`.
+    ///
+    /// # Errors
+    /// 400, 403, 404, 409 with the number of leaves, or 422, as the protocol has it; 503 or 500 if the store fails.
+    pub async fn add_checkpoint(&self, call: &Call) -> Answer {
+        if call.method != Method::POST {
+            return Err(edge::method_not_allowed(&call.method, "POST"));
+        }
+        let outcome = async {
+            let text = std::str::from_utf8(&call.body)
+                .map_err(|_| problem(&Refusal::Malformed("it is not UTF-8".to_owned()), &call.path))?;
+            let request = AddCheckpoint::parse(text).map_err(|refusal| problem(&refusal, &call.path))?;
+            let new = request
+                .opened(&self.logs)
+                .map_err(|refusal| problem(&refusal, &call.path))?;
+            self.cosign(request, new, &call.path).await
+        };
+        match outcome.await {
+            Ok(line) => edge::respond(StatusCode::OK, "text/plain; charset=utf-8", line.into_bytes()),
+            Err(Told::Problem(problem)) => Err(problem),
+            Err(Told::Size(size)) => {
+                edge::respond(StatusCode::CONFLICT, SIZE_MEDIA_TYPE, format!("{size}\n").into_bytes())
+            }
+        }
+    }
+
+    /// Compares with what was cosigned last and keeps the new one, in one transaction; then signs.
+    async fn cosign(&self, request: AddCheckpoint, new: Checkpoint, path: &str) -> Result<String, Told> {
+        let path = path.to_owned();
+        let cosigned = request.clone();
+        let kept = self
+            .node
+            .commit(move |_, transaction| {
+                let key = format!("{RECORD}{}", new.origin);
+                let last = transaction
+                    .record(RecordKind::Server, &key)
+                    .map_err(|error| edge::store_problem(&error))?
+                    .map(|bytes| read(&bytes))
+                    .transpose()?;
+                match request.follows(&new, last.as_ref()) {
+                    Ok(()) => {}
+                    Err(Refusal::Behind(size)) => return Ok(Err(size)),
+                    Err(refusal @ (Refusal::Forked(_) | Refusal::Inconsistent(_))) => {
+                        // The log's own signature stands on it: whoever runs this server holds the proof.
+                        tracing::error!(log = new.origin, %refusal, note = request.note, "a log shows two histories");
+                        return Err(problem_of(&refusal, &path));
+                    }
+                    Err(refusal) => return Err(problem_of(&refusal, &path)),
+                }
+                transaction
+                    .record_put(RecordKind::Server, &key, request.note.as_bytes())
+                    .map_err(|error| edge::store_problem(&error))?;
+                Ok(Ok(()))
+            })
+            .await
+            .map_err(Told::Problem)?;
+        kept.map_err(Told::Size)?;
+        let seconds = u64::try_from(self.node.clock.unix()).unwrap_or_default();
+        let text = text_of(&cosigned.note).map_err(|error| {
+            Told::Problem(Problem::bad_request("malformed-checkpoint", "No checkpoint").detail(error.to_string()))
+        })?;
+        Ok(self.key.cosign(text, seconds))
+    }
+}
+
+/// What a log is told instead of a cosignature.
+enum Told {
+    /// Another number of leaves than it named was cosigned last.
+    Size(u64),
+    /// Anything else.
+    Problem(Problem),
+}
+
+fn read(note: &[u8]) -> Result<Checkpoint, Problem> {
+    std::str::from_utf8(note)
+        .ok()
+        .and_then(|note| Checkpoint::parse_unverified(note).ok())
+        .ok_or_else(|| {
+            tracing::error!("the checkpoint that was cosigned last cannot be read");
+            Problem::internal()
+        })
+}
+
+fn problem(refusal: &Refusal, path: &str) -> Told {
+    Told::Problem(problem_of(refusal, path))
+}
+
+fn problem_of(refusal: &Refusal, path: &str) -> Problem {
+    match refusal {
+        Refusal::Malformed(_) => {
+            Problem::bad_request("malformed-checkpoint", "The request to the witness is malformed")
+                .detail(refusal.to_string())
+        }
+        Refusal::UnknownLog(_) => edge::not_found(path).detail(refusal.to_string()),
+        Refusal::Unsigned(_) => edge::forbidden(refusal.to_string()),
+        Refusal::Behind(_) | Refusal::Forked(_) => edge::conflict("two-histories", refusal.to_string()),
+        Refusal::Inconsistent(_) => edge::unprocessable("inconsistent-checkpoint", refusal.to_string()),
+    }
+}
