@@ -119,6 +119,51 @@ async fn guessing_codes_is_slowed_down() {
     assert_eq!(statuses, BTreeSet::from([403, 429]));
 }
 
+/// T44: as many guesses at one time as in a row.
+#[tokio::test(flavor = "multi_thread")]
+async fn guesses_sent_at_one_time_wait_as_well() {
+    let (console, _) = gent().await;
+    let mut guesser = Visitor::new(&console);
+    guesser.open("/login").await.unwrap();
+    let guesses = (0..40).map(|guess| {
+        let mut guesser = guesser.clone();
+        async move {
+            let password = format!("een gok, de {guess}e");
+            let form = [("name", "gent"), ("password", password.as_str())];
+            guesser.submit("/login", &form).await.unwrap().status.as_u16()
+        }
+    });
+    let statuses = futures_util::future::join_all(guesses).await;
+    let tried = statuses.iter().filter(|status| **status == 403).count();
+    assert!(tried <= 6, "{tried} guesses were looked at");
+    assert!(statuses.iter().all(|status| matches!(status, 403 | 429)), "{statuses:?}");
+}
+
+/// A page for an address that is none leads nowhere else.
+#[tokio::test]
+async fn no_page_links_to_a_host_in_its_own_path() {
+    let (_console, mut gent) = gent().await;
+    let page = gent.open("//evil.example/").await.unwrap();
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(!page.body.contains("\"//"), "{}", page.body);
+}
+
+/// T44: a link for a password is looked at first, so that without one nobody learns which accounts there are.
+#[tokio::test]
+async fn without_a_link_all_accounts_look_alike() {
+    let (console, _) = gent().await;
+    let mut stranger = Visitor::new(&console);
+    let mut told = BTreeSet::new();
+    for (name, password) in [("gent", "kort"), ("gent", NEW_PASSWORD), ("niemand", "kort")] {
+        stranger.open("/setup").await.unwrap();
+        let form = [("account", name), ("secret", "guessed"), ("password", password)];
+        let answer = stranger.submit("/setup", &form).await.unwrap();
+        let token = answer.hidden("form_token");
+        told.insert((answer.status, answer.body.replace(name, "*").replace(&token, "*")));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
 #[tokio::test]
 async fn sessions_are_seen_and_ended() {
     let (console, mut here) = gent().await;
@@ -191,6 +236,9 @@ async fn an_old_session_changes_no_way_in() {
             answer.body
         );
     }
+    gent.open("/account").await.unwrap();
+    let answer = gent.submit("/account/credentials", &[("label", "a program")]).await.unwrap();
+    assert!(answer.location().starts_with("/login?again=1"), "{}", answer.body);
     let page = gent.open("/login?again=1&return_to=/account/security").await.unwrap();
     assert_eq!(page.status, StatusCode::OK);
     let form = [

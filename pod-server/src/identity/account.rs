@@ -11,7 +11,9 @@ use server_kit::random::Random;
 
 use crate::name::ResourceName;
 use crate::store::{self, ReadPermit, RecordKind, Snapshot, Store, Transaction, Warrant};
+use crate::ui::visit::same;
 
+use super::client::turns_text;
 use super::error::{AccountError, IdentityError};
 use super::password::Passwords;
 use super::record;
@@ -107,6 +109,14 @@ pub struct Setup {
     pub digest: String,
     /// Until when it counts, Unix seconds.
     pub expires: i64,
+}
+
+impl Setup {
+    /// Whether this digest is that of the link, and the link still counts.
+    #[must_use]
+    pub fn admits(&self, digest: &str, now: i64) -> bool {
+        same(self.digest.as_bytes(), digest.as_bytes()) && self.expires > now
+    }
 }
 
 /// How a new account's holder gets in.
@@ -215,7 +225,7 @@ fn check(new: &NewAccount, passwords: &Passwords) -> Result<(), AccountError> {
 /// [`AccountError::Label`].
 pub fn check_label(label: &str) -> Result<(), AccountError> {
     let fits = !label.trim().is_empty() && label.chars().count() <= LABEL_CHARACTERS_MAX;
-    if fits && !label.chars().any(char::is_control) {
+    if fits && !label.chars().any(|letter| letter.is_control() || turns_text(letter)) {
         Ok(())
     } else {
         Err(AccountError::Label)

@@ -110,6 +110,12 @@ impl Client {
     }
 }
 
+/// Whether a character changes the direction of what stands behind it, so that a name could rewrite the sentence around it
+/// (Unicode Annex 9 §2; T84).
+pub(super) const fn turns_text(character: char) -> bool {
+    matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// Why client metadata are refused (RFC 7591 §3.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetadataFault {
@@ -165,7 +171,7 @@ pub fn read_metadata(metadata: &serde_json::Map<String, Value>) -> Result<Client
         .and_then(Value::as_str)
         .map(|name| {
             name.chars()
-                .filter(|c| !c.is_control())
+                .filter(|c| !c.is_control() && !turns_text(*c))
                 .take(NAME_CHARACTERS_MAX)
                 .collect::<String>()
         })

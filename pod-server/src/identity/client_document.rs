@@ -175,7 +175,7 @@ mod tests {
         let mut value = json!({
             "@context": ["https://www.w3.org/ns/solid/oidc-context.jsonld"],
             "client_id": ID,
-            "client_name": "App\u{7}",
+            "client_name": "A\u{202e}pp\u{7}",
             "redirect_uris": ["https://app.example/cb"],
             "scope": "openid webid offline_access",
             "grant_types": ["refresh_token", "authorization_code"],

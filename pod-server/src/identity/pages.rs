@@ -7,6 +7,7 @@ use maud::html;
 use crate::name::ResourceName;
 use crate::store::{StoreError, quota};
 use crate::ui::layout::path as page;
+use crate::ui::security::again as log_in_again;
 use crate::ui::visit::{SESSION_COOKIE, cookie};
 use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, entrance, see_other, settings};
 
@@ -79,6 +80,8 @@ pub(super) async fn submit(
             visit.here = page::ACCOUNT.to_owned();
             match target {
                 settings::PASSWORD => change_password(identity, visit, parts, &session, form, network).await,
+                // A program's key is a way in that stays.
+                settings::CREDENTIALS if !identity.fresh(&session) => Ok(see_other(visit, &log_in_again(page::ACCOUNT))),
                 settings::CREDENTIALS => create_credential(identity, visit, &session, form).await,
                 settings::CREDENTIALS_DELETE => {
                     let id = form.field("id").unwrap_or_default();
@@ -178,18 +181,21 @@ async fn log_in(
         .finish();
     visit.here = format!("{}?{here}", page::LOGIN);
     let target = flow::form_target(identity, &return_to).await?;
-    if let Err(seconds) = identity.throttle().admit(&name, network, now) {
-        return Ok(too_many(visit, seconds, |visit, notice| {
-            login_page(
-                identity,
-                visit,
-                StatusCode::TOO_MANY_REQUESTS,
-                &return_to,
-                target.as_deref(),
-                notice,
-            )
-        }));
-    }
+    let attempt = match identity.throttle().attempt(&name, network, now) {
+        Ok(attempt) => attempt,
+        Err(seconds) => {
+            return Ok(too_many(visit, seconds, |visit, notice| {
+                login_page(
+                    identity,
+                    visit,
+                    StatusCode::TOO_MANY_REQUESTS,
+                    &return_to,
+                    target.as_deref(),
+                    notice,
+                )
+            }));
+        }
+    };
     let account = account::by_login(identity.store(), &name)?;
     let known = account.as_ref().and_then(|account| account.password.as_deref());
     let fits = identity
@@ -197,7 +203,6 @@ async fn log_in(
         .verify(form.field("password").unwrap_or_default(), known)
         .await?;
     let Some(account) = account.filter(|_| fits) else {
-        identity.throttle().failed(&name, network, identity.clock().unix());
         let notice = problem(visit.text("login-failed"));
         return Ok(login_page(
             identity,
@@ -208,7 +213,7 @@ async fn log_in(
             notice,
         ));
     };
-    identity.throttle().succeeded(&name, network);
+    identity.throttle().proved(attempt);
     renew_hash(identity, &account, form.field("password").unwrap_or_default()).await?;
     start_session(identity, visit, parts, &account).await?;
     Ok(see_other(visit, &return_to))
@@ -384,7 +389,11 @@ async fn set_up(identity: &Identity, visit: &Visit, form: &Form) -> Result<Respo
         )
     };
     let name = form.field("account").unwrap_or_default();
-    let Some(account) = account::by_name(identity.store(), name)? else {
+    let digest = super::record::digest(form.field("secret").unwrap_or_default());
+    let now = identity.clock().unix();
+    // The link first: without it nobody learns whether there is such an account, or makes this server hash a password.
+    let open = |account: &account::Account| account.setup.as_ref().is_some_and(|setup| setup.admits(&digest, now));
+    let Some(account) = account::by_name(identity.store(), name)?.filter(open) else {
         return Ok(expired(visit));
     };
     let password = form.field("password").unwrap_or_default();
@@ -393,11 +402,9 @@ async fn set_up(identity: &Identity, visit: &Visit, form: &Form) -> Result<Respo
         return Ok(setup_page(identity, visit, status, form, problem(text)));
     }
     let hash = identity.passwords.hash(password, identity.random()).await?;
-    let digest = super::record::digest(form.field("secret").unwrap_or_default());
-    let now = identity.clock().unix();
     let change = move |account: &mut account::Account| match account.setup.take() {
         // Decided inside the transaction, so that one link sets one password.
-        Some(setup) if setup.digest == digest && setup.expires > now => {
+        Some(setup) if setup.admits(&digest, now) => {
             account.password = Some(hash);
             account.generation += 1;
             Ok(())
@@ -469,14 +476,13 @@ async fn change_password(
     network: Network,
 ) -> Result<Response<Body>, IdentityError> {
     let now = identity.clock().unix();
-    if identity.throttle().admit(&session.name, network, now).is_err() {
+    let Ok(attempt) = identity.throttle().attempt(&session.name, network, now) else {
         let notice = problem(visit.text("password-wrong"));
         return account_page(identity, visit, session, StatusCode::TOO_MANY_REQUESTS, notice);
-    }
+    };
     let known = account::by_id(identity.store(), &session.account)?.and_then(|account| account.password);
     let current = form.field("current").unwrap_or_default();
     if !identity.passwords.verify(current, known.as_deref()).await? {
-        identity.throttle().failed(&session.name, network, now);
         return account_page(
             identity,
             visit,
@@ -485,6 +491,7 @@ async fn change_password(
             problem(visit.text("password-wrong")),
         );
     }
+    identity.throttle().proved(attempt);
     let new = form.field("new").unwrap_or_default();
     match account::set_password(identity.store(), identity.account_tools(), &session.name, new).await {
         Ok(account) => {

@@ -33,6 +33,16 @@ pub struct Throttle {
     turn: Mutex<()>,
 }
 
+/// An attempt under way.
+#[derive(Debug)]
+pub struct Attempt {
+    name: String,
+    network: Network,
+    /// Until when the network had to wait before the attempt, and has to because of it.
+    waited_until: i64,
+    waits_until: i64,
+}
+
 /// The network that an address lies in: 24 bits of IPv4, 64 bits of IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Network([u8; 8]);
@@ -79,6 +89,38 @@ impl Throttle {
         } else {
             Ok(())
         }
+    }
+
+    /// As [`admit`](Self::admit), for an attempt whose outcome takes a while: it counts as failed until it
+    /// [succeeds](Self::proved), so that a thousand at one time are no more than a thousand in a row.
+    ///
+    /// # Errors
+    /// The number of seconds to wait.
+    pub fn attempt(&self, name: &str, network: Network, now: i64) -> Result<Attempt, u32> {
+        let _turn = self.turn.lock();
+        self.admit(name, network, now)?;
+        let waited_until = self.known("", network).wait_until;
+        self.count(name, network, now, self.config.failures_free);
+        self.count("", network, now, self.config.network_failures_free);
+        Ok(Attempt {
+            name: name.to_owned(),
+            network,
+            waited_until,
+            waits_until: self.known("", network).wait_until,
+        })
+    }
+
+    /// Takes back what an attempt counted, and forgets the failures of its name, because it succeeded.
+    pub fn proved(&self, attempt: Attempt) {
+        let _turn = self.turn.lock();
+        self.succeeded(&attempt.name, attempt.network);
+        let mut all = self.known("", attempt.network);
+        all.count = all.count.saturating_sub(1);
+        // A wait that somebody else's failure has set meanwhile stays.
+        if all.wait_until == attempt.waits_until {
+            all.wait_until = attempt.waited_until;
+        }
+        self.entries.insert((String::new(), attempt.network), all);
     }
 
     /// Counts a failed attempt.
@@ -150,6 +192,25 @@ mod tests {
         }
         assert!(throttle.admit("another", network("2001:db8:1:2:ffff::9"), 0).is_err());
         assert!(throttle.admit("another", network("2001:db8:1:3::1"), 0).is_ok());
+    }
+
+    #[test]
+    fn attempts_at_one_time_count_as_attempts_in_a_row() {
+        let throttle = Throttle::new(ThrottleConfig::default());
+        let here = network("192.0.2.1");
+        let under_way: Vec<Attempt> = (0..1_000).filter_map(|_| throttle.attempt("gent", here, 0).ok()).collect();
+        assert_eq!(under_way.len(), 6);
+        // Whoever knows the password costs the neighbours nothing, however often.
+        let throttle = Throttle::new(ThrottleConfig::default());
+        for _ in 0..1_000 {
+            throttle.proved(throttle.attempt("gent", here, 0).unwrap());
+        }
+        for name in 0..101 {
+            throttle.failed(&name.to_string(), here, 0);
+        }
+        assert!(throttle.attempt("gent", here, 0).is_err());
+        throttle.proved(throttle.attempt("gent", here, 1).unwrap());
+        assert!(throttle.attempt("brugge", here, 1).is_ok(), "a success made the others wait");
     }
 
     #[test]

@@ -145,10 +145,12 @@ fn language_choice(visit: &Visit) -> Markup {
 /// The same page in another language.
 fn in_language(here: &str, language: Language) -> String {
     let (path, query) = here.split_once('?').unwrap_or((here, ""));
+    // Two slashes would lead to another site.
+    let path = path.trim_start_matches('/');
     let mut fields = form_urlencoded::Serializer::new(String::new());
     fields.extend_pairs(form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "lang"));
     fields.append_pair("lang", language.tag());
-    format!("{path}?{}", fields.finish())
+    format!("/{path}?{}", fields.finish())
 }
 
 /// The hidden field that every form needs ([`Visit::sent`]).
