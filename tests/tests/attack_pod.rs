@@ -427,6 +427,39 @@ async fn t99_a_stranger_cannot_tell_whether_a_negotiation_exists() {
     server.stop().await;
 }
 
+/// NEG: the pages of a list tell a party of its own agreements only, and nobody else that there are any.
+#[tokio::test(flavor = "multi_thread")]
+async fn t99_a_list_of_agreements_counts_the_callers_own_only() {
+    let server = PodServer::start_with(json!({ "dataspace": { "page_entries_max": 1 } })).await;
+    let city = server.agent("gent").await.client();
+    let stranger = server.agent("stranger").await.client();
+    let path = "/gent/.dataspace/datasets/d";
+    put(&city, path, dataset(&container(&server, "gent/open/"), false, "")).await;
+    let (one, other) = (
+        Consumer::new(&server, "one").await,
+        Consumer::new(&server, "other").await,
+    );
+    for company in [&one, &other] {
+        assert_eq!(company.ask("gent", "d", None).await.status, 201);
+    }
+    let list = "/gent/.dataspace/agreements";
+    let nothing = json!({ "agreements": [], "next": null });
+    assert_eq!(stranger.get(list).await.json(), nothing);
+
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = city.get(&format!("{list}?after={after}")).await.json();
+        seen.extend(page["agreements"].as_array().unwrap().iter().map(|one| one["assignee"].clone()));
+        match page["next"].as_str() {
+            Some(next) => after = next.to_owned(),
+            None => break,
+        }
+    }
+    seen.sort_by_key(ToString::to_string);
+    assert_eq!(seen, [json!(one.web_id), json!(other.web_id)]);
+    server.stop().await;
+}
+
 /// T125: anybody may ask, and nobody may fill the owner's storage by asking.
 #[tokio::test(flavor = "multi_thread")]
 async fn t125_one_consumer_cannot_ask_without_end() {

@@ -95,6 +95,41 @@ async fn unsound_lists_are_refused() {
     server.stop().await;
 }
 
+/// Invariant 8, T21: an answer under way ends with the right to it, and only then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_ends_a_download() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    // More than sockets and their buffers take in by themselves.
+    const BYTES: usize = 40 << 20;
+    let server = PodServer::start().await;
+    let owner = server.agent("alice").await;
+    let alice = owner.client();
+    let stored = alice.put("/alice/film", "video/mp4", vec![7_u8; BYTES]).await;
+    assert!(stored.status.is_success(), "{}", stored.text());
+    let list = |public: &[String]| {
+        let list = acl(&owner.web_id, public);
+        list.replace("acl:accessTo <./>; acl:default <./>", "acl:accessTo <film>")
+    };
+    let everyone = |modes| [authorization("all", "acl:agentClass foaf:Agent", modes, "acl:accessTo <film>")];
+    for (then, whole) in [(list(&everyone("RA")), true), (list(&[]), false)] {
+        let opened = alice.put("/alice/film.acl", "text/turtle", list(&everyone("R"))).await;
+        assert!(opened.status.is_success(), "{}", opened.text());
+        let authority = server.base_url.trim_start_matches("http://").trim_end_matches('/');
+        let mut stream = tokio::net::TcpStream::connect(authority).await.unwrap();
+        let request = format!("GET /alice/film HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut start = vec![0; 4_096];
+        stream.read_exact(&mut start).await.unwrap();
+        assert!(start.starts_with(b"HTTP/1.1 200"));
+        let changed = alice.put("/alice/film.acl", "text/turtle", then).await;
+        assert!(changed.status.is_success(), "{}", changed.text());
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        assert_eq!(start.len() + rest.len() > BYTES, whole, "{} bytes came", rest.len());
+    }
+    server.stop().await;
+}
+
 /// Invariant 8, T21: what was public a moment ago is refused at the next request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_counts_at_once() {

@@ -66,7 +66,7 @@ impl Verdict {
     }
 
     /// The number of policy changes before it was reached.
-    pub(super) const fn epoch(&self) -> u64 {
+    pub const fn epoch(&self) -> u64 {
         self.epoch
     }
 

@@ -3,7 +3,9 @@
 //! This module only reads and makes statements; deciding and storing are done elsewhere. What it does not understand it
 //! leaves as it is: authorizations with conditions or origins are shown and never changed.
 
-use oxrdf::{NamedNode, NamedOrBlankNode, Quad, Term};
+use std::collections::{HashMap, HashSet};
+
+use oxrdf::{BlankNode, NamedNode, NamedOrBlankNode, Quad, Term};
 use policies::wac::Modes;
 
 use vocab::acl;
@@ -106,6 +108,7 @@ pub fn shares(statements: &[Quad], place: Place<'_>) -> Vec<Share> {
 #[must_use]
 pub fn inherited(statements: &[Quad], holder: &str, place: Place<'_>) -> Vec<Quad> {
     let mut made = Vec::new();
+    let mut attached = Attached::new(statements);
     for (number, subject) in authorizations(statements).into_iter().enumerate() {
         let about = of(statements, subject);
         let counts = about
@@ -121,7 +124,7 @@ pub fn inherited(statements: &[Quad], holder: &str, place: Place<'_>) -> Vec<Qua
                     subject: node.clone().into(),
                     ..(*quad).clone()
                 });
-                attached(statements, &quad.object, &mut made);
+                attached.follow(&quad.object, &mut made);
             }
         }
         made.extend(targets(&node, place));
@@ -205,16 +208,38 @@ fn of<'q>(statements: &'q [Quad], subject: &NamedOrBlankNode) -> Vec<&'q Quad> {
     statements.iter().filter(|quad| quad.subject == *subject).collect()
 }
 
-/// What is said about a node without a name, such as a condition, goes where the node goes.
-fn attached(statements: &[Quad], object: &Term, made: &mut Vec<Quad>) {
-    let Term::BlankNode(node) = object else { return };
-    for quad in statements
-        .iter()
-        .filter(|quad| quad.subject == NamedOrBlankNode::from(node.clone()))
-    {
-        if !made.contains(quad) {
-            made.push(quad.clone());
-            attached(statements, &quad.object, made);
+/// What is said about nodes without a name, such as conditions: it goes where they go. Each node is followed once, however they
+/// are chained and whoever shares them.
+struct Attached<'q> {
+    about: HashMap<&'q BlankNode, Vec<&'q Quad>>,
+    known: HashSet<&'q BlankNode>,
+}
+
+impl<'q> Attached<'q> {
+    fn new(statements: &'q [Quad]) -> Self {
+        let mut about: HashMap<&BlankNode, Vec<&Quad>> = HashMap::new();
+        for quad in statements {
+            if let NamedOrBlankNode::BlankNode(node) = &quad.subject {
+                about.entry(node).or_default().push(quad);
+            }
+        }
+        Self {
+            about,
+            known: HashSet::new(),
+        }
+    }
+
+    fn follow(&mut self, object: &'q Term, made: &mut Vec<Quad>) {
+        let mut waiting = vec![object];
+        while let Some(term) = waiting.pop() {
+            let Term::BlankNode(node) = term else { continue };
+            if !self.known.insert(node) {
+                continue;
+            }
+            for quad in self.about.get(node).into_iter().flatten() {
+                made.push((*quad).clone());
+                waiting.push(&quad.object);
+            }
         }
     }
 }
@@ -254,6 +279,25 @@ mod tests {
     const FILE: &str = "https://pod.example/gent/a/b";
     const OWNER: &str = "https://pod.example/gent/profile/card#me";
     const ANN: &str = "https://ann.example/#me";
+
+    /// T67: conditions that hang on each other like a chain, and bite their own tail.
+    #[test]
+    fn a_chain_of_nodes_is_followed_once() {
+        const LINKS: usize = 10_000;
+        let mut text = format!(
+            "<#a> a acl:Authorization; acl:agent <{ANN}>; acl:default <{FOLDER}>; acl:mode acl:Read; acl:condition _:n0 .\n"
+        );
+        for link in 0..LINKS {
+            text.push_str(&format!("_:n{link} acl:condition _:n{}, _:n0 .\n", link + 1));
+        }
+        let statements = parse(&text, FOLDER_LIST);
+        let place = Place {
+            list: "https://pod.example/gent/a/b.acl",
+            target: FILE,
+            container: false,
+        };
+        assert_eq!(inherited(&statements, FOLDER, place).len(), 5 + 2 * LINKS);
+    }
 
     fn parse(text: &str, base: &str) -> Vec<Quad> {
         let prefixed = format!(

@@ -389,16 +389,30 @@ impl Dataspace {
         let caller = call.web_id()?.as_str();
         let snapshot = self.node.snapshot()?;
         let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&self.node.base_url));
-        let (page, next) = page(call, &self.config, &*snapshot, RecordKind::Agreement, &prefix)?;
-        let mut found = Vec::new();
-        for (key, bytes) in page {
-            let agreement =
-                agreement::read_json::<Agreement>(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?;
-            found.extend(
-                agreement
-                    .filter(|agreement| agreement.is_party(caller))
-                    .map(|agreement| agreement.to_json()),
-            );
+        let mut after = call.parameter("after").map(|after| format!("{prefix}{after}"));
+        let (mut found, mut next) = (Vec::new(), None);
+        // Only the caller's own agreements are shown, counted and named: who else has one, and how many do, is between them
+        // and the owner.
+        'all: loop {
+            let batch = snapshot
+                .records(RecordKind::Agreement, &prefix, after.as_deref(), BATCH)
+                .map_err(|error| edge::store_problem(&error))?;
+            let last = batch.len() < BATCH;
+            for (key, bytes) in batch {
+                let agreement =
+                    agreement::read_json::<Agreement>(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?;
+                if let Some(agreement) = agreement.filter(|agreement| agreement.is_party(caller)) {
+                    found.push(agreement.to_json());
+                    if found.len() == self.config.page_entries_max {
+                        next = key.strip_prefix(&prefix).map(str::to_owned);
+                        break 'all;
+                    }
+                }
+                after = Some(key);
+            }
+            if last {
+                break;
+            }
         }
         edge::json(
             StatusCode::OK,

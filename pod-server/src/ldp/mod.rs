@@ -33,6 +33,7 @@ pub mod situation;
 pub mod slug;
 pub mod target;
 mod upload;
+mod watched;
 
 pub use members::MemberPage;
 pub use policies::nesting;

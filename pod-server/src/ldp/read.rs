@@ -83,14 +83,14 @@ pub(super) async fn read(
         )
         .await?;
         headers::append_links(response.headers_mut(), &page.links);
-        return Ok(response);
+        return Ok(service.watched(response, target, caller, &verdict));
     }
     let representation = choose(service, request, target, &mut latest, permit).await?;
     let response = respond(service, method, request, target, &latest, &verdict, representation).await?;
     service
         .public
         .learn(method, request, target, &latest.resource, &verdict, &response);
-    Ok(response)
+    Ok(service.watched(response, target, caller, &verdict))
 }
 
 /// OPTIONS that is no preflight: what the target offers, for whoever may read it.
