@@ -250,10 +250,8 @@ impl Replaying {
             let name = serde_json::from_slice::<serde_json::Value>(&account)
                 .ok()
                 .and_then(|account| Some(account.get("name")?.as_str()?.to_owned()));
+            // The name stays taken, as when the person left: whoever got it now would be taken for them (T43).
             transaction.record_delete(RecordKind::Account, &owned)?;
-            if let Some(name) = &name {
-                transaction.record_delete(RecordKind::Login, name)?;
-            }
             Ok(name.or(Some(owned)))
         })?;
         self.replayed.accounts.extend(name);

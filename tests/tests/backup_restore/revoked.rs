@@ -176,6 +176,9 @@ impl Backed {
                 transaction.remove(&resource.name).unwrap();
             }
             transaction.remove(&root).unwrap();
+            let id = transaction.record(RecordKind::Login, "gone").unwrap().unwrap();
+            let id: String = serde_json::from_slice(&id).unwrap();
+            assert!(transaction.record_delete(RecordKind::Account, &id).unwrap());
         });
     }
 
@@ -239,6 +242,9 @@ async fn what_was_revoked_stays_revoked() {
     assert_eq!(backed.client.get("/gent/later").await.status, StatusCode::NOT_FOUND);
     assert!(server.stop().success());
     folder.succeed(&["log", "verify"]);
+    // Nobody gets the name, and with it the WebID, of who has left.
+    let said = folder.refused(&["account", "create", "gone"]);
+    assert!(said.contains("taken"), "{said}");
     // A backup of the restored server and its own journal work together again.
     folder.succeed(&["backup", "--into", text(&folder.path("backups"))]);
     let journal = lose_store(folder).join("revocations.journal");
