@@ -7,6 +7,7 @@ use oxjsonld::{JsonLdParser, JsonLdSerializer};
 use oxrdf::{Dataset, GraphName, Quad};
 use oxrdfxml::RdfXmlParser;
 use oxttl::{NQuadsParser, NTriplesParser, TurtleParseError, TurtleParser, TurtleSerializer};
+use policies::nesting::{self, Grammar};
 
 use super::ImportError;
 use super::documents::Documents;
@@ -83,6 +84,19 @@ fn parse(input: &Input, base: &str, report: &mut Report) -> Result<Vec<Quad>, Im
         Err(Fault { line, column, reason }) => report.reject(&input.label, line, column, reason),
     };
     let no_base = |_| ImportError::Base(base.to_owned());
+    let grammar = match input.format {
+        Format::JsonLd => Some(Grammar::Json),
+        Format::Turtle | Format::NTriples | Format::NQuads => Some(Grammar::Turtle),
+        Format::RdfXml | Format::Csv => None,
+    };
+    if let Some(Err(deep)) = grammar.map(|grammar| nesting::check(bytes, grammar, nesting::DEPTH_MAX)) {
+        take(Err(Fault {
+            line: deep.line,
+            column: 1,
+            reason: deep.to_string(),
+        }));
+        return Ok(quads);
+    }
     match input.format {
         Format::Turtle => {
             let parser = TurtleParser::new().with_base_iri(base).map_err(no_base)?;
@@ -193,4 +207,33 @@ fn write_json_ld(quads: &[Quad]) -> Result<Document, ImportError> {
         ending: "jsonld",
         bytes,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file that nests without end is reported; it does not end the import.
+    #[test]
+    fn a_nested_file_is_reported() {
+        let turtle = format!("<urn:s> <urn:p> {}", "<<( <urn:s> <urn:p> ".repeat(100_000));
+        let json = format!("{}{}", r#"{"urn:p":"#.repeat(100_000), "}".repeat(100_000));
+        for (format, text) in [
+            (Format::Turtle, turtle.clone()),
+            (Format::NTriples, turtle.clone()),
+            (Format::NQuads, turtle),
+            (Format::JsonLd, json),
+        ] {
+            let input = Input {
+                label: "deep".to_owned(),
+                stem: "deep".to_owned(),
+                format,
+                bytes: text.into_bytes(),
+            };
+            let mut report = Report::default();
+            let read = read(&input, "https://pod.example/", &mut report);
+            assert!(matches!(read, Ok(None)), "{format:?}");
+            assert_eq!(report.rejected, 1, "{format:?}");
+        }
+    }
 }
