@@ -449,7 +449,13 @@ async fn t99_a_list_of_agreements_counts_the_callers_own_only() {
     let (mut seen, mut after) = (Vec::new(), String::new());
     loop {
         let page = city.get(&format!("{list}?after={after}")).await.json();
-        seen.extend(page["agreements"].as_array().unwrap().iter().map(|one| one["assignee"].clone()));
+        seen.extend(
+            page["agreements"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["assignee"].clone()),
+        );
         match page["next"].as_str() {
             Some(next) => after = next.to_owned(),
             None => break,

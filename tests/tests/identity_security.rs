@@ -136,7 +136,10 @@ async fn guesses_sent_at_one_time_wait_as_well() {
     let statuses = futures_util::future::join_all(guesses).await;
     let tried = statuses.iter().filter(|status| **status == 403).count();
     assert!(tried <= 6, "{tried} guesses were looked at");
-    assert!(statuses.iter().all(|status| matches!(status, 403 | 429)), "{statuses:?}");
+    assert!(
+        statuses.iter().all(|status| matches!(status, 403 | 429)),
+        "{statuses:?}"
+    );
 }
 
 /// A page for an address that is none leads nowhere else.
@@ -237,7 +240,10 @@ async fn an_old_session_changes_no_way_in() {
         );
     }
     gent.open("/account").await.unwrap();
-    let answer = gent.submit("/account/credentials", &[("label", "a program")]).await.unwrap();
+    let answer = gent
+        .submit("/account/credentials", &[("label", "a program")])
+        .await
+        .unwrap();
     assert!(answer.location().starts_with("/login?again=1"), "{}", answer.body);
     let page = gent.open("/login?again=1&return_to=/account/security").await.unwrap();
     assert_eq!(page.status, StatusCode::OK);

@@ -110,7 +110,14 @@ async fn a_revocation_ends_a_download() {
         let list = acl(&owner.web_id, public);
         list.replace("acl:accessTo <./>; acl:default <./>", "acl:accessTo <film>")
     };
-    let everyone = |modes| [authorization("all", "acl:agentClass foaf:Agent", modes, "acl:accessTo <film>")];
+    let everyone = |modes| {
+        [authorization(
+            "all",
+            "acl:agentClass foaf:Agent",
+            modes,
+            "acl:accessTo <film>",
+        )]
+    };
     for (then, whole) in [(list(&everyone("RA")), true), (list(&[]), false)] {
         let opened = alice.put("/alice/film.acl", "text/turtle", list(&everyone("R"))).await;
         assert!(opened.status.is_success(), "{}", opened.text());

@@ -399,8 +399,8 @@ impl Dataspace {
                 .map_err(|error| edge::store_problem(&error))?;
             let last = batch.len() < BATCH;
             for (key, bytes) in batch {
-                let agreement =
-                    agreement::read_json::<Agreement>(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?;
+                let agreement = agreement::read_json::<Agreement>(Some(bytes), &key)
+                    .map_err(|error| edge::store_problem(&error))?;
                 if let Some(agreement) = agreement.filter(|agreement| agreement.is_party(caller)) {
                     found.push(agreement.to_json());
                     if found.len() == self.config.page_entries_max {

@@ -81,7 +81,9 @@ pub(super) async fn submit(
             match target {
                 settings::PASSWORD => change_password(identity, visit, parts, &session, form, network).await,
                 // A program's key is a way in that stays.
-                settings::CREDENTIALS if !identity.fresh(&session) => Ok(see_other(visit, &log_in_again(page::ACCOUNT))),
+                settings::CREDENTIALS if !identity.fresh(&session) => {
+                    Ok(see_other(visit, &log_in_again(page::ACCOUNT)))
+                }
                 settings::CREDENTIALS => create_credential(identity, visit, &session, form).await,
                 settings::CREDENTIALS_DELETE => {
                     let id = form.field("id").unwrap_or_default();

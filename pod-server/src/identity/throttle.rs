@@ -198,7 +198,9 @@ mod tests {
     fn attempts_at_one_time_count_as_attempts_in_a_row() {
         let throttle = Throttle::new(ThrottleConfig::default());
         let here = network("192.0.2.1");
-        let under_way: Vec<Attempt> = (0..1_000).filter_map(|_| throttle.attempt("gent", here, 0).ok()).collect();
+        let under_way: Vec<Attempt> = (0..1_000)
+            .filter_map(|_| throttle.attempt("gent", here, 0).ok())
+            .collect();
         assert_eq!(under_way.len(), 6);
         // Whoever knows the password costs the neighbours nothing, however often.
         let throttle = Throttle::new(ThrottleConfig::default());
@@ -210,7 +212,10 @@ mod tests {
         }
         assert!(throttle.attempt("gent", here, 0).is_err());
         throttle.proved(throttle.attempt("gent", here, 1).unwrap());
-        assert!(throttle.attempt("brugge", here, 1).is_ok(), "a success made the others wait");
+        assert!(
+            throttle.attempt("brugge", here, 1).is_ok(),
+            "a success made the others wait"
+        );
     }
 
     #[test]

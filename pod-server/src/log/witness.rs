@@ -49,26 +49,25 @@ impl Witness {
         if call.method != Method::POST {
             return Err(edge::method_not_allowed(&call.method, "POST"));
         }
-        let outcome = async {
-            let text = std::str::from_utf8(&call.body)
-                .map_err(|_| problem(&Refusal::Malformed("it is not UTF-8".to_owned()), &call.path))?;
-            let request = AddCheckpoint::parse(text).map_err(|refusal| problem(&refusal, &call.path))?;
-            let new = request
-                .opened(&self.logs)
-                .map_err(|refusal| problem(&refusal, &call.path))?;
-            self.cosign(request, new, &call.path).await
-        };
-        match outcome.await {
+        let told = |refusal: Refusal| problem(&refusal, &call.path);
+        let text =
+            std::str::from_utf8(&call.body).map_err(|_| told(Refusal::Malformed("it is not UTF-8".to_owned())))?;
+        let request = AddCheckpoint::parse(text).map_err(told)?;
+        let new = request.opened(&self.logs).map_err(told)?;
+        match self.cosign(request, new, &call.path).await? {
             Ok(line) => edge::respond(StatusCode::OK, "text/plain; charset=utf-8", line.into_bytes()),
-            Err(Told::Problem(problem)) => Err(problem),
-            Err(Told::Size(size)) => {
-                edge::respond(StatusCode::CONFLICT, SIZE_MEDIA_TYPE, format!("{size}\n").into_bytes())
-            }
+            Err(size) => edge::respond(StatusCode::CONFLICT, SIZE_MEDIA_TYPE, format!("{size}\n").into_bytes()),
         }
     }
 
-    /// Compares with what was cosigned last and keeps the new one, in one transaction; then signs.
-    async fn cosign(&self, request: AddCheckpoint, new: Checkpoint, path: &str) -> Result<String, Told> {
+    /// Compares with what was cosigned last and keeps the new one, in one transaction; then signs. Where the log named another number
+    /// of leaves than was cosigned last, that number is the answer.
+    async fn cosign(
+        &self,
+        request: AddCheckpoint,
+        new: Checkpoint,
+        path: &str,
+    ) -> Result<Result<String, u64>, Problem> {
         let path = path.to_owned();
         let cosigned = request.clone();
         let kept = self
@@ -86,32 +85,24 @@ impl Witness {
                     Err(refusal @ (Refusal::Forked(_) | Refusal::Inconsistent(_))) => {
                         // The log's own signature stands on it: whoever runs this server holds the proof.
                         tracing::error!(log = new.origin, %refusal, note = request.note, "a log shows two histories");
-                        return Err(problem_of(&refusal, &path));
+                        return Err(problem(&refusal, &path));
                     }
-                    Err(refusal) => return Err(problem_of(&refusal, &path)),
+                    Err(refusal) => return Err(problem(&refusal, &path)),
                 }
                 transaction
                     .record_put(RecordKind::Server, &key, request.note.as_bytes())
                     .map_err(|error| edge::store_problem(&error))?;
                 Ok(Ok(()))
             })
-            .await
-            .map_err(Told::Problem)?;
-        kept.map_err(Told::Size)?;
+            .await?;
+        if let Err(size) = kept {
+            return Ok(Err(size));
+        }
         let seconds = u64::try_from(self.node.clock.unix()).unwrap_or_default();
-        let text = text_of(&cosigned.note).map_err(|error| {
-            Told::Problem(Problem::bad_request("malformed-checkpoint", "No checkpoint").detail(error.to_string()))
-        })?;
-        Ok(self.key.cosign(text, seconds))
+        let text = text_of(&cosigned.note)
+            .map_err(|error| Problem::bad_request("malformed-checkpoint", "No checkpoint").detail(error.to_string()))?;
+        Ok(Ok(self.key.cosign(text, seconds)))
     }
-}
-
-/// What a log is told instead of a cosignature.
-enum Told {
-    /// Another number of leaves than it named was cosigned last.
-    Size(u64),
-    /// Anything else.
-    Problem(Problem),
 }
 
 fn read(note: &[u8]) -> Result<Checkpoint, Problem> {
@@ -124,11 +115,7 @@ fn read(note: &[u8]) -> Result<Checkpoint, Problem> {
         })
 }
 
-fn problem(refusal: &Refusal, path: &str) -> Told {
-    Told::Problem(problem_of(refusal, path))
-}
-
-fn problem_of(refusal: &Refusal, path: &str) -> Problem {
+fn problem(refusal: &Refusal, path: &str) -> Problem {
     match refusal {
         Refusal::Malformed(_) => {
             Problem::bad_request("malformed-checkpoint", "The request to the witness is malformed")

@@ -59,7 +59,7 @@ impl Metadata {
         }
         let said: Vec<Quad> = quads
             .into_iter()
-            .filter(|quad| !noted.contains(&quad.subject) && !(is_subject(&quad.subject) && is_the_servers(quad)))
+            .filter(|quad| !(noted.contains(&quad.subject) || is_subject(&quad.subject) && is_the_servers(quad)))
             .collect();
         if !said.is_empty() {
             let said = Document { quads: said, prefixes };
