@@ -18,6 +18,7 @@ use crate::authz::AuthorizationSystem;
 use crate::dataspace::DataspaceConfig;
 use crate::identity::IdentityConfig;
 use crate::index::IndexLimits;
+use crate::ldp::template::TemplatesSection;
 use crate::notify::NotifyConfig;
 use crate::query::QueryLimits;
 use crate::store::StoreConfig;
@@ -57,6 +58,9 @@ pub struct Config {
     /// Accounts, sessions and the built-in issuer.
     #[serde(default)]
     pub identity: IdentityConfig,
+    /// Documents that new storages begin with.
+    #[serde(default)]
+    pub templates: TemplatesSection,
     /// Datasets, agreements, consents and the public log.
     #[serde(default)]
     pub dataspace: DataspaceConfig,

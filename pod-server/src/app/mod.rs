@@ -28,6 +28,7 @@ use crate::identity::profiles::{ProfileWatch, StoredProfiles};
 use crate::identity::standing::{GrantEpochs, StandingGrants};
 use crate::identity::{Identity, IdentityError, IdentityParts, Site};
 use crate::index::Index;
+use crate::ldp::template::{TemplateError, Templates};
 use crate::ldp::{LdpService, Room};
 use crate::notify::{NotifyParts, NotifyService, Sender, WebhookParts};
 use crate::query::QueryService;
@@ -66,6 +67,9 @@ pub enum StartError {
     /// Identity cannot be set up.
     #[error("accounts cannot be set up: {0}")]
     Identity(#[from] IdentityError),
+    /// A template of new storages cannot be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
     /// Consents, agreements or the audit log cannot be used.
     #[error(transparent)]
     Dataspace(#[from] DataspaceError),
@@ -205,9 +209,18 @@ impl App {
             },
             bounds: config.notify.clone(),
         }));
+        let inline_bytes_max = config.store.inline_bytes_max;
+        let templates = Arc::new(Templates::load(
+            &config.templates,
+            &base_url,
+            &config.ldp,
+            inline_bytes_max,
+        )?);
         let identity = Arc::new(Identity::new(IdentityParts {
             store: Arc::clone(&store),
-            site: Site::new(&base_url, &console_url).with_system(config.authz.system),
+            site: Site::new(&base_url, &console_url)
+                .with_system(config.authz.system)
+                .with_templates(Arc::clone(&templates)),
             config: config.identity.clone(),
             issuer: Arc::clone(&issuer),
             authenticator: Arc::clone(&authenticator),

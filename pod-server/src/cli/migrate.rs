@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::{ConfigFile, Counting, Failure, blocking, say};
 use crate::app::App;
+use crate::authz::AuthorizationSystem;
 use crate::migrate::css::{self, Options, Target};
 use crate::migrate::{Finding, Summary};
 
@@ -45,6 +46,9 @@ pub(super) struct CssCommand {
     /// Gives a storage another name here; may be repeated
     #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
     rename: Vec<(String, String)>,
+    /// Authorization system that the other server used; the folder tells unless it holds rules of both
+    #[arg(long, value_enum)]
+    system: Option<AuthorizationSystem>,
     /// Only look and report; stores nothing
     #[arg(long)]
     dry_run: bool,
@@ -69,6 +73,7 @@ impl CssCommand {
             folder: self.folder,
             base_url: self.base_url,
             rename: self.rename.into_iter().collect::<BTreeMap<_, _>>(),
+            system: self.system,
             dry_run: self.dry_run,
         };
         let runtime = Handle::current();

@@ -27,6 +27,9 @@ const ACCOUNTS_PER_COMMIT_MAX: usize = 500;
 /// Longest label, in characters.
 pub const LABEL_CHARACTERS_MAX: usize = 200;
 
+/// Longest login name or address, in characters (RFC 5321 §4.5.3).
+pub const LOGIN_CHARACTERS_MAX: usize = 254;
+
 /// Storages that one account may have.
 pub const STORAGES_MAX: usize = 1_000;
 

@@ -48,6 +48,15 @@ pub fn adopted(store: &dyn Store, from: &str) -> Result<Option<Account>, Identit
     id.map_or(Ok(None), |id| account::load(snapshot.as_ref(), &id))
 }
 
+/// Whether an account has a WebID beside its first.
+///
+/// # Errors
+/// When the store fails.
+pub fn has_webid(store: &dyn Store, webid: &str) -> Result<bool, IdentityError> {
+    let snapshot = store.snapshot(account::permit())?;
+    Ok(snapshot.record(RecordKind::Issuer, &webid::key(webid))?.is_some())
+}
+
 /// Whether somebody has a login name, an address, or the name of a storage.
 ///
 /// # Errors

@@ -75,6 +75,9 @@ pub enum AccountError {
     /// The password is too short, too long, or the name itself.
     #[error("{0}")]
     Password(#[from] super::password::WeakPassword),
+    /// There is no such template for a new storage.
+    #[error("there is no template `{0}`")]
+    Template(String),
     /// The account has as many storages as it may.
     #[error("the account has as many storages as it may")]
     Full,

@@ -11,7 +11,7 @@ use crate::ui::security::again as log_in_again;
 use crate::ui::visit::{SESSION_COOKIE, cookie};
 use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, entrance, see_other, settings};
 
-use super::account::{self, AccountKind, FirstLogin, NewAccount, StorageOwner};
+use super::account::{self, AccountKind, FirstLogin, LOGIN_CHARACTERS_MAX, NewAccount, StorageOwner};
 use super::error::{AccountError, IdentityError};
 use super::password::{Passwords, WeakPassword};
 use super::router::problem_page;
@@ -236,9 +236,6 @@ async fn renew_hash(identity: &Identity, account: &account::Account, password: &
     }
 }
 
-/// Longest login name or address that is read, in characters (RFC 5321 §4.5.3).
-const LOGIN_CHARACTERS_MAX: usize = 254;
-
 pub(super) fn login_name(form: &Form) -> String {
     form.field("name")
         .unwrap_or_default()
@@ -355,6 +352,7 @@ pub(super) fn account_fault(visit: &Visit, error: &AccountError) -> (StatusCode,
     match error {
         AccountError::Taken(name) => (StatusCode::CONFLICT, visit.text_with("name-taken", &[("name", name)])),
         AccountError::Name { .. } => (unprocessable, visit.text("name-malformed")),
+        AccountError::Template(name) => (unprocessable, visit.text_with("template-unknown", &[("name", name)])),
         AccountError::Full => (StatusCode::CONFLICT, visit.text("storages-full")),
         AccountError::Label => (unprocessable, visit.text("label-malformed")),
         AccountError::Password(WeakPassword::TooShort(least)) => (
@@ -450,6 +448,7 @@ fn account_page(
         session,
         storages: storages(identity, session)?,
         base_url: identity.site().base_url(),
+        templates: identity.site().template_names(),
         applications: approvals
             .iter()
             .map(|held| (held.client.as_str(), held.name.as_deref(), held.given))
@@ -548,8 +547,16 @@ async fn add_storage(
         Some(webid) => StorageOwner::Known(webid.to_owned()),
         None => StorageOwner::Known(session.webid.clone()),
     };
-    let (store, site, most) = (identity.store(), identity.site(), identity.config().storages_max);
-    match account::add_storage_of(store, site, &session.account, &login_name(form), owner, most).await {
+    let (store, most) = (identity.store(), identity.config().storages_max);
+    let site = match form.field("template") {
+        Some(template) => identity.site().choosing(template),
+        None => Ok(identity.site().clone()),
+    };
+    let made = match site {
+        Ok(site) => account::add_storage_of(store, &site, &session.account, &login_name(form), owner, most).await,
+        Err(error) => Err(error),
+    };
+    match made {
         Ok(_) => Ok(see_other(visit, "/account?done=storage-created")),
         Err(AccountError::Failed(error)) => Err(error),
         Err(error) => {

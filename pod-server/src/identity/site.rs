@@ -1,7 +1,12 @@
 //! The two origins of a pod server, and the names that follow from them.
 
+use std::sync::Arc;
+
 use super::error::AccountError;
 use crate::authz::AuthorizationSystem;
+use crate::ldp::template::Templates;
+use crate::name::ResourceName;
+use crate::store::{StoreError, Transaction};
 
 /// Names that a storage may not have: the content origin uses them itself.
 const NAMES_RESERVED: [&str; 6] = ["sparql", "catalog", "log", "public", "admin", "api"];
@@ -11,11 +16,14 @@ pub const NAME_CHARACTERS_MAX: usize = 63;
 
 /// The content origin and the console origin; both end with a slash and never are the same. New storages take their
 /// authorization system from it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Site {
     base_url: String,
     console_url: String,
     system: AuthorizationSystem,
+    templates: Option<Arc<Templates>>,
+    /// The template of new storages, where it is not the one that counts without a choice.
+    chosen: Option<String>,
 }
 
 impl Site {
@@ -27,6 +35,8 @@ impl Site {
             base_url: closed(base_url),
             console_url: closed(console_url),
             system: AuthorizationSystem::default(),
+            templates: None,
+            chosen: None,
         }
     }
 
@@ -35,6 +45,47 @@ impl Site {
     pub const fn with_system(mut self, system: AuthorizationSystem) -> Self {
         self.system = system;
         self
+    }
+
+    /// The same site with templates for new storages.
+    #[must_use]
+    pub fn with_templates(mut self, templates: Arc<Templates>) -> Self {
+        self.templates = Some(templates);
+        self
+    }
+
+    /// The same site, whose new storages begin with a template that somebody chose.
+    ///
+    /// # Errors
+    /// [`AccountError::Template`] when there is none of this name.
+    pub fn choosing(&self, template: &str) -> Result<Self, AccountError> {
+        if !self.template_names().contains(&template) {
+            return Err(AccountError::Template(template.to_owned()));
+        }
+        Ok(Self {
+            chosen: Some(template.to_owned()),
+            ..self.clone()
+        })
+    }
+
+    /// Names of the templates to choose from, the one first that counts without a choice.
+    #[must_use]
+    pub fn template_names(&self) -> Vec<&str> {
+        self.templates.iter().flat_map(|templates| templates.names()).collect()
+    }
+
+    /// Puts what the template says into a storage that was just made.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn fill(&self, transaction: &mut dyn Transaction, root: &ResourceName, owner: &str) -> Result<(), StoreError> {
+        let Some(templates) = &self.templates else {
+            return Ok(());
+        };
+        let chosen = templates
+            .chosen(self.chosen.as_deref())
+            .map_err(|error| StoreError::Misuse(error.to_string()))?;
+        templates.apply(transaction, chosen, root, (owner, self.system))
     }
 
     /// The authorization system of new storages.

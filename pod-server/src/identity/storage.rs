@@ -14,8 +14,8 @@ use super::account::AccountKind;
 use super::site::Site;
 
 const TURTLE: &str = "text/turtle";
-/// More resources than a new storage holds.
-const NEW_RESOURCES_MAX: usize = 100;
+/// Resources of a new storage that are looked at at a time.
+const NEW_RESOURCES_PAGE: usize = 100;
 
 /// Makes a storage for an owner. With `profile`, it also gets the owner's WebID profile.
 ///
@@ -50,6 +50,7 @@ pub fn create(
         let profile = profile_document(site, name, webid, label, kind);
         put_profile(transaction, system, &root, webid, profile)?;
     }
+    site.fill(transaction, &root, webid)?;
     if system == AuthorizationSystem::Acp {
         note_owner(transaction, &root, webid)?;
     }
@@ -90,12 +91,19 @@ fn put_profile(
 /// The owner counts as the maker of everything that a new storage holds.
 fn note_owner(transaction: &mut dyn Transaction, root: &ResourceName, webid: &str) -> Result<(), StoreError> {
     note_creator(transaction, root, Some(webid))?;
-    for resource in transaction.descendants(root, None, NEW_RESOURCES_MAX)? {
-        if resource.name.auxiliary_subject().is_none() {
-            note_creator(transaction, &resource.name, Some(webid))?;
+    let mut after = None;
+    loop {
+        let page = transaction.descendants(root, after.as_ref(), NEW_RESOURCES_PAGE)?;
+        for resource in &page {
+            if resource.name.auxiliary_subject().is_none() {
+                note_creator(transaction, &resource.name, Some(webid))?;
+            }
+        }
+        match page.into_iter().next_back() {
+            Some(last) => after = Some(last.name),
+            None => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// The WebID profile document: what anyone needs in order to trust and reach the account.

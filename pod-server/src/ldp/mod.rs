@@ -11,6 +11,7 @@ mod content;
 mod delete;
 pub(crate) mod description;
 pub mod document;
+pub(crate) mod file_name;
 pub mod headers;
 pub mod intake;
 mod issuer_links;
@@ -32,6 +33,7 @@ mod service;
 pub mod situation;
 pub mod slug;
 pub mod target;
+pub mod template;
 mod upload;
 mod watched;
 

@@ -126,7 +126,10 @@ impl Templates {
                 paths: BTreeSet::new(),
             };
             if name == PLAIN || crate::identity::site::check_name(name).is_err() {
-                return Err(reading.fault(folder, "the name of a template has small letters, digits and hyphens, and is not `plain`"));
+                return Err(reading.fault(
+                    folder,
+                    "the name of a template has small letters, digits and hyphens, and is not `plain`",
+                ));
             }
             reading.folder(folder, String::new())?;
             let template = Template {
@@ -184,7 +187,8 @@ impl Templates {
         };
         for entry in &template.entries {
             let filled = self.filled(entry, root, owner, system);
-            let filled = filled.map_err(|error| StoreError::Misuse(format!("template `{chosen}`: {}: {error}", entry.path)))?;
+            let filled =
+                filled.map_err(|error| StoreError::Misuse(format!("template `{chosen}`: {}: {error}", entry.path)))?;
             if let Some((name, state)) = filled {
                 transaction.put(&name, state)?;
             }
@@ -209,7 +213,9 @@ impl Templates {
             return Ok(Some((name, intake::empty_container())));
         };
         let rdf = media_type.syntax().is_some();
-        let text = std::str::from_utf8(&entry.content).ok().filter(|_| rdf || is_text(media_type));
+        let text = std::str::from_utf8(&entry.content)
+            .ok()
+            .filter(|_| rdf || is_text(media_type));
         let content = match text {
             Some(text) => Filling {
                 webid: owner,
@@ -227,7 +233,10 @@ impl Templates {
                 system,
                 owner: owner.to_owned(),
             };
-            return Ok(Some((name.clone(), intake::rdf(None, &name, content, media_type, &rules)?)));
+            return Ok(Some((
+                name.clone(),
+                intake::rdf(None, &name, content, media_type, &rules)?,
+            )));
         }
         let state = NewState {
             kind: ResourceKind::NonRdfSource,
@@ -277,7 +286,11 @@ impl Filling<'_> {
                     rest = after;
                 }
                 None if strict => {
-                    let word: String = after.chars().take_while(|character| *character != '}').take(40).collect();
+                    let word: String = after
+                        .chars()
+                        .take_while(|character| *character != '}')
+                        .take(40)
+                        .collect();
                     return Err(Error::BadRequest(format!(
                         "`{{{{{word}}}}}` is no placeholder: there are {{{{webid}}}}, {{{{storage}}}} and {{{{name}}}}"
                     )));
@@ -295,7 +308,10 @@ impl Filling<'_> {
 
 fn is_text(media_type: &MediaType) -> bool {
     let essence = media_type.essence();
-    essence.starts_with("text/") || essence.ends_with("json") || essence.ends_with("xml") || essence == "application/javascript"
+    essence.starts_with("text/")
+        || essence.ends_with("json")
+        || essence.ends_with("xml")
+        || essence == "application/javascript"
 }
 
 /// Reads the folder of one template.
@@ -324,8 +340,12 @@ impl Reading<'_> {
         for entry in listed {
             let place = entry.path();
             let name = entry.file_name();
-            let name = name.to_str().ok_or_else(|| self.fault(&place, "the name is not UTF-8"))?;
-            let kind = entry.file_type().map_err(|error| self.fault(&place, error.to_string()))?;
+            let name = name
+                .to_str()
+                .ok_or_else(|| self.fault(&place, "the name is not UTF-8"))?;
+            let kind = entry
+                .file_type()
+                .map_err(|error| self.fault(&place, error.to_string()))?;
             if self.entries.len() >= self.section.entries_max {
                 let most = self.section.entries_max;
                 return Err(self.fault(&place, format!("more than {most} entries (`templates.entries_max`)")));
@@ -348,7 +368,9 @@ impl Reading<'_> {
         let essence = read.media_type.unwrap_or_default();
         let media_type = MediaType::parse(&essence)
             .ok_or_else(|| self.fault(place, "its extension does not tell its media type"))?;
-        let length = std::fs::metadata(place).map_err(|error| self.fault(place, error.to_string()))?.len();
+        let length = std::fs::metadata(place)
+            .map_err(|error| self.fault(place, error.to_string()))?
+            .len();
         if length > self.inline_bytes_max {
             let most = self.inline_bytes_max;
             return Err(self.fault(place, format!("longer than {most} bytes (`store.inline_bytes_max`)")));
@@ -356,7 +378,10 @@ impl Reading<'_> {
         self.bytes += length;
         if self.bytes > self.section.bytes_max {
             let most = self.section.bytes_max;
-            return Err(self.fault(place, format!("with it the template is longer than {most} bytes (`templates.bytes_max`)")));
+            return Err(self.fault(
+                place,
+                format!("with it the template is longer than {most} bytes (`templates.bytes_max`)"),
+            ));
         }
         let content = std::fs::read(place).map_err(|error| self.fault(place, error.to_string()))?;
         let (segment, rules_of) = match read.segment.strip_suffix(".acr") {
@@ -364,7 +389,13 @@ impl Reading<'_> {
             None if read.segment.ends_with(".acl") => (read.segment, Some(AuthorizationSystem::Wac)),
             None => (read.segment, None),
         };
-        self.add(place, format!("{path}{segment}"), Some(media_type), content.into(), rules_of)
+        self.add(
+            place,
+            format!("{path}{segment}"),
+            Some(media_type),
+            content.into(),
+            rules_of,
+        )
     }
 
     fn add(
@@ -429,10 +460,20 @@ mod tests {
             (&[("a.html", "{{anything}} {{name}}")], ""),
             (&[("a.ttl", "<> <urn:p>")], "line 1"),
             (&[("profile/card$.ttl", "")], "WebID profile itself"),
-            (&[(".acl", "<#o> a <http://www.w3.org/ns/auth/acl#Authorization>.")], ".acl"),
+            (
+                &[(".acl", "<#o> a <http://www.w3.org/ns/auth/acl#Authorization>.")],
+                ".acl",
+            ),
             (&[("a$.txt", ""), ("a/b.txt", "")], "the same name"),
             (&[("a.txt", &long)], "store.inline_bytes_max"),
-            (&[("a.txt", &rather_long), ("b.txt", &rather_long), ("c.txt", &rather_long)], "templates.bytes_max"),
+            (
+                &[
+                    ("a.txt", &rather_long),
+                    ("b.txt", &rather_long),
+                    ("c.txt", &rather_long),
+                ],
+                "templates.bytes_max",
+            ),
             (&[("1/2/3/4/5.txt", "")], "templates.entries_max"),
         ];
         for (files, expected) in cases {
@@ -442,7 +483,10 @@ mod tests {
                     assert_eq!(templates.names().collect::<Vec<_>>(), ["city", PLAIN]);
                     assert!(templates.chosen(Some("village")).is_err());
                 }
-                Err(error) => assert!(!expected.is_empty() && error.to_string().contains(expected), "{expected}: {error}"),
+                Err(error) => assert!(
+                    !expected.is_empty() && error.to_string().contains(expected),
+                    "{expected}: {error}"
+                ),
             }
         }
     }

@@ -59,6 +59,8 @@ pub struct Shown<'a> {
     pub storages: Vec<Room>,
     /// Origin of pod content.
     pub base_url: &'a str,
+    /// Templates for a further storage, the usual one first.
+    pub templates: Vec<&'a str>,
     /// Approved applications: client id, name, since when.
     pub applications: Vec<(&'a str, Option<&'a str>, i64)>,
     /// Client credentials: id, label, since when.
@@ -135,6 +137,7 @@ fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
                         characters_max: 63, ..Field::default()
                     })
                     (super::webids::choice(visit, shown.session, "storage-webid", Some(("new", "storage-webid-new"))))
+                    (templates(visit, shown))
                     button.second type="submit" { (visit.text("storage-create")) }
                 }
             }
@@ -149,6 +152,27 @@ fn in_use(visit: &Visit, room: &Room) -> String {
         "storage-in-use",
         &[("used", &used), ("most", &most), ("percent", &percent)],
     )
+}
+
+/// A choice between templates, where there is one.
+fn templates(visit: &Visit, shown: &Shown<'_>) -> Markup {
+    if shown.templates.len() < 2 {
+        return html! {};
+    }
+    html! {
+        fieldset {
+            legend { (visit.text("storage-template")) }
+            @for (index, name) in shown.templates.iter().enumerate() {
+                @let id = format!("template-{index}");
+                div.choice {
+                    input type="radio" name="template" id=(id) value=(name) checked[index == 0];
+                    label.long for=(id) {
+                        @if *name == crate::ldp::template::PLAIN { (visit.text("storage-template-plain")) } @else { (name) }
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn applications(visit: &Visit, shown: &Shown<'_>) -> Markup {

@@ -137,7 +137,7 @@ async fn odd_things_are_named_and_left_out() {
 #[test]
 fn wrong_folders_are_refused() {
     type Change = fn(&Path);
-    let cases: [(Change, &[&str], &str); 4] = [
+    let cases: [(Change, &[&str], &str); 5] = [
         (
             |folder| std::fs::remove_dir_all(folder.join(".internal")).unwrap(),
             &[],
@@ -160,6 +160,8 @@ fn wrong_folders_are_refused() {
             "give it with `--base-url`",
         ),
         (|_| {}, &["--rename", "eva=taken"], "taken here already"),
+        // Whoever may add documents to a root must not choose which rules count.
+        (|folder| write(folder, "eva/.acr", ""), &[], "say with `--system`"),
     ];
     for (change, words, expected) in cases {
         let old = tempfile::tempdir().unwrap();

@@ -32,6 +32,9 @@ pub(super) enum StorageCommand {
         /// Authorization system: access control lists or access control policies; that of the configuration unless given
         #[arg(long, value_enum)]
         system: Option<AuthorizationSystem>,
+        /// Template that it begins with, or `plain`; that of the configuration (`templates.default`) unless given
+        #[arg(long, value_name = "NAME")]
+        template: Option<String>,
     },
     /// List the storages: name, bytes in use, owner
     List {
@@ -54,7 +57,8 @@ impl StorageCommand {
                 name,
                 owner,
                 system,
-            } => create(&file, name, owner, system).await,
+                template,
+            } => create(&file, name, owner, (system, template)).await,
             Self::List { file } => list(&file),
             Self::Quota(command) => command.run().await,
             Self::Export(command) => command.run().await,
@@ -67,14 +71,22 @@ async fn create(
     file: &ConfigFile,
     name: String,
     owner: String,
-    system: Option<AuthorizationSystem>,
+    (system, template): (Option<AuthorizationSystem>, Option<String>),
 ) -> Result<(), Failure> {
     let app = App::build(file.load()?)?;
     let system = system.unwrap_or(app.config.authz.system);
+    let said = |error: &dyn std::fmt::Display| Failure::Said(error.to_string());
+    let site = match template {
+        Some(template) => app.identity.site().choosing(&template).map_err(|error| said(&error))?,
+        None => app.identity.site().clone(),
+    };
+    let site = site.with_system(system);
     let warrant = Warrant::without_proof("the operator makes a storage on a stopped server");
     let (what, who) = (name.clone(), owner.clone());
     let work = move |transaction: &mut dyn crate::store::Transaction| {
-        provision::create_storage(transaction, &what, &who, system).map_err(CommitError::Refused)
+        let storage = provision::create_storage(transaction, &what, &who, system).map_err(CommitError::Refused)?;
+        site.fill(transaction, &storage.root, &who)?;
+        Ok(storage)
     };
     match commit::<_, Error>(app.store.as_ref(), warrant, Box::new(work)).await {
         Ok(_) => {

@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 
 use super::super::report::{Finding, Outcome};
 use super::metadata::Metadata;
-use super::naming::{FileName, OCTETS, segment};
 use crate::archive::{About, ArchiveError, Complete, Entries, Item, Part, Visit, with_iris};
 use crate::authz::AuthorizationSystem;
 use crate::http::media_type::{MediaType, Syntax};
 use crate::ldp::document;
+use crate::ldp::file_name::{FileName, OCTETS, segment};
 use crate::ldp::intake::Rules;
 use crate::ldp::provision::owners_only;
 use crate::name::{Auxiliary, ResourceName};
@@ -41,15 +41,6 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The authorization system that the folder's root has rules for.
-    pub(super) fn system_of(folder: &Path) -> AuthorizationSystem {
-        if folder.join(".acr").exists() {
-            AuthorizationSystem::Acp
-        } else {
-            AuthorizationSystem::Wac
-        }
-    }
-
     const fn rules_suffix(&self) -> &'static str {
         match self.about.authorization {
             AuthorizationSystem::Wac => ".acl",

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::super::report::{Finding, MigrateError, Outcome};
 use super::accounts::{self, OldAccount};
+use super::run::Options;
+use crate::authz::AuthorizationSystem;
 use crate::identity::site::check_name;
 
 /// Folder of the other server's own notes.
@@ -43,17 +45,15 @@ pub(super) struct MovingAccount {
 pub(super) struct Plan {
     /// The other server's URL, with a closing slash.
     pub(super) base_url: String,
+    /// Its authorization system.
+    pub(super) system: AuthorizationSystem,
     /// In the order of their old identities.
     pub(super) accounts: Vec<MovingAccount>,
 }
 
-/// Reads the folder's own notes. `rename` gives storages another name than their old one.
-pub(super) fn plan(
-    folder: &Path,
-    base_url: Option<&str>,
-    rename: &BTreeMap<String, String>,
-    found: &mut dyn FnMut(Finding),
-) -> Result<Plan, MigrateError> {
+/// Reads the folder's own notes.
+pub(super) fn plan(options: &Options, found: &mut dyn FnMut(Finding)) -> Result<Plan, MigrateError> {
+    let folder = options.folder.as_path();
     let refuse = |reason: String| MigrateError::Folder {
         folder: folder.display().to_string(),
         reason,
@@ -74,13 +74,13 @@ pub(super) fn plan(
         )));
     }
     let noted = accounts::noted(&internal.join("setup/current-base-url$.json")).map_err(&refuse)?;
-    let base_url = base_url.map(str::to_owned).or(noted);
+    let base_url = options.base_url.clone().or(noted);
     let base_url =
         base_url.ok_or_else(|| refuse("its old URL is not noted in it: give it with `--base-url`".to_owned()))?;
     let mut planning = Planning {
         folder,
         base_url: format!("{}/", base_url.trim_end_matches('/')),
-        rename,
+        rename: &options.rename,
         folders: BTreeSet::new(),
         names: BTreeMap::new(),
         found,
@@ -88,10 +88,41 @@ pub(super) fn plan(
     let accounts = planning.accounts(&data)?;
     planning.rest()?;
     planning.internal(&internal)?;
+    let system = options.system.map_or_else(|| system_of(&accounts), Ok);
     Ok(Plan {
         base_url: planning.base_url,
+        system: system.map_err(refuse)?,
         accounts,
     })
+}
+
+/// The authorization system of the old server, told by the rules of its storages' roots. They cannot be deleted there, but
+/// whoever may write into a root can put a document with the name of the other kind beside them: that proves nothing.
+fn system_of(accounts: &[MovingAccount]) -> Result<AuthorizationSystem, String> {
+    let mut certain = None;
+    for pod in accounts.iter().flat_map(|account| &account.pods) {
+        let seen = match (pod.folder.join(".acl").exists(), pod.folder.join(".acr").exists()) {
+            (true, false) => AuthorizationSystem::Wac,
+            (false, true) => AuthorizationSystem::Acp,
+            (false, false) => continue,
+            (true, true) => {
+                return Err(format!(
+                    "`{}` holds an access control list and an access control resource: say with `--system` which of the two \
+                     the old server used",
+                    pod.folder.display()
+                ));
+            }
+        };
+        if certain.is_some_and(|certain| certain != seen) {
+            return Err(
+                "some storages have access control lists and others access control resources: say with `--system` \
+                        which of the two the old server used"
+                    .to_owned(),
+            );
+        }
+        certain = Some(seen);
+    }
+    Ok(certain.unwrap_or_default())
 }
 
 struct Planning<'p> {

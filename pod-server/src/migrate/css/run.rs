@@ -11,9 +11,11 @@ use super::super::report::{Finding, MigrateError, Outcome, Summary};
 use super::folder::{Source, StorageFolder};
 use super::plan::{MovingAccount, MovingPod, Plan, plan};
 use crate::archive::{self, About, Check, Destination, Entries, ReadLimits, Rebase, Storages};
+use crate::authz::AuthorizationSystem;
 use crate::config::LdpSection;
 use crate::identity::account::AccountTools;
-use crate::identity::adopt::{Adoption, adopt, adopted, is_taken};
+use crate::identity::account::LOGIN_CHARACTERS_MAX;
+use crate::identity::adopt::{Adoption, adopt, adopted, has_webid, is_taken};
 use crate::identity::credential::FormerCredential;
 use crate::identity::{AccountKind, FirstLogin, NewAccount, Passwords, Site};
 use crate::ldp::intake::Rules;
@@ -35,6 +37,8 @@ pub struct Options {
     pub base_url: Option<String>,
     /// Storages that get another name: old name and new.
     pub rename: BTreeMap<String, String>,
+    /// The authorization system that the server used, where the folder does not tell.
+    pub system: Option<AuthorizationSystem>,
     /// Only look, and store nothing.
     pub dry_run: bool,
 }
@@ -73,22 +77,17 @@ pub fn run(
         found,
         heard,
         unwritten: None,
+        system: AuthorizationSystem::default(),
         storages: Arc::new(Storages {
             old: String::new(),
             now: BTreeMap::new(),
         }),
     };
-    let plan = plan(
-        &options.folder,
-        options.base_url.as_deref(),
-        &options.rename,
-        &mut |finding| {
-            running.say(finding);
-        },
-    )?;
+    let plan = plan(options, &mut |finding| running.say(finding))?;
     running.written()?;
     running.refuse_conflicts(&plan)?;
     running.storages = storages(target.tools.site, &plan);
+    running.system = plan.system;
     for account in &plan.accounts {
         running.account(account)?;
         running.written()?;
@@ -122,6 +121,7 @@ struct Running<'r> {
     found: &'r mut dyn FnMut(&Finding) -> io::Result<()>,
     heard: &'r mut dyn FnMut(&str, u64, u64),
     unwritten: Option<io::Error>,
+    system: AuthorizationSystem,
     storages: Arc<Storages>,
 }
 
@@ -187,9 +187,10 @@ impl Running<'_> {
             Arc::clone(&self.storages),
             (&self.storages.old, self.target.tools.site.issuer()),
         );
+        let webids = self.webids(account, &rebase)?;
         let mut roots = Vec::new();
         for pod in &account.pods {
-            match self.storage(account, pod, &rebase)? {
+            match self.storage(pod, &webids, &rebase)? {
                 true => roots.push(Site::root(&pod.name)),
                 // An account comes once and whole: with what it has, when everything fits.
                 false => {
@@ -200,7 +201,7 @@ impl Running<'_> {
                 }
             }
         }
-        let adoption = self.adoption(account, &rebase, roots);
+        let adoption = self.adoption(account, webids, &rebase, roots);
         self.summary.accounts += 1;
         if self.dry_run {
             return Ok(());
@@ -219,15 +220,16 @@ impl Running<'_> {
     }
 
     /// Takes a storage over; false when all of it stays behind for now.
-    fn storage(&mut self, account: &MovingAccount, pod: &MovingPod, rebase: &Rebase) -> Result<bool, MigrateError> {
+    fn storage(&mut self, pod: &MovingPod, webids: &[String], rebase: &Rebase) -> Result<bool, MigrateError> {
         let target = self.target;
-        let owner = owner(account, pod);
+        let is_ours = |owner: &&String| webids.contains(owner);
+        let owner = pod.owners.iter().find(is_ours).or_else(|| webids.first());
+        let owner = owner.cloned().unwrap_or_else(|| profile(&pod.iri));
         for other in pod.owners.iter().filter(|other| **other != owner) {
             let reason =
-                format!("{other} is an owner too; a storage has one here, and the other keeps what access rules give");
+                format!("{other} owned it too; its owner here is {owner}, and others keep what access rules give");
             self.tell(Outcome::Changed, pod.iri.clone(), reason);
         }
-        let system = Source::system_of(&pod.folder);
         let destination = Destination {
             root: root(pod)?,
             owner: Some(rebase.iri(&owner)),
@@ -245,7 +247,7 @@ impl Running<'_> {
                 storage: pod.iri.clone(),
                 owner: owner.clone(),
                 issuer: self.storages.old.clone(),
-                authorization: system,
+                authorization: self.system,
                 written: String::new(),
                 holds: String::new(),
             },
@@ -253,7 +255,7 @@ impl Running<'_> {
             rules: Rules {
                 base_url: destination.base_url.clone(),
                 bounds: target.bounds.clone(),
-                system,
+                system: self.system,
                 owner: rebase.iri(&owner),
             },
         };
@@ -295,33 +297,56 @@ impl Running<'_> {
         Ok(true)
     }
 
-    fn adoption(&mut self, account: &MovingAccount, rebase: &Rebase, roots: Vec<String>) -> Adoption {
-        let old = &account.old;
-        // The first storage is the one whose own profile the account has.
-        let is_own = |pod: &&MovingPod| old.webids().any(|webid| webid == profile(&pod.iri));
-        let first = account.pods.iter().find(is_own).or_else(|| account.pods.first());
-        let (name, iri) = first.map(|pod| (pod.name.clone(), pod.iri.clone())).unwrap_or_default();
+    /// The WebIDs that an account goes on with, as they were: that of its first storage's profile first.
+    fn webids(&mut self, account: &MovingAccount, rebase: &Rebase) -> Result<Vec<String>, MigrateError> {
         let mut webids: Vec<String> = Vec::new();
-        let owners: Vec<String> = account.pods.iter().map(|pod| owner(account, pod)).collect();
-        let mine = profile(&iri);
-        let own = old.webids().find(|webid| *webid == mine).map(str::to_owned);
-        for webid in own.into_iter().chain(owners).chain(old.webids().map(str::to_owned)) {
-            let moved = rebase.iri(&webid);
-            if webids.contains(&moved) {
+        let own: Vec<String> = account.pods.iter().map(|pod| profile(&pod.iri)).collect();
+        let is_own = |webid: &str| account.pods.iter().any(|pod| webid.starts_with(&pod.iri));
+        let linked: Vec<&str> = account.old.webids().collect();
+        let first = own.iter().map(String::as_str).filter(|own| linked.contains(own));
+        for webid in first.chain(linked.iter().copied()) {
+            let moved = rebase.iri(webid);
+            if webids.iter().any(|known| known == webid) {
                 continue;
             }
-            if moved == webid {
+            // A WebID in a storage of this server is that of the storage's account, whoever was let in there.
+            let others = moved.starts_with(self.target.tools.site.base_url()) && !is_own(webid);
+            if others || has_webid(self.target.store.as_ref(), &moved)? {
+                let reason = format!(
+                    "a WebID that the account {} had too; it belongs to another one here",
+                    account.old.id
+                );
+                self.tell(Outcome::LeftOut, webid, reason);
+                continue;
+            }
+            if moved == webid && !is_own(webid) {
                 let reason =
                     "a WebID that lies elsewhere: its profile must name this server as issuer before it can be used";
-                self.tell(Outcome::Changed, webid.clone(), reason);
+                self.tell(Outcome::Changed, webid, reason);
             }
-            webids.push(moved);
+            webids.push(webid.to_owned());
         }
-        let webid = if webids.is_empty() {
-            profile(&iri)
-        } else {
-            webids.remove(0)
-        };
+        if webids.is_empty() {
+            webids.extend(own.into_iter().take(1));
+        }
+        Ok(webids)
+    }
+
+    fn adoption(
+        &mut self,
+        account: &MovingAccount,
+        webids: Vec<String>,
+        rebase: &Rebase,
+        roots: Vec<String>,
+    ) -> Adoption {
+        let old = &account.old;
+        // The first storage is the one whose own profile the account has.
+        let is_own = |pod: &&MovingPod| webids.contains(&profile(&pod.iri));
+        let first = account.pods.iter().find(is_own).or_else(|| account.pods.first());
+        let name = first.map(|pod| pod.name.clone()).unwrap_or_default();
+        let mut webids = webids.iter().map(|webid| rebase.iri(webid));
+        let webid = webids.next().unwrap_or_default();
+        let webids: Vec<String> = webids.collect();
         let (email, password_hash) = self.login(account, &name);
         let credentials = self.credentials(account, &webid, rebase);
         for part in old.unknown_parts() {
@@ -366,8 +391,8 @@ impl Running<'_> {
         }
         let email = first.email.trim().to_lowercase();
         let taken = is_taken(self.target.store.as_ref(), &email).unwrap_or(true);
-        let email = if taken || !email.contains('@') {
-            let reason = format!("the address belongs to another account here: its holder logs in as `{name}`");
+        let email = if taken || !email.contains('@') || email.chars().count() > LOGIN_CHARACTERS_MAX {
+            let reason = format!("no address that one can log in with here, or another account's: log in as `{name}`");
             self.tell(Outcome::Changed, first.email.clone(), reason);
             None
         } else {
@@ -401,15 +426,6 @@ impl Running<'_> {
         }
         kept
     }
-}
-
-/// The owner that a storage has here: the first one there whose WebID is the account's.
-fn owner(account: &MovingAccount, pod: &MovingPod) -> String {
-    let linked = |owner: &&String| account.old.webids().any(|webid| webid == owner.as_str());
-    let named = pod.owners.iter().find(linked).or_else(|| pod.owners.first()).cloned();
-    named
-        .or_else(|| account.old.webids().next().map(str::to_owned))
-        .unwrap_or_else(|| profile(&pod.iri))
 }
 
 fn came_from(account: &MovingAccount) -> String {

@@ -1,4 +1,4 @@
-//! How file names stand for resources: the extension gives the media type, and where the name's own extension does not, one
+//! How file names stand for resources, in the data folder of a Community Solid Server and in templates: the extension gives the media type, and where the name's own extension does not, one
 //! is added behind a dollar sign: `card$.ttl` is `card` in Turtle.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 const UNKNOWN: &str = "unknown";
 
 /// The media type of files whose extension says nothing.
-pub(super) const OCTETS: &str = "application/octet-stream";
+pub(crate) const OCTETS: &str = "application/octet-stream";
 
 /// Characters that the other server kept percent-encoded in file names, because some systems forbid them there.
 const KEPT_ENCODED: [(&str, &str); 7] = [
@@ -36,11 +36,11 @@ static TYPES: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
 
 /// A file's name as the other server reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct FileName {
+pub(crate) struct FileName {
     /// The resource's name, one segment, percent-encoded.
-    pub(super) segment: String,
+    pub(crate) segment: String,
     /// The media type; none where the description has it.
-    pub(super) media_type: Option<String>,
+    pub(crate) media_type: Option<String>,
 }
 
 /// Why a name cannot be one here.
@@ -51,7 +51,7 @@ impl FileName {
     ///
     /// # Errors
     /// In words, when no resource can have this name here.
-    pub(super) fn document(name: &str) -> Result<Self, &'static str> {
+    pub(crate) fn document(name: &str) -> Result<Self, &'static str> {
         let extension = name
             .rsplit_once('.')
             .map(|(_, extension)| extension)
@@ -73,7 +73,7 @@ impl FileName {
 ///
 /// # Errors
 /// As [`FileName::document`].
-pub(super) fn segment(name: &str) -> Result<String, &'static str> {
+pub(crate) fn segment(name: &str) -> Result<String, &'static str> {
     let mut plain = name.to_owned();
     for (encoded, character) in KEPT_ENCODED {
         plain = plain.replace(encoded, character);
