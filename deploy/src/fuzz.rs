@@ -1,7 +1,9 @@
 //! `cargo xtask fuzz`: searches for input that breaks a parser, steered by coverage.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use clap::Args;
 use meent_tests::fuzzing::{self, TARGETS, Target};
@@ -20,6 +22,9 @@ pub struct FuzzCommand {
     /// Seconds for each target
     #[arg(long, default_value_t = 60)]
     seconds: u64,
+    /// Targets that are searched at one time
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    jobs: u8,
     /// Megabytes that a target may take
     #[arg(long, default_value_t = 2048)]
     megabytes_max: u64,
@@ -27,7 +32,7 @@ pub struct FuzzCommand {
 
 impl FuzzCommand {
     pub fn run(self) -> Result<(), Failure> {
-        let mut targets: Vec<&Target> = Vec::new();
+        let mut targets: Vec<&'static Target> = Vec::new();
         for name in &self.targets {
             let unknown = || Failure(format!("there is no target `{name}`; there are {}", names()));
             targets.push(fuzzing::target(name).ok_or_else(unknown)?);
@@ -36,15 +41,39 @@ impl FuzzCommand {
             targets.extend(TARGETS);
         }
         let program = build()?;
-        let mut broken = Vec::new();
-        for target in targets {
-            if !self.search(&program, target)? {
-                broken.push(target.name);
-            }
-        }
+        let waiting = Mutex::new(VecDeque::from(targets));
+        let broken = Mutex::new(Vec::new());
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..self.jobs)
+                .map(|_| scope.spawn(|| self.search_all(&program, &waiting, &broken)))
+                .collect();
+            workers.into_iter().try_for_each(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|_| Err(Failure("a search broke off".to_owned())))
+            })
+        })?;
+        let broken = broken.into_inner().unwrap_or_default();
         match broken.as_slice() {
             [] => Ok(()),
             broken => Err(Failure(format!("broken: {}; see the input above", broken.join(", ")))),
+        }
+    }
+
+    /// Searches one target after the other until none waits.
+    fn search_all(
+        &self,
+        program: &Path,
+        waiting: &Mutex<VecDeque<&'static Target>>,
+        broken: &Mutex<Vec<&'static str>>,
+    ) -> Result<(), Failure> {
+        let poisoned = || Failure("a search broke off".to_owned());
+        loop {
+            let next = waiting.lock().map_err(|_| poisoned())?.pop_front();
+            let Some(target) = next else { return Ok(()) };
+            if !self.search(program, target)? {
+                broken.lock().map_err(|_| poisoned())?.push(target.name);
+            }
         }
     }
 

@@ -3,7 +3,12 @@
 
 use std::sync::OnceLock;
 
-use meent_tests::fuzzing::{Target, target};
+use fuzzing::{Target, target};
+
+/// The targets are shared as source: with the whole crate of tests everything that tests need would be instrumented too.
+#[path = "../../src/fuzzing/mod.rs"]
+#[allow(dead_code)]
+mod fuzzing;
 
 static TARGET: OnceLock<&'static Target> = OnceLock::new();
 
