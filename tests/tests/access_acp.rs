@@ -6,10 +6,13 @@ use meent_tests::console::{Resident, quick_settings};
 use meent_tests::pod::{Agent, Client, PodServer, Reply};
 use pod_server::app::App;
 use pod_server::authz::AuthorizationSystem::{self, Acp};
+use pod_server::authz::to_policies;
 use pod_server::cli::Cli;
 use pod_server::config::Config;
+use pod_server::error::Error;
+use pod_server::ldp::document::Bounds;
 use pod_server::name::ResourceName;
-use pod_server::store::ReadPermit;
+use pod_server::store::{CommitError, ReadPermit, Transaction, Warrant, commit};
 use serde_json::json;
 
 const TURTLE: &str = "text/turtle";
@@ -439,12 +442,77 @@ async fn the_operator_chooses_the_system_of_a_storage() {
         words.extend(more);
         Cli::try_parse_from(words).unwrap().run().await.unwrap();
     }
+    let changed = async |name: &str, system: &str| {
+        let file = config.to_str().unwrap();
+        let words = ["pod-server", "storage", "access", name, "--system", system, "--config", file];
+        Cli::try_parse_from(words).unwrap().run().await.is_ok()
+    };
+    assert!(!changed("policies", "wac").await && !changed("nobody", "acp").await);
+    assert!(changed("lists", "acp").await && changed("lists", "acp").await);
     let config: Config = server_kit::config::load(Some(&config), "MEENT_TEST_").unwrap();
     let app = App::build(config).unwrap();
     let permit = ReadPermit::without_proof("a test looks inside");
     let snapshot = app.store.snapshot(permit).unwrap();
-    for (root, system) in [("/lists/", AuthorizationSystem::Wac), ("/policies/", Acp)] {
+    for (root, system) in [("/lists/", Acp), ("/policies/", Acp)] {
         let root = ResourceName::parse(root).unwrap();
         assert_eq!(AuthorizationSystem::of(snapshot.as_ref(), &root).unwrap(), system);
     }
+}
+
+/// Requirements solid 50, 71, 86: a storage is taken from lists to policies, all of it or none, and everyone keeps the access
+/// that they had.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_is_taken_from_lists_to_policies() {
+    let server = PodServer::start().await;
+    let (owner, bob) = (server.agent("alice").await, server.agent("bob").await);
+    let (alice, bob, public) = (owner.client(), bob.client(), server.client());
+    let list = |more: &str| {
+        format!(
+            "@prefix acl: <http://www.w3.org/ns/auth/acl#>. @prefix foaf: <http://xmlns.com/foaf/0.1/>.
+             <#owner> a acl:Authorization; acl:agent <{}>; acl:accessTo <./>; acl:default <./>;
+                 acl:mode acl:Read, acl:Write, acl:Control. {more}",
+            owner.web_id
+        )
+    };
+    let everyone = "<#all> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <./>; acl:default <./>; acl:mode acl:Read.";
+    let known = "<#known> a acl:Authorization; acl:agentClass acl:AuthenticatedAgent; acl:default <./>; acl:mode acl:Append.";
+    for path in ["/alice/open/x", "/alice/open/in/y", "/alice/closed/z", "/alice/open/hidden/w"] {
+        alice.put(path, "text/plain", "x").await;
+    }
+    put(&alice, "/alice/open/.acl", list(everyone)).await;
+    put(&alice, "/alice/open/in/.acl", list(&format!("{everyone} {known}"))).await;
+    put(&alice, "/alice/open/hidden/.acl", list("")).await;
+    let change = async || {
+        let (root, base_url) = (ResourceName::parse("/alice/").unwrap(), server.base_url.clone());
+        let work = move |transaction: &mut dyn Transaction| {
+            to_policies(transaction, &root, &base_url, Bounds { nesting_max: 64 }).map_err(CommitError::Refused)
+        };
+        let warrant = Warrant::without_proof("the operator changes the system of a storage");
+        commit::<usize, Error>(server.app.store.as_ref(), warrant, Box::new(work)).await
+    };
+    let rights = async || {
+        let mut told = Vec::new();
+        for client in [&alice, &bob, &public] {
+            for path in ["", "open/", "open/x", "open/in/", "open/in/y", "closed/z", "open/hidden/w", "profile/card"] {
+                let reply = client.get(&format!("/alice/{path}")).await;
+                told.push((path, reply.status, reply.header("wac-allow").to_owned()));
+            }
+        }
+        told
+    };
+    let before = rights().await;
+    // What anyone may read above would be read in `hidden` too, so nothing changes at all.
+    let Err(CommitError::Refused(refused)) = change().await else { panic!("it was changed") };
+    assert!(refused.to_string().contains("/alice/open/hidden/.acl"), "{refused}");
+    assert_eq!(rights().await, before);
+    assert_eq!(alice.delete("/alice/open/hidden/w").await.status, 205);
+    assert_eq!(alice.delete("/alice/open/hidden/").await.status, 205);
+    let before = rights().await;
+    let (count, _) = change().await.unwrap_or_else(|_| panic!("it was not changed"));
+    assert!(count >= 3, "{count}");
+    assert_eq!(rights().await, before);
+    let kind = "<http://www.w3.org/ns/solid/acp#AccessControlResource>; rel=\"type\"";
+    assert!(links(&alice.get("/alice/open/.acl").await).contains(kind));
+    assert!(change().await.is_err(), "it was changed twice");
+    server.stop().await;
 }

@@ -5,6 +5,7 @@
 mod authorized;
 mod caller;
 mod considered;
+mod conversion;
 mod creators;
 mod denial_rate;
 mod dependency;
@@ -20,6 +21,7 @@ mod system;
 
 pub use authorized::{Authorized, Exemption, Receipt};
 pub use caller::Caller;
+pub use conversion::to_policies;
 pub use creators::{creators_are_noted, forget_creator, note_creator};
 pub use dependency::Dependency;
 pub use first_rules::FirstRules;

@@ -121,7 +121,7 @@ impl Acl {
             .any(|authorization| authorization.modes.contains(Modes::CONTROL) && !authorization.has_no_agents())
     }
 
-    fn applicable(&self, target: AclTarget<'_>) -> impl Iterator<Item = &Authorization> {
+    pub(super) fn applicable(&self, target: AclTarget<'_>) -> impl Iterator<Item = &Authorization> {
         self.authorizations.iter().filter(move |authorization| {
             let listed = if target.inherited {
                 &authorization.default
@@ -159,7 +159,7 @@ impl Authorization {
             .all(|condition| condition.holds(subject, membership))
     }
 
-    fn has_no_agents(&self) -> bool {
+    pub(super) fn has_no_agents(&self) -> bool {
         !self.public && !self.authenticated && self.agents.is_empty() && self.groups.is_empty()
     }
 }

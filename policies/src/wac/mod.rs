@@ -4,6 +4,9 @@
 //! only ever added up: whatever is unknown, unreadable or unmatched adds nothing. A condition of an unknown type is an
 //! error of the whole document, because leaving it out would widen access (solid#81).
 
+mod as_policies;
+#[cfg(test)]
+mod as_policies_tests;
 mod evaluate;
 mod modes;
 mod parse;
@@ -12,6 +15,7 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+pub use as_policies::{AsPolicies, Grants, Inexpressible};
 pub use evaluate::{AclTarget, Membership};
 pub use modes::{Modes, ModesError};
 pub use parse::{AclError, AclLimits};

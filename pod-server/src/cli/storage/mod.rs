@@ -1,5 +1,6 @@
 //! `pod-server storage …`, on a stopped server.
 
+mod access;
 mod export;
 mod import;
 mod quota;
@@ -43,6 +44,8 @@ pub(super) enum StorageCommand {
     },
     /// Show how much a storage holds and may hold; give it a bound of its own
     Quota(quota::QuotaCommand),
+    /// Show which authorization system a storage uses; take it from access control lists to policies
+    Access(access::AccessCommand),
     /// Write one storage into an archive: data, descriptions and access rules
     Export(export::ExportCommand),
     /// Take an archive in as a new storage, with all IRIs at their new place
@@ -61,6 +64,7 @@ impl StorageCommand {
             } => create(&file, name, owner, (system, template)).await,
             Self::List { file } => list(&file),
             Self::Quota(command) => command.run().await,
+            Self::Access(command) => command.run().await,
             Self::Export(command) => command.run().await,
             Self::Import(command) => command.run().await,
         }
