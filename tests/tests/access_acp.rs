@@ -444,7 +444,16 @@ async fn the_operator_chooses_the_system_of_a_storage() {
     }
     let changed = async |name: &str, system: &str| {
         let file = config.to_str().unwrap();
-        let words = ["pod-server", "storage", "access", name, "--system", system, "--config", file];
+        let words = [
+            "pod-server",
+            "storage",
+            "access",
+            name,
+            "--system",
+            system,
+            "--config",
+            file,
+        ];
         Cli::try_parse_from(words).unwrap().run().await.is_ok()
     };
     assert!(!changed("policies", "wac").await && !changed("nobody", "acp").await);
@@ -475,8 +484,14 @@ async fn a_storage_is_taken_from_lists_to_policies() {
         )
     };
     let everyone = "<#all> a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo <./>; acl:default <./>; acl:mode acl:Read.";
-    let known = "<#known> a acl:Authorization; acl:agentClass acl:AuthenticatedAgent; acl:default <./>; acl:mode acl:Append.";
-    for path in ["/alice/open/x", "/alice/open/in/y", "/alice/closed/z", "/alice/open/hidden/w"] {
+    let known =
+        "<#known> a acl:Authorization; acl:agentClass acl:AuthenticatedAgent; acl:default <./>; acl:mode acl:Append.";
+    for path in [
+        "/alice/open/x",
+        "/alice/open/in/y",
+        "/alice/closed/z",
+        "/alice/open/hidden/w",
+    ] {
         alice.put(path, "text/plain", "x").await;
     }
     put(&alice, "/alice/open/.acl", list(everyone)).await;
@@ -493,7 +508,16 @@ async fn a_storage_is_taken_from_lists_to_policies() {
     let rights = async || {
         let mut told = Vec::new();
         for client in [&alice, &bob, &public] {
-            for path in ["", "open/", "open/x", "open/in/", "open/in/y", "closed/z", "open/hidden/w", "profile/card"] {
+            for path in [
+                "",
+                "open/",
+                "open/x",
+                "open/in/",
+                "open/in/y",
+                "closed/z",
+                "open/hidden/w",
+                "profile/card",
+            ] {
                 let reply = client.get(&format!("/alice/{path}")).await;
                 told.push((path, reply.status, reply.header("wac-allow").to_owned()));
             }
@@ -502,7 +526,9 @@ async fn a_storage_is_taken_from_lists_to_policies() {
     };
     let before = rights().await;
     // What anyone may read above would be read in `hidden` too, so nothing changes at all.
-    let Err(CommitError::Refused(refused)) = change().await else { panic!("it was changed") };
+    let Err(CommitError::Refused(refused)) = change().await else {
+        panic!("it was changed")
+    };
     assert!(refused.to_string().contains("/alice/open/hidden/.acl"), "{refused}");
     assert_eq!(rights().await, before);
     assert_eq!(alice.delete("/alice/open/hidden/w").await.status, 205);

@@ -76,11 +76,13 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
 
     let application = Application::register(&console, "none").await?;
     let (_, challenge) = pkce();
-    driver
-        .goto(console.at(&application.authorization(&challenge, &[("lang", "nl")])))
-        .await?;
-    browser.picture(&format!("application-{screen}")).await?;
-    overflow(driver).await?;
+    for language in ["nl", "fr", "en"] {
+        driver
+            .goto(console.at(&application.authorization(&challenge, &[("lang", language)])))
+            .await?;
+        browser.picture(&format!("application-{language}-{screen}")).await?;
+        overflow(driver).await?;
+    }
     press(driver, "button[value=deny]").await?;
     // The application's host does not exist here; what counts is where the browser was sent.
     let sent = driver.current_url().await?;

@@ -251,7 +251,7 @@ async fn the_account_page_says_how_full_a_storage_is() {
     for (language, room, warning) in [
         ("en", "of 200 kB in use (6", "nearly full"),
         ("nl", "van 200 kB in gebruik (6", "bijna vol"),
-        ("fr", "utilisés sur 200 kB (6", "presque plein"),
+        ("fr", "utilisés sur 200 ko (6", "presque plein"),
     ] {
         let page = gent.visitor.open(&format!("/account?lang={language}")).await.unwrap();
         // Fluent sets variables apart from the text around them.

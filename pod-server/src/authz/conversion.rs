@@ -43,7 +43,8 @@ pub fn to_policies(
     let nothing = Grants::default();
     let mut handed_down: HashMap<ResourceName, Grants> = HashMap::new();
     for (subject, list) in &lists {
-        let fault = |reason: &dyn std::fmt::Display| Error::Conflict(format!("`{}` stays as it is: {reason}", list.name));
+        let fault =
+            |reason: &dyn std::fmt::Display| Error::Conflict(format!("`{}` stays as it is: {reason}", list.name));
         let (document, resource) = (list.name.iri(base_url), subject.iri(base_url));
         let written = WrittenRules {
             document: &document,

@@ -369,12 +369,14 @@ fn kind(visit: &Visit, kind: ResourceKind, media_type: &str) -> String {
     visit.text(key)
 }
 
-/// A number of bytes as people write it, with the decimal sign of the language.
+/// A number of bytes as people write it, with the decimal sign and the units of the language.
 #[must_use]
 pub fn size(language: Language, bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    // An octet is what French calls a byte.
+    let byte = if language == Language::Fr { 'o' } else { 'B' };
+    const UNITS: [char; 4] = ['k', 'M', 'G', 'T'];
     if bytes < 1_000 {
-        return format!("{bytes} B");
+        return format!("{bytes} {byte}");
     }
     let mut tenths = u128::from(bytes) * 10 / 1_000;
     let mut unit = 0;
@@ -385,9 +387,9 @@ pub fn size(language: Language, bytes: u64) -> String {
     let sign = if language == Language::En { '.' } else { ',' };
     let unit = UNITS.get(unit).copied().unwrap_or_default();
     if tenths >= 100 {
-        format!("{} {unit}", tenths / 10)
+        format!("{} {unit}{byte}", tenths / 10)
     } else {
-        format!("{}{sign}{} {unit}", tenths / 10, tenths % 10)
+        format!("{}{sign}{} {unit}{byte}", tenths / 10, tenths % 10)
     }
 }
 
@@ -425,5 +427,7 @@ mod tests {
             assert_eq!(size(Language::Nl, bytes), expected);
         }
         assert_eq!(size(Language::En, 1_550), "1.5 kB");
+        assert_eq!(size(Language::Fr, 1_550), "1,5 ko");
+        assert_eq!(size(Language::Fr, 7), "7 o");
     }
 }

@@ -73,7 +73,9 @@ impl Acl {
 
     fn grants(&self, target: AclTarget<'_>) -> Result<Grants, Inexpressible> {
         let grants = self.applicable(target).map(Authorization::grant);
-        Ok(Grants(grants.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()))
+        Ok(Grants(
+            grants.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
+        ))
     }
 }
 
@@ -97,7 +99,12 @@ impl Authorization {
         } else if self.authenticated {
             vec![Who::Authenticated]
         } else {
-            self.agents.iter().filter(|agent| is_name(agent)).cloned().map(Who::One).collect()
+            self.agents
+                .iter()
+                .filter(|agent| is_name(agent))
+                .cloned()
+                .map(Who::One)
+                .collect()
         };
         if agents.is_empty() {
             return Ok(None);

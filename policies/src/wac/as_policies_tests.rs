@@ -33,8 +33,7 @@ fn subjects() -> Vec<Subject> {
     for name in ["an", "bo", "co"] {
         for client in [None, Some("https://app.example/id"), Some("https://other.example/id")] {
             for issuer in [None, Some("https://idp.example/")] {
-                let mut subject =
-                    Subject::authenticated(WebId::parse(format!("https://{name}.example/#me")).unwrap());
+                let mut subject = Subject::authenticated(WebId::parse(format!("https://{name}.example/#me")).unwrap());
                 subject.client = client.map(Into::into);
                 subject.issuer = issuer.map(Into::into);
                 found.push(subject);
@@ -61,24 +60,44 @@ fn context(subject: &Subject) -> AcpContext<'_> {
 fn what_is_wider_in_policies_is_refused() {
     let owner = ":o a acl:Authorization; acl:agent <https://an.example/#me>; acl:accessTo HERE; acl:default HERE;
         acl:mode acl:Read, acl:Write, acl:Control.";
-    let above = list(ROOT, &format!("{owner} :p a acl:Authorization; acl:agentClass foaf:Agent; acl:default HERE;
-        acl:mode acl:Read."));
+    let above = list(
+        ROOT,
+        &format!(
+            "{owner} :p a acl:Authorization; acl:agentClass foaf:Agent; acl:default HERE;
+        acl:mode acl:Read."
+        ),
+    );
     let above = above.as_policies(ROOT, &Grants::default()).unwrap().handed_down;
-    let public = ":p a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo HERE; acl:default HERE; acl:mode acl:Read.";
-    let less = |body: &str| matches!(list(BELOW, body).as_policies(BELOW, &above), Err(Inexpressible::Less(_)));
+    let public =
+        ":p a acl:Authorization; acl:agentClass foaf:Agent; acl:accessTo HERE; acl:default HERE; acl:mode acl:Read.";
+    let less = |body: &str| {
+        matches!(
+            list(BELOW, body).as_policies(BELOW, &above),
+            Err(Inexpressible::Less(_))
+        )
+    };
     assert!(!less(&format!("{owner} {public}")));
     assert!(less(owner), "what anyone may read would still be read");
-    assert!(less(&format!("{owner} {}", public.replace("foaf:Agent", "acl:AuthenticatedAgent"))));
+    assert!(less(&format!(
+        "{owner} {}",
+        public.replace("foaf:Agent", "acl:AuthenticatedAgent")
+    )));
     assert!(less(&format!("{owner} {}", public.replace("acl:default HERE;", ""))));
     assert!(less(&format!("{} {public}", owner.replace(", acl:Control", ""))));
     assert!(less(&format!(
         "{owner} {}",
-        public.replace("acl:mode", "acl:condition [ a acl:ClientCondition; acl:client <https://app.example/id> ]; acl:mode")
+        public.replace(
+            "acl:mode",
+            "acl:condition [ a acl:ClientCondition; acl:client <https://app.example/id> ]; acl:mode"
+        )
     )));
     let nothing = Grants::default();
     for (body, expected) in [
         ("acl:agentGroup <https://g.example/#g>", "group"),
-        ("acl:agent <https://an.example/#me>; acl:origin <https://app.example>", "origin"),
+        (
+            "acl:agent <https://an.example/#me>; acl:origin <https://app.example>",
+            "origin",
+        ),
     ] {
         let body = format!(":a a acl:Authorization; {body}; acl:accessTo HERE; acl:mode acl:Read.");
         let refused = list(ROOT, &body).as_policies(ROOT, &nothing).unwrap_err();
@@ -112,13 +131,20 @@ fn any_list() -> impl Strategy<Value = String> {
     let authorization = (
         proptest::sample::subsequence(AGENTS.to_vec(), 0..=2),
         pick(&CONDITIONS),
-        pick(&["acl:accessTo HERE; acl:default HERE;", "acl:accessTo HERE;", "acl:default HERE;"]),
+        pick(&[
+            "acl:accessTo HERE; acl:default HERE;",
+            "acl:accessTo HERE;",
+            "acl:default HERE;",
+        ]),
         proptest::sample::subsequence(vec!["acl:Read", "acl:Append", "acl:Write", "acl:Control"], 1..=3),
     );
     proptest::collection::vec(authorization, 0..4).prop_map(|all| {
         let mut text = String::new();
         for (number, (agents, condition, scope, modes)) in all.into_iter().enumerate() {
-            text.push_str(&format!(":a{number} a acl:Authorization; {condition} {scope} acl:mode {}", modes.join(", ")));
+            text.push_str(&format!(
+                ":a{number} a acl:Authorization; {condition} {scope} acl:mode {}",
+                modes.join(", ")
+            ));
             for agent in agents {
                 text.push_str(&format!("; {agent}"));
             }
