@@ -12,7 +12,7 @@ pub enum CoverageCommand {
     /// Requirements with the tests that cite them
     Requirements {
         /// Lists: `solid`, `dataspace`, `reliability`, or an area such as `ODR` or `T`
-        #[arg(default_value = "solid")]
+        #[arg(default_values = ["solid", "ODR", "ENF", "CON", "AUD"])]
         lists: Vec<String>,
     },
 }

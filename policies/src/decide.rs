@@ -246,6 +246,7 @@ fn by_agreement(
         purpose: request.purpose.as_deref(),
         now: request.now,
         purposes,
+        world: None,
     };
     let Evaluation {
         effect,

@@ -42,6 +42,7 @@ fn policy(consent: bool) -> Policy {
         action: OdrlAction::named(vocab::odrl::USE),
         constraints: if consent { vec![given] } else { Vec::new() },
         duties: Vec::new(),
+        unknown: Vec::new(),
     });
     policy
 }

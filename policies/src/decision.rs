@@ -93,6 +93,12 @@ pub enum ReasonCode {
     UnknownDuty,
     /// A refinement is not understood.
     UnknownRefinement,
+    /// A term is not understood, and could be anything.
+    UnknownTerm,
+    /// A duty that must come first has not been fulfilled.
+    DutyNotFulfilled,
+    /// An obligation of the caller was not fulfilled in time.
+    ObligationViolated,
     /// A party or asset collection cannot be resolved.
     UnknownCollection,
     /// No property of the dataset is left to show.
@@ -137,6 +143,9 @@ impl ReasonCode {
             Self::UnknownAction => "unknown-action",
             Self::UnknownDuty => "unknown-duty",
             Self::UnknownRefinement => "unknown-refinement",
+            Self::UnknownTerm => "unknown-term",
+            Self::DutyNotFulfilled => "duty-not-fulfilled",
+            Self::ObligationViolated => "obligation-violated",
             Self::UnknownCollection => "unknown-collection",
             Self::NothingVisible => "nothing-visible",
             Self::FactUnavailable => "fact-unavailable",

@@ -121,6 +121,27 @@ impl Hierarchy {
         self.relation(stated, named) != Relation::Other
     }
 
+    /// Everything above a concept, itself not included, at most [`PURPOSES_VISITED_MAX`] of it.
+    #[must_use]
+    pub fn all_broader(&self, concept: &str) -> BTreeSet<String> {
+        let mut found: BTreeSet<String> = BTreeSet::new();
+        let mut open = vec![concept.to_owned()];
+        while let Some(next) = open.pop() {
+            for broad in self.directly_broader(&next) {
+                if broad != concept && found.len() < PURPOSES_VISITED_MAX && found.insert(broad.to_owned()) {
+                    open.push(broad.to_owned());
+                }
+            }
+        }
+        found
+    }
+
+    /// Whether something is said to be above this concept.
+    #[must_use]
+    pub fn knows(&self, concept: &str) -> bool {
+        self.directly_broader(concept).next().is_some()
+    }
+
     fn directly_broader<'h>(&'h self, purpose: &str) -> impl Iterator<Item = &'h str> {
         let own = self.broader.get(purpose).into_iter().flatten().map(String::as_str);
         let wanted = purpose.to_owned();

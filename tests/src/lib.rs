@@ -10,6 +10,7 @@ pub mod federation;
 pub mod fuzzing;
 pub mod house;
 pub mod notify;
+pub mod odrl;
 #[allow(clippy::expect_used)]
 pub mod pod;
 pub mod scenario;

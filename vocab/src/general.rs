@@ -24,7 +24,8 @@ vocabulary! {
         DATE_TIME "dateTime", DATE_TIME_STAMP "dateTimeStamp", DATE "date", TIME "time", DURATION "duration",
         DAY_TIME_DURATION "dayTimeDuration", ANY_URI "anyURI", NON_NEGATIVE_INTEGER "nonNegativeInteger",
         POSITIVE_INTEGER "positiveInteger", LONG "long", INT "int", SHORT "short", BYTE "byte",
-        UNSIGNED_LONG "unsignedLong", UNSIGNED_INT "unsignedInt", G_YEAR "gYear",
+        UNSIGNED_LONG "unsignedLong", UNSIGNED_INT "unsignedInt",
+        UNSIGNED_SHORT "unsignedShort", UNSIGNED_BYTE "unsignedByte", YEAR_MONTH_DURATION "yearMonthDuration", G_YEAR "gYear",
     }
 }
 

@@ -9,6 +9,9 @@ pub const ODRL_PROFILE: &str = "https://w3id.org/meent/odrl";
 /// The vocabulary and the profile as Turtle, to be served at [`NS`] and [`ODRL_PROFILE`].
 pub const TURTLE: &str = include_str!("../meent.ttl");
 
+/// The JSON-LD context of the profile: short names for ODRL's terms and for Meent's own.
+pub const CONTEXT: &str = include_str!("../meent.jsonld");
+
 pub use terms::*;
 
 vocabulary! {
@@ -24,9 +27,41 @@ vocabulary! {
         DATA_SUBJECT_CONSENT "dataSubjectConsent",
         DISTINCT_DATA_SUBJECTS "distinctDataSubjects",
         PROPERTY "property",
+        CLASS "class",
+        SHAPE "shape",
+        PATTERN "pattern",
+        PRECISION "precision",
         // ODRL actions.
         AGGREGATE_ONLY "aggregateOnly",
         LOG "log",
+        PSEUDONYMISE "pseudonymise",
+        GENERALISE "generalise",
+        // Usage-control classes of International Data Spaces.
+        PC1 "pc1",
+        PC2 "pc2",
+        PC3 "pc3",
+        PC4 "pc4",
+        PC5 "pc5",
+        PC6 "pc6",
+        PC7 "pc7",
+        PC8 "pc8",
+        PC9 "pc9",
+        PC10 "pc10",
+        PC11 "pc11",
+        PC12 "pc12",
+        PC13 "pc13",
+        PC14 "pc14",
+        PC15 "pc15",
+        PC16 "pc16",
+        PC17 "pc17",
+        PC18 "pc18",
+        PC19 "pc19",
+        PC20 "pc20",
+        PC21 "pc21",
+        PC22 "pc22",
+        PC23 "pc23",
+        PC24 "pc24",
+        PC25 "pc25",
         // Consent records.
         DATA_PROPERTY "dataProperty",
         STORAGE "storage",
@@ -94,12 +129,30 @@ mod tests {
         }
     }
 
+    /// The context names every operand and action of the profile.
+    #[test]
+    fn the_context_names_the_profile() {
+        for term in TERMS {
+            let kinds = ["odrl:LeftOperand", "odrl:Action"];
+            if kinds.iter().any(|kind| block(term).unwrap().contains(kind)) {
+                let entry = format!("\"{0}\": \"meent:{0}\"", crate::local_name(term));
+                assert!(CONTEXT.contains(&entry), "{entry} is missing");
+            }
+        }
+    }
+
     #[test]
     fn the_profile_lists_its_operands_and_actions() {
         for (term, kind) in [
             (DATA_SUBJECT_CONSENT, "odrl:LeftOperand"),
             (DISTINCT_DATA_SUBJECTS, "odrl:LeftOperand"),
             (PROPERTY, "odrl:LeftOperand"),
+            (CLASS, "odrl:LeftOperand"),
+            (SHAPE, "odrl:LeftOperand"),
+            (PATTERN, "odrl:LeftOperand"),
+            (PRECISION, "odrl:LeftOperand"),
+            (PSEUDONYMISE, "odrl:Action"),
+            (GENERALISE, "odrl:Action"),
             (AGGREGATE_ONLY, "odrl:Action"),
             (LOG, "odrl:Action"),
         ] {

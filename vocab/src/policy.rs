@@ -20,8 +20,20 @@ vocabulary! {
         PERM "perm", PROHIBIT "prohibit", INVALID "invalid",
         EQ "eq", NEQ "neq", LT "lt", LTEQ "lteq", GT "gt", GTEQ "gteq", IS_A "isA", IS_ANY_OF "isAnyOf",
         IS_NONE_OF "isNoneOf", IS_ALL_OF "isAllOf", IS_PART_OF "isPartOf", HAS_PART "hasPart",
+        // Left operands.
         PURPOSE "purpose", DATE_TIME "dateTime", RECIPIENT "recipient", COUNT "count", SPATIAL "spatial",
         EVENT "event", ELAPSED_TIME "elapsedTime", LANGUAGE "language",
+        ABSOLUTE_POSITION "absolutePosition", ABSOLUTE_SIZE "absoluteSize",
+        ABSOLUTE_SPATIAL_POSITION "absoluteSpatialPosition", ABSOLUTE_TEMPORAL_POSITION "absoluteTemporalPosition",
+        DELAY_PERIOD "delayPeriod", DELIVERY_CHANNEL "deliveryChannel", DEVICE "device", FILE_FORMAT "fileFormat",
+        INDUSTRY "industry", MEDIA "media", METERED_TIME "meteredTime", PAY_AMOUNT "payAmount",
+        PERCENTAGE "percentage", PRODUCT "product", RELATIVE_POSITION "relativePosition",
+        RELATIVE_SIZE "relativeSize", RELATIVE_SPATIAL_POSITION "relativeSpatialPosition",
+        RELATIVE_TEMPORAL_POSITION "relativeTemporalPosition", RESOLUTION "resolution",
+        SPATIAL_COORDINATES "spatialCoordinates", SYSTEM "system", SYSTEM_DEVICE "systemDevice",
+        TIME_INTERVAL "timeInterval", UNIT_OF_COUNT "unitOfCount", VERSION "version",
+        VIRTUAL_LOCATION "virtualLocation",
+        // Actions.
         USE "use", TRANSFER "transfer", READ "read", AGGREGATE "aggregate", ANALYZE "analyze",
         ANNOTATE "annotate", ANONYMIZE "anonymize", ARCHIVE "archive", ATTRIBUTE "attribute",
         COMPENSATE "compensate", CONCURRENT_USE "concurrentUse", DELETE "delete", DERIVE "derive",
@@ -31,7 +43,47 @@ vocabulary! {
         NEXT_POLICY "nextPolicy", OBTAIN_CONSENT "obtainConsent", PLAY "play", PRESENT "present",
         PRINT "print", REPRODUCE "reproduce", REVIEW_POLICY "reviewPolicy", SELL "sell", STREAM "stream",
         SYNCHRONIZE "synchronize", TEXT_TO_SPEECH "textToSpeech", TRANSFORM "transform",
-        TRANSLATE "translate", UNINSTALL "uninstall", WATERMARK "watermark",
+        TRANSLATE "translate", UNINSTALL "uninstall", WATERMARK "watermark", ACCEPT_TRACKING "acceptTracking",
+        // Actions of earlier versions: read, and where the vocabulary names a successor taken for that.
+        APPEND "append", APPEND_TO "appendTo", COPY "copy", EXPORT "export", LEASE "lease", LICENSE "license",
+        LEND "lend", PAY "pay", PREVIEW "preview", SECONDARY_USE "secondaryUse", WRITE "write", WRITE_TO "writeTo",
+        AD_HOC_SHARE "adHocShare", EXTRACT_CHAR "extractChar", EXTRACT_PAGE "extractPage",
+        EXTRACT_WORD "extractWord", ATTACH_POLICY "attachPolicy", ATTACH_SOURCE "attachSource",
+        SHARE_ALIKE "shareAlike", COMMERCIALIZE "commercialize", SHARE "share",
+        // Kinds of policies of the common vocabulary, and functions of parties.
+        ASSERTION "Assertion", PRIVACY "Privacy", REQUEST "Request", TICKET "Ticket", OUTPUT "output",
+        ATTRIBUTED_PARTY "attributedParty", ATTRIBUTING_PARTY "attributingParty",
+        COMPENSATING_PARTY "compensatingParty", CONSENTED_PARTY "consentedParty",
+        CONSENTING_PARTY "consentingParty", CONTRACTED_PARTY "contractedParty",
+        CONTRACTING_PARTY "contractingParty", INFORMING_PARTY "informingParty", TRACKED_PARTY "trackedParty",
+        POLICY_USAGE "policyUsage",
+    }
+}
+
+vocabulary! {
+    /// The actions that ODRL takes over from the Creative Commons rights expression language.
+    cc = "http://creativecommons.org/ns#" {
+        ATTRIBUTION "Attribution", COMMERCIAL_USE "CommercialUse", DERIVATIVE_WORKS "DerivativeWorks",
+        DISTRIBUTION "Distribution", NOTICE "Notice", REPRODUCTION "Reproduction", SHARE_ALIKE "ShareAlike",
+        SHARING "Sharing", SOURCE_CODE "SourceCode",
+    }
+}
+
+vocabulary! {
+    /// Reports on compliance with a policy, as the test suite of ODRL evaluators writes them.
+    force = "https://w3id.org/force/compliance-report#" {
+        POLICY_REPORT "PolicyReport", PERMISSION_REPORT "PermissionReport", PROHIBITION_REPORT "ProhibitionReport",
+        DUTY_REPORT "DutyReport", PARTY_REPORT "PartyReport", TARGET_REPORT "TargetReport",
+        ACTION_REPORT "ActionReport", CONSTRAINT_REPORT "ConstraintReport", POLICY "policy",
+        POLICY_REQUEST "policyRequest", RULE_REPORT "ruleReport", RULE "rule", RULE_REQUEST "ruleRequest",
+        PREMISE_REPORT "premiseReport", CONDITION_REPORT "conditionReport", ATTEMPT_STATE "attemptState",
+        ACTIVATION_STATE "activationState", SATISFACTION_STATE "satisfactionState",
+        DEONTIC_STATE "deonticState", PERFORMANCE_STATE "performanceState", CONSTRAINT "constraint",
+        CONSTRAINT_LEFT_OPERAND "constraintLeftOperand", CONSTRAINT_OPERATOR "constraintOperator",
+        CONSTRAINT_RIGHT_OPERAND "constraintRightOperand", CONSTRAINT_LOGICAL_OPERAND "constraintLogicalOperand",
+        ATTEMPTED "Attempted", ACTIVE "Active", INACTIVE "Inactive", SATISFIED "Satisfied",
+        UNSATISFIED "Unsatisfied", FULFILLED "Fulfilled", VIOLATED "Violated", NON_SET "NonSet",
+        PERFORMED "Performed", UNPERFORMED "Unperformed",
     }
 }
 

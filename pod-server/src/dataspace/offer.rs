@@ -268,6 +268,7 @@ const fn not_understood(code: ReasonCode) -> bool {
             | ReasonCode::UnknownAction
             | ReasonCode::UnknownDuty
             | ReasonCode::UnknownRefinement
+            | ReasonCode::UnknownTerm
             | ReasonCode::UnknownCollection
             | ReasonCode::NothingVisible
     )

@@ -4,7 +4,7 @@ use oxrdf::Term;
 use vocab::{meent, odrl};
 
 use super::{ClauseClass, Language, Text, name};
-use crate::odrl::evaluate::AFTERWARDS;
+use crate::odrl::query_action::AFTERWARDS;
 use crate::odrl::{AtomicConstraint, Constraint, Duty, LogicalOperator, Operator, Policy, PolicyKind, Target};
 
 /// One clause of a policy.

@@ -59,6 +59,9 @@ pub fn reason(reason: &Reason, language: Language) -> String {
         | ReasonCode::UnknownLeftOperand
         | ReasonCode::UnknownAction
         | ReasonCode::UnknownDuty
+        | ReasonCode::UnknownTerm
+        | ReasonCode::DutyNotFulfilled
+        | ReasonCode::ObligationViolated
         | ReasonCode::UnknownRefinement => name(&reason.about),
         _ => reason.about.as_str(),
     };
@@ -202,6 +205,21 @@ fn sentence(code: ReasonCode) -> Text {
             "Cette obligation ne peut être remplie ici : {}.",
             "This duty cannot be carried out here: {}.",
         ],
+        R::UnknownTerm => [
+            "De regel bevat {}, wat hier niet begrepen wordt.",
+            "La règle contient {}, qui n'est pas compris ici.",
+            "The rule contains {}, which is not understood here.",
+        ],
+        R::DutyNotFulfilled => [
+            "Eerst moet deze plicht vervuld zijn: {}.",
+            "Ce devoir doit d'abord être rempli : {}.",
+            "This duty must be fulfilled first: {}.",
+        ],
+        R::ObligationViolated => [
+            "Deze verplichting is niet op tijd nagekomen: {}.",
+            "Cette obligation n'a pas été respectée à temps : {}.",
+            "This obligation was not met in time: {}.",
+        ],
         R::UnknownRefinement => [
             "Deze afbakening is onbekend: {}.",
             "Cette délimitation est inconnue : {}.",
@@ -276,6 +294,8 @@ mod tests {
     }
 
     /// Every clause is shown with its class; what is not understood is shown too.
+    ///
+    /// Requirements ODR-25.
     #[test]
     fn a_policy_in_words() {
         let text = r#"

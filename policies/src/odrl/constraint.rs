@@ -6,9 +6,12 @@
 use oxrdf::Term;
 use time::OffsetDateTime;
 
+use super::condition::Condition;
 use super::evaluate::Situation;
 use super::model::{AtomicConstraint, Constraint, LogicalConstraint, LogicalOperator, Operator};
 use super::moment::Moment;
+use super::truth::Tri;
+use super::world::Of;
 use crate::decision::{Reason, ReasonCode};
 use crate::purpose::Relation;
 
@@ -138,7 +141,33 @@ fn exactly_one(parts: impl Iterator<Item = Truth>) -> Truth {
     }
 }
 
+/// Asks the facts of the world for what this evaluation does not know by itself.
+fn by_facts(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Option<Truth> {
+    let world = situation.world?;
+    let condition = Condition::of(Of::Request, &Constraint::Atomic(constraint.clone()), 0);
+    let answer = condition.judge(world, world.now().unix_timestamp_nanos(), &mut None);
+    let reason = || Reason::new(answer.code, answer.about);
+    Some(match answer.truth {
+        Tri::True => Truth::True,
+        Tri::False => Truth::False(reason()),
+        Tri::Unknown => Truth::Unknown(reason()),
+    })
+}
+
 fn atomic(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Truth {
+    let own = [
+        vocab::odrl::PURPOSE,
+        vocab::odrl::RECIPIENT,
+        vocab::odrl::DATE_TIME,
+        vocab::meent::DATA_SUBJECT_CONSENT,
+    ];
+    let plain =
+        constraint.right_operand_reference.is_none() && constraint.unit.is_none() && constraint.status.is_none();
+    if !(plain && own.contains(&constraint.left_operand.as_str()))
+        && let Some(truth) = by_facts(constraint, situation)
+    {
+        return truth;
+    }
     // A value that would have to be fetched, a unit that would have to be converted, a count kept elsewhere.
     if let Some(reference) = &constraint.right_operand_reference {
         return Truth::Unknown(Reason::new(ReasonCode::UnknownRightOperand, reference));

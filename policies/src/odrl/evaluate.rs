@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+use super::condition::Condition;
 use super::constraint::{Truth, all, turning_points};
 use super::model::{Action, AtomicConstraint, ConflictStrategy, Constraint, Duty, Operator, Party, Permission};
 use super::model::{Policy, PolicyKind, Prohibition, Target};
+use super::query_action::{AFTERWARDS, QUERYING};
+use super::truth::Tri;
 use super::validate::validate;
+use super::world::{Of, World};
 use crate::decision::{ConsentCondition, Effect, Obligation, Reason, ReasonCode};
 use crate::purpose::Hierarchy;
 
@@ -26,6 +30,9 @@ pub struct Situation<'a> {
     pub now: OffsetDateTime,
     /// Which purposes are below which.
     pub purposes: &'a Hierarchy,
+    /// Further facts: values of other left operands, members of collections, what references stand for. Without them
+    /// whatever needs one is not known.
+    pub world: Option<&'a World>,
 }
 
 /// What a permission opens.
@@ -150,6 +157,9 @@ fn usable(policy: &Policy, situation: &Situation<'_>) -> Result<(), (Effect, Rea
     if policy.kind == PolicyKind::Offer {
         return Err((Effect::Deny, Reason::new(ReasonCode::PolicyNotAgreement, &policy.id)));
     }
+    if let Some(term) = policy.unknown.first() {
+        return Err((Effect::Indeterminate, Reason::new(ReasonCode::UnknownTerm, term)));
+    }
     if let Some(profile) = policy.profiles.iter().find(|profile| !understood(profile)) {
         return Err((Effect::Indeterminate, Reason::new(ReasonCode::ProfileUnknown, profile)));
     }
@@ -168,7 +178,7 @@ fn usable(policy: &Policy, situation: &Situation<'_>) -> Result<(), (Effect, Rea
         return Err((Effect::Indeterminate, Reason::new(ReasonCode::PolicyInvalid, about)));
     }
     if let Some(assignee) = &policy.assignee {
-        match is_party(assignee, situation.party) {
+        match is_party(assignee, situation) {
             Some(true) => {}
             Some(false) => {
                 let asking = situation.party.unwrap_or("public");
@@ -191,12 +201,24 @@ pub fn understood(profile: &str) -> bool {
     .contains(&profile)
 }
 
-/// Whether the asking party is this one; `None` for a collection, whose members are not known.
-fn is_party(party: &Party, asking: Option<&str>) -> Option<bool> {
-    if party.collection || !party.refinements.is_empty() {
-        return None;
+/// Whether the asking party is this one or in it; `None` for a collection whose members are not known.
+fn is_party(party: &Party, situation: &Situation<'_>) -> Option<bool> {
+    if !party.collection && party.refinements.is_empty() {
+        return Some(situation.party == Some(party.id.as_str()));
     }
-    Some(asking == Some(party.id.as_str()))
+    let world = situation.world?;
+    if !world.parties.iter().any(|one| **one == *party.id) {
+        return Some(false);
+    }
+    let refined = Condition::all(party.refinements.iter().map(|constraint| (Of::Party, constraint)));
+    match refined
+        .judge(world, world.now().unix_timestamp_nanos(), &mut None)
+        .truth
+    {
+        Tri::True => Some(true),
+        Tri::False => Some(false),
+        Tri::Unknown => None,
+    }
 }
 
 fn is_target(target: &Target, situation: &Situation<'_>) -> bool {
@@ -209,8 +231,11 @@ fn permit(policy: &Policy, permission: &Permission, situation: &Situation<'_>) -
     if !is_target(&permission.target, situation) {
         return Err(Reason::new(ReasonCode::ActionNotPermitted, &permission.target.source));
     }
+    if let Some(term) = permission.unknown.first() {
+        return Err(Reason::new(ReasonCode::UnknownTerm, term));
+    }
     if let Some(assignee) = permission.assignee.as_ref().or(policy.assignee.as_ref()) {
-        match is_party(assignee, situation.party) {
+        match is_party(assignee, situation) {
             Some(true) => {}
             Some(false) => return Err(Reason::new(ReasonCode::AssigneeMismatch, &assignee.id)),
             None => return Err(Reason::new(ReasonCode::UnknownCollection, &assignee.id)),
@@ -266,13 +291,16 @@ fn ban(policy: &Policy, prohibition: &Prohibition, situation: &Situation<'_>) ->
         return Ok(None);
     }
     let assignee = prohibition.assignee.as_ref().or(policy.assignee.as_ref());
-    match assignee.map(|assignee| is_party(assignee, situation.party)) {
+    match assignee.map(|assignee| is_party(assignee, situation)) {
         None | Some(Some(true)) => {}
         Some(Some(false)) => return Ok(None),
         Some(None) => return Err(Reason::new(ReasonCode::UnknownCollection, "assignee")),
     }
     if !concerns_query(&prohibition.action)? {
         return Ok(None);
+    }
+    if let Some(term) = prohibition.unknown.first() {
+        return Err(Reason::new(ReasonCode::UnknownTerm, term));
     }
     let truth = both(
         all(&prohibition.constraints, situation),
@@ -288,58 +316,6 @@ fn ban(policy: &Policy, prohibition: &Prohibition, situation: &Situation<'_>) ->
         )),
     }
 }
-
-/// Actions that a query carries out or may amount to.
-const QUERYING: [&str; 11] = [
-    vocab::odrl::USE,
-    vocab::odrl::READ,
-    vocab::odrl::AGGREGATE,
-    vocab::odrl::ANALYZE,
-    vocab::odrl::DERIVE,
-    vocab::odrl::EXTRACT,
-    vocab::odrl::EXECUTE,
-    vocab::odrl::REPRODUCE,
-    vocab::odrl::STREAM,
-    vocab::odrl::TRANSFORM,
-    vocab::odrl::CONCURRENT_USE,
-];
-
-/// Actions that happen after the answer has left, or are not queries at all: forbidding them binds by contract.
-pub(crate) const AFTERWARDS: [&str; 33] = [
-    vocab::odrl::TRANSFER,
-    vocab::odrl::ANNOTATE,
-    vocab::odrl::ANONYMIZE,
-    vocab::odrl::ARCHIVE,
-    vocab::odrl::ATTRIBUTE,
-    vocab::odrl::COMPENSATE,
-    vocab::odrl::DELETE,
-    vocab::odrl::DIGITIZE,
-    vocab::odrl::DISPLAY,
-    vocab::odrl::DISTRIBUTE,
-    vocab::odrl::ENSURE_EXCLUSIVITY,
-    vocab::odrl::GIVE,
-    vocab::odrl::GRANT_USE,
-    vocab::odrl::INCLUDE,
-    vocab::odrl::INDEX,
-    vocab::odrl::INFORM,
-    vocab::odrl::INSTALL,
-    vocab::odrl::MODIFY,
-    vocab::odrl::MOVE,
-    vocab::odrl::NEXT_POLICY,
-    vocab::odrl::OBTAIN_CONSENT,
-    vocab::odrl::PLAY,
-    vocab::odrl::PRESENT,
-    vocab::odrl::PRINT,
-    vocab::odrl::REVIEW_POLICY,
-    vocab::odrl::SELL,
-    vocab::odrl::SYNCHRONIZE,
-    vocab::odrl::TEXT_TO_SPEECH,
-    vocab::odrl::TRANSLATE,
-    vocab::odrl::UNINSTALL,
-    vocab::odrl::WATERMARK,
-    vocab::meent::LOG,
-    vocab::meent::AGGREGATE_ONLY,
-];
 
 fn is_known_action(action: &str) -> bool {
     QUERYING.contains(&action) || AFTERWARDS.contains(&action)
@@ -398,6 +374,12 @@ fn obligation(duty: &Duty) -> Result<Obligation, Reason> {
     let unknown = |about: &str| Reason::new(ReasonCode::UnknownDuty, about);
     if duty.target.is_some() {
         return Err(unknown("a duty on another asset"));
+    }
+    if let Some((function, _)) = duty.parties.first() {
+        return Err(unknown(function));
+    }
+    if let Some(term) = duty.unknown.first() {
+        return Err(Reason::new(ReasonCode::UnknownTerm, term));
     }
     let mut conditions = duty.constraints.iter().chain(&duty.action.refinements);
     match duty.action.id.as_str() {

@@ -6,7 +6,16 @@ use oxrdf::Quad;
 use super::parse::{OdrlLimits, ParseError, too_large};
 
 /// The names under which the built-in context answers.
-const ODRL_CONTEXTS: [&str; 2] = ["http://www.w3.org/ns/odrl.jsonld", "https://www.w3.org/ns/odrl.jsonld"];
+const ODRL_CONTEXTS: [&str; 4] = [
+    "http://www.w3.org/ns/odrl.jsonld",
+    "https://www.w3.org/ns/odrl.jsonld",
+    // The Dataspace Protocol writes the policies in its messages with the same short names.
+    "https://w3id.org/dspace/2025/1/context.jsonld",
+    "https://w3id.org/dspace/2025/1/odrl-profile.jsonld",
+];
+
+/// The name of the context of Meent's profile.
+const MEENT_CONTEXT: &str = "https://w3id.org/meent/odrl.jsonld";
 
 /// Our own context for the terms of ODRL that are understood here, and prefixes of the vocabularies used with it.
 pub const ODRL_CONTEXT: &str = include_str!("odrl-context.json");
@@ -35,7 +44,12 @@ pub fn quads(json: &[u8], base: &str, limits: &OdrlLimits) -> Result<Vec<Quad>, 
         .map_err(|error| syntax(None, format!("the base `{base}` is not an absolute IRI: {error}")))?
         .for_slice(json)
         .with_load_document_callback(|url, _| {
-            if ODRL_CONTEXTS.contains(&url) {
+            if url == MEENT_CONTEXT {
+                Ok(JsonLdRemoteDocument {
+                    document: vocab::meent::CONTEXT.as_bytes().to_vec(),
+                    document_url: url.to_owned(),
+                })
+            } else if ODRL_CONTEXTS.contains(&url) {
                 Ok(JsonLdRemoteDocument {
                     document: ODRL_CONTEXT.as_bytes().to_vec(),
                     document_url: url.to_owned(),

@@ -34,6 +34,8 @@ pub struct Policy {
     pub kind: PolicyKind,
     /// `odrl:profile`.
     pub profiles: Vec<String>,
+    /// `odrl:inheritFrom`: policies whose rules this one takes over, see [`super::normalise`].
+    pub inherit_from: Vec<String>,
     /// `odrl:conflict`; `None` when the policy does not say.
     pub conflict: Option<ConflictStrategy>,
     /// What is allowed.
@@ -48,6 +50,8 @@ pub struct Policy {
     pub assignee: Option<Party>,
     /// Statements about the policy in other vocabularies (title, dates), kept for writing back.
     pub annotations: Vec<(String, Term)>,
+    /// Terms on the policy itself that are not understood; nothing is granted while there is one.
+    pub unknown: Vec<String>,
 }
 
 /// `odrl:permission`.
@@ -67,6 +71,8 @@ pub struct Permission {
     pub constraints: Vec<Constraint>,
     /// All must be fulfilled.
     pub duties: Vec<Duty>,
+    /// Terms of the rule that are not understood; it grants nothing while there is one.
+    pub unknown: Vec<String>,
 }
 
 /// `odrl:prohibition`.
@@ -86,6 +92,8 @@ pub struct Prohibition {
     pub constraints: Vec<Constraint>,
     /// `odrl:remedy`.
     pub remedies: Vec<Duty>,
+    /// Terms of the rule that are not understood; it could then apply to anything.
+    pub unknown: Vec<String>,
 }
 
 /// `odrl:duty`, `odrl:obligation`, `odrl:remedy` or `odrl:consequence`.
@@ -99,8 +107,12 @@ pub struct Duty {
     pub constraints: Vec<Constraint>,
     /// What it is about, if something else than the rule.
     pub target: Option<Target>,
+    /// Who has to do it, or to whom it is done: `odrl:assignee`, `odrl:informedParty`, ….
+    pub parties: Vec<(String, Party)>,
     /// Further duties if it is not done.
     pub consequences: Vec<Duty>,
+    /// Terms of the duty that are not understood; it is never fulfilled while there is one.
+    pub unknown: Vec<String>,
 }
 
 /// The asset of a rule.
@@ -146,13 +158,15 @@ pub enum Constraint {
 /// One comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AtomicConstraint {
+    /// IRI of the constraint, when it has one.
+    pub id: Option<String>,
     /// IRI of the left operand.
     pub left_operand: String,
     /// The operator.
     pub operator: Operator,
     /// `odrl:rightOperand`: one value or several. Empty when there is a reference.
     pub right_operands: Vec<Term>,
-    /// `odrl:rightOperandReference`: an IRI that would have to be looked up; never evaluated as satisfied.
+    /// `odrl:rightOperandReference`: an IRI whose value the world supplies; not satisfied when it does not.
     pub right_operand_reference: Option<String>,
     /// `odrl:dataType`.
     pub data_type: Option<String>,
@@ -165,6 +179,8 @@ pub struct AtomicConstraint {
 /// Several constraints combined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogicalConstraint {
+    /// IRI of the constraint, when it has one.
+    pub id: Option<String>,
     /// How.
     pub operator: LogicalOperator,
     /// What, in order.
@@ -270,6 +286,7 @@ impl Policy {
             id: id.into(),
             kind,
             profiles: Vec::new(),
+            inherit_from: Vec::new(),
             conflict: None,
             permissions: Vec::new(),
             prohibitions: Vec::new(),
@@ -277,6 +294,7 @@ impl Policy {
             assigner: None,
             assignee: None,
             annotations: Vec::new(),
+            unknown: Vec::new(),
         }
     }
 
@@ -314,6 +332,18 @@ impl Policy {
 }
 
 impl Target {
+    /// Every asset there is; only [`super::Reading::absent_is_any`] reads this.
+    #[must_use]
+    pub fn anything() -> Self {
+        Self::named("")
+    }
+
+    /// Whether every asset is meant.
+    #[must_use]
+    pub fn is_anything(&self) -> bool {
+        self.source.is_empty()
+    }
+
     /// An asset by name.
     #[must_use]
     pub fn named(iri: impl Into<String>) -> Self {
@@ -338,6 +368,18 @@ impl Party {
 }
 
 impl Action {
+    /// Every action there is; only [`super::Reading::absent_is_any`] reads this.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::named("")
+    }
+
+    /// Whether every action is meant.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.id.is_empty()
+    }
+
     /// An action without refinement.
     #[must_use]
     pub fn named(iri: impl Into<String>) -> Self {
@@ -348,11 +390,71 @@ impl Action {
     }
 }
 
+impl Duty {
+    /// A duty to do this, without more.
+    #[must_use]
+    pub fn to(action: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            action: Action::named(action),
+            constraints: Vec::new(),
+            target: None,
+            parties: Vec::new(),
+            consequences: Vec::new(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// The party with a function in the duty, such as [`vocab::odrl::ASSIGNEE`].
+    #[must_use]
+    pub fn party(&self, function: &str) -> Option<&Party> {
+        self.parties
+            .iter()
+            .find(|(found, _)| found == function)
+            .map(|(_, party)| party)
+    }
+}
+
 impl Constraint {
+    /// Several constraints combined.
+    #[must_use]
+    pub fn logical(operator: LogicalOperator, operands: Vec<Constraint>) -> Self {
+        Self::Logical(LogicalConstraint {
+            id: None,
+            operator,
+            operands,
+        })
+    }
+
+    /// The IRI of the constraint, when it has one.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Atomic(atomic) => atomic.id.as_deref(),
+            Self::Logical(logical) => logical.id.as_deref(),
+        }
+    }
+
+    /// The same constraint without its IRI and those of its parts: it stands in several rules now.
+    pub(super) fn anonymous(&self) -> Self {
+        match self {
+            Self::Atomic(atomic) => Self::Atomic(AtomicConstraint {
+                id: None,
+                ..atomic.clone()
+            }),
+            Self::Logical(logical) => Self::Logical(LogicalConstraint {
+                id: None,
+                operator: logical.operator.clone(),
+                operands: logical.operands.iter().map(Self::anonymous).collect(),
+            }),
+        }
+    }
+
     /// An atomic constraint with these right operands.
     #[must_use]
     pub fn atomic(left_operand: impl Into<String>, operator: Operator, right_operands: Vec<Term>) -> Self {
         Self::Atomic(AtomicConstraint {
+            id: None,
             left_operand: left_operand.into(),
             operator,
             right_operands,

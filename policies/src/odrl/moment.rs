@@ -30,6 +30,20 @@ impl Moment {
         }
     }
 
+    /// An instant that is known exactly.
+    pub(super) fn instant(at: OffsetDateTime) -> Self {
+        Self {
+            start_min: at,
+            start_max: at,
+            length: Duration::ZERO,
+        }
+    }
+
+    /// The instant, when it is one and known exactly.
+    pub(super) fn exact(&self) -> Option<OffsetDateTime> {
+        (self.start_min == self.start_max && self.length == Duration::ZERO).then_some(self.start_min)
+    }
+
     fn parse_date_time(text: &str) -> Option<Self> {
         if let Ok(instant) = OffsetDateTime::parse(text, &Rfc3339) {
             return Some(Self {

@@ -1,7 +1,8 @@
 //! From RDF to policies, with the path to whatever cannot be read.
 //!
 //! Compact policies (targets, parties and actions on the policy, several values in a rule) are expanded to atomic rules
-//! as the information model says. A term of the ODRL namespace that is not understood here is an error, never left out.
+//! as the information model says. A term that is not understood here is an error, or kept as a flag on the rule it stands
+//! in, which then grants nothing; it is never left out silently.
 
 use std::collections::{HashMap, HashSet};
 
@@ -9,9 +10,8 @@ use oxrdf::{NamedOrBlankNode, Quad, Term};
 use oxttl::TurtleParser;
 
 use super::json_ld;
-use super::model::{
-    Action, ConflictStrategy, Constraint, Duty, Party, Permission, Policy, PolicyKind, Prohibition, Target,
-};
+use super::model::{ConflictStrategy, Policy, PolicyKind};
+use super::rules::{Shared, single};
 use crate::nesting::{self, Grammar};
 
 /// Bounds on a document with policies.
@@ -77,22 +77,68 @@ pub enum ParseError {
     },
 }
 
-type Statements<'q> = Vec<(&'q str, &'q Term)>;
+/// How to read what the information model leaves out or does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Flag terms that are not understood on the rule they stand in, instead of refusing the document.
+    pub keep_unknown: bool,
+    /// Take a rule without target or action as one about every target or action. The information model asks for both;
+    /// only suites that mean it so are read like this.
+    pub absent_is_any: bool,
+}
+
+impl Reading {
+    /// Refuse what is not understood or not complete.
+    pub const STRICT: Self = Self {
+        keep_unknown: false,
+        absent_is_any: false,
+    };
+    /// Keep and flag what is not understood.
+    pub const KEEPING: Self = Self {
+        keep_unknown: true,
+        absent_is_any: false,
+    };
+}
+
+pub(super) type Statements<'q> = Vec<(&'q str, &'q Term)>;
 
 /// Reads every policy in these quads (of any graph), in the order of their IRIs.
 ///
 /// # Errors
 /// See [`ParseError`].
 pub fn parse(quads: &[Quad], limits: &OdrlLimits) -> Result<Vec<Policy>, ParseError> {
+    parse_as(quads, limits, Reading::STRICT)?.into_iter().collect()
+}
+
+/// Reads every policy in these quads as `reading` says, each by itself: one that cannot be read does not hide the others.
+///
+/// # Errors
+/// [`ParseError::TooLarge`] over a bound of the whole document.
+pub fn parse_as(
+    quads: &[Quad],
+    limits: &OdrlLimits,
+    reading: Reading,
+) -> Result<Vec<Result<Policy, ParseError>>, ParseError> {
     if quads.len() > limits.quads_max {
         return Err(too_large("quads", "quads_max", limits.quads_max));
     }
     let mut nodes: HashMap<&NamedOrBlankNode, Statements<'_>> = HashMap::new();
     let mut subjects: Vec<&NamedOrBlankNode> = Vec::new();
     let mut seen = HashSet::new();
+    let mut inverse: HashMap<&Term, Vec<(&str, Term)>> = HashMap::new();
     // Document order is kept: labels of blank nodes are arbitrary, so nothing may be sorted by them.
     for quad in quads {
         if seen.insert((&quad.subject, &quad.predicate, &quad.object)) {
+            if [
+                vocab::odrl::HAS_POLICY,
+                vocab::odrl::ASSIGNER_OF,
+                vocab::odrl::ASSIGNEE_OF,
+            ]
+            .contains(&quad.predicate.as_str())
+            {
+                let link = (quad.predicate.as_str(), Term::from(quad.subject.clone()));
+                inverse.entry(&quad.object).or_default().push(link);
+            }
             nodes
                 .entry(&quad.subject)
                 .or_insert_with(|| {
@@ -103,27 +149,41 @@ pub fn parse(quads: &[Quad], limits: &OdrlLimits) -> Result<Vec<Policy>, ParseEr
         }
     }
     subjects.retain(|subject| nodes.get(subject).is_some_and(|statements| is_policy(statements)));
-    let mut reader = Reader {
-        nodes,
-        limits,
-        visited: 0,
-    };
     if subjects.len() > limits.policies_max {
         return Err(too_large("policies", "policies_max", limits.policies_max));
     }
-    let mut policies = Vec::with_capacity(subjects.len());
+    let mut reader = Reader {
+        nodes,
+        inverse,
+        limits,
+        reading,
+        visited: 0,
+        flagged: Vec::new(),
+    };
+    let mut policies: Vec<(String, Result<Policy, ParseError>)> = Vec::with_capacity(subjects.len());
     for subject in subjects {
-        policies.push(reader.policy(subject)?);
+        let policy = reader.policy(subject);
+        if let Err(error @ ParseError::TooLarge { .. }) = policy {
+            return Err(error);
+        }
+        let id = policy
+            .as_ref()
+            .map_or_else(|_| subject.to_string(), |policy| policy.id.clone());
+        policies.push((id, policy));
     }
-    policies.sort_by(|a, b| a.id.cmp(&b.id));
-    if let Some(pair) = policies
-        .windows(2)
-        .find(|pair| pair.first().map(|a| &a.id) == pair.get(1).map(|b| &b.id))
-    {
-        let id = pair.first().map(|policy| policy.id.clone()).unwrap_or_default();
-        return Err(at(&format!("<{id}>"), "is described by two nodes"));
+    policies.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut told: Vec<Result<Policy, ParseError>> = Vec::with_capacity(policies.len());
+    let mut last = None;
+    for (id, policy) in policies {
+        let twice = policy.is_ok() && last.as_ref() == Some(&id);
+        told.push(if twice {
+            Err(at(&format!("<{id}>"), "is described by two nodes"))
+        } else {
+            policy
+        });
+        last = Some(id);
     }
-    Ok(policies)
+    Ok(told)
 }
 
 /// Reads every policy in a Turtle document.
@@ -131,6 +191,14 @@ pub fn parse(quads: &[Quad], limits: &OdrlLimits) -> Result<Vec<Policy>, ParseEr
 /// # Errors
 /// See [`ParseError`].
 pub fn parse_turtle(turtle: &[u8], base: &str, limits: &OdrlLimits) -> Result<Vec<Policy>, ParseError> {
+    parse(&turtle_quads(turtle, base, limits)?, limits)
+}
+
+/// Reads a Turtle document (or N-Triples, which is Turtle) to quads of the default graph.
+///
+/// # Errors
+/// [`ParseError::Syntax`] with the line, [`ParseError::TooLarge`] over a bound.
+pub fn turtle_quads(turtle: &[u8], base: &str, limits: &OdrlLimits) -> Result<Vec<Quad>, ParseError> {
     if turtle.len() > limits.bytes_max {
         return Err(too_large("bytes", "bytes_max", limits.bytes_max));
     }
@@ -152,7 +220,7 @@ pub fn parse_turtle(turtle: &[u8], base: &str, limits: &OdrlLimits) -> Result<Ve
         }
         quads.push(triple.in_graph(oxrdf::GraphName::DefaultGraph));
     }
-    parse(&quads, limits)
+    Ok(quads)
 }
 
 /// Reads every policy in a JSON-LD document. The ODRL context is built in; no context is ever fetched.
@@ -209,30 +277,15 @@ pub(super) fn iri<'t>(term: &'t Term, path: &str, what: &str) -> Result<&'t str,
     }
 }
 
-/// Parties, targets and actions given for a policy as a whole.
-#[derive(Default)]
-struct Shared {
-    targets: Vec<Target>,
-    actions: Vec<Action>,
-    assigners: Vec<Party>,
-    assignees: Vec<Party>,
-}
-
 pub(super) struct Reader<'q> {
     nodes: HashMap<&'q NamedOrBlankNode, Statements<'q>>,
-    limits: &'q OdrlLimits,
+    /// Links that point at a policy: from its asset, its assigner, its assignee.
+    inverse: HashMap<&'q Term, Vec<(&'q str, Term)>>,
+    pub(super) limits: &'q OdrlLimits,
+    pub(super) reading: Reading,
     visited: usize,
-}
-
-/// What a rule holds before it is expanded to atomic ones.
-#[derive(Default)]
-struct RawRule {
-    id: Option<String>,
-    shared: Shared,
-    constraints: Vec<Constraint>,
-    duties: Vec<Duty>,
-    remedies: Vec<Duty>,
-    consequences: Vec<Duty>,
+    /// What was not understood since the rule under way began.
+    pub(super) flagged: Vec<String>,
 }
 
 impl<'q> Reader<'q> {
@@ -243,6 +296,15 @@ impl<'q> Reader<'q> {
             _ => return Vec::new(),
         };
         self.nodes.get(&node).cloned().unwrap_or_default()
+    }
+
+    /// Flags what is not understood, or refuses it.
+    pub(super) fn unknown(&mut self, path: &str, term: &str) -> Result<(), ParseError> {
+        if !self.reading.keep_unknown {
+            return Err(at(path, format!("`{term}` is not understood")));
+        }
+        self.flagged.push(term.to_owned());
+        Ok(())
     }
 
     /// Counts one more node, and refuses beyond the bounds; this ends every walk through cyclic or shared nodes.
@@ -278,6 +340,7 @@ impl<'q> Reader<'q> {
         let mut policy = Policy::new(id, PolicyKind::Set);
         let mut kind = None;
         let mut shared = Shared::default();
+        self.flagged.clear();
         for (predicate, object) in &statements {
             match *predicate {
                 vocab::rdf::TYPE => match kind_of(object) {
@@ -286,9 +349,20 @@ impl<'q> Reader<'q> {
                     }
                     Some(Some(found)) => kind = Some(found),
                     Some(None) => {}
-                    None => policy.annotations.push(((*predicate).to_owned(), (*object).clone())),
+                    None => {
+                        // A request, a ticket, a privacy policy: kinds whose meaning is not defined well enough to grant.
+                        if let Term::NamedNode(class) = object
+                            && class.as_str().starts_with(odrl::NS)
+                        {
+                            self.flagged.push(class.as_str().to_owned());
+                        }
+                        policy.annotations.push(((*predicate).to_owned(), (*object).clone()));
+                    }
                 },
                 odrl::UID | odrl::PERMISSION | odrl::PROHIBITION | odrl::OBLIGATION => {}
+                odrl::INHERIT_FROM => policy
+                    .inherit_from
+                    .push(iri(object, &path, "odrl:inheritFrom")?.to_owned()),
                 odrl::PROFILE => policy.profiles.push(iri(object, &path, "odrl:profile")?.to_owned()),
                 odrl::CONFLICT => {
                     if policy.conflict.is_some() {
@@ -297,241 +371,49 @@ impl<'q> Reader<'q> {
                     policy.conflict = Some(conflict(object, &path)?);
                 }
                 _ if self.shared(predicate, object, &path, &mut shared)? => {}
-                other if other.starts_with(odrl::NS) => return Err(at(&path, format!("`{other}` is not understood"))),
+                other if other.starts_with(odrl::NS) => self.unknown(&path, other)?,
                 other => match object {
+                    Term::BlankNode(_) if self.reading.keep_unknown => {}
                     Term::BlankNode(_) => return Err(at(&path, format!("`{other}` must not be a blank node"))),
                     value => policy.annotations.push((other.to_owned(), (*value).clone())),
                 },
             }
         }
+        policy.unknown = std::mem::take(&mut self.flagged);
         policy.kind = kind.unwrap_or(PolicyKind::Set);
+        self.inferred(&term, &path, &mut shared)?;
         policy.assigner = single(&shared.assigners, &path, "assigner")?;
         policy.assignee = single(&shared.assignees, &path, "assignee")?;
         self.rules(&statements, &path, &shared, &mut policy)?;
         Ok(policy)
     }
 
-    fn rules(
-        &mut self,
-        statements: &Statements<'q>,
-        path: &str,
-        shared: &Shared,
-        policy: &mut Policy,
-    ) -> Result<(), ParseError> {
-        use vocab::odrl;
-        let (mut permission, mut prohibition, mut obligation) = (0usize, 0usize, 0usize);
-        for (predicate, object) in statements {
-            match *predicate {
-                odrl::PERMISSION => {
-                    let path = format!("{path} permission[{permission}]");
-                    permission += 1;
-                    let rule = self.rule(object, &path, 0)?;
-                    if !rule.remedies.is_empty() || !rule.consequences.is_empty() {
-                        return Err(at(&path, "a permission has neither odrl:remedy nor odrl:consequence"));
-                    }
-                    self.expand(&rule, shared, &path, |atomic| {
-                        policy.permissions.push(Permission {
-                            id: atomic.id,
-                            target: atomic.target,
-                            assigner: atomic.assigner,
-                            assignee: atomic.assignee,
-                            action: atomic.action,
-                            constraints: rule.constraints.clone(),
-                            duties: rule.duties.clone(),
-                        });
-                        policy.rules()
-                    })?;
+    /// `odrl:hasPolicy`, `odrl:assignerOf` and `odrl:assigneeOf` say from the other side what the policy leaves out.
+    fn inferred(&mut self, policy: &Term, path: &str, shared: &mut Shared) -> Result<(), ParseError> {
+        let links = self.inverse.get(policy).cloned().unwrap_or_default();
+        let said = (
+            !shared.targets.is_empty(),
+            !shared.assigners.is_empty(),
+            !shared.assignees.is_empty(),
+        );
+        for (predicate, subject) in links {
+            match (predicate, said) {
+                (vocab::odrl::HAS_POLICY, (false, _, _)) => {
+                    let target = self.target(&subject, path)?;
+                    shared.targets.push(target);
                 }
-                odrl::PROHIBITION => {
-                    let path = format!("{path} prohibition[{prohibition}]");
-                    prohibition += 1;
-                    let rule = self.rule(object, &path, 0)?;
-                    if !rule.duties.is_empty() || !rule.consequences.is_empty() {
-                        return Err(at(&path, "a prohibition has neither odrl:duty nor odrl:consequence"));
-                    }
-                    self.expand(&rule, shared, &path, |atomic| {
-                        policy.prohibitions.push(Prohibition {
-                            id: atomic.id,
-                            target: atomic.target,
-                            assigner: atomic.assigner,
-                            assignee: atomic.assignee,
-                            action: atomic.action,
-                            constraints: rule.constraints.clone(),
-                            remedies: rule.remedies.clone(),
-                        });
-                        policy.rules()
-                    })?;
+                (vocab::odrl::ASSIGNER_OF, (_, false, _)) => {
+                    let party = self.party(&subject, path)?;
+                    shared.assigners.push(party);
                 }
-                odrl::OBLIGATION => {
-                    let path = format!("{path} obligation[{obligation}]");
-                    obligation += 1;
-                    let duty = self.duty(object, &path, 0)?;
-                    policy.obligations.push(duty);
-                    if policy.rules() > self.limits.rules_max {
-                        return Err(too_large("rules", "rules_max", self.limits.rules_max));
-                    }
+                (vocab::odrl::ASSIGNEE_OF, (_, _, false)) => {
+                    let party = self.party(&subject, path)?;
+                    shared.assignees.push(party);
                 }
                 _ => {}
             }
         }
         Ok(())
-    }
-
-    /// Reads a statement that may stand on a policy or on a rule; false when it is something else.
-    fn shared(&mut self, predicate: &str, object: &Term, path: &str, into: &mut Shared) -> Result<bool, ParseError> {
-        use vocab::odrl;
-        match predicate {
-            odrl::TARGET => {
-                let target = self.target(object, path)?;
-                into.targets.push(target);
-            }
-            odrl::ACTION => {
-                let action = self.action(object, path)?;
-                into.actions.push(action);
-            }
-            odrl::ASSIGNER => {
-                let party = self.party(object, path)?;
-                into.assigners.push(party);
-            }
-            odrl::ASSIGNEE => {
-                let party = self.party(object, path)?;
-                into.assignees.push(party);
-            }
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    fn rule(&mut self, term: &Term, path: &str, depth: usize) -> Result<RawRule, ParseError> {
-        use vocab::odrl;
-        self.enter(depth)?;
-        let mut rule = RawRule::default();
-        match term {
-            Term::NamedNode(node) => rule.id = Some(node.as_str().to_owned()),
-            Term::BlankNode(_) => {}
-            other => return Err(at(path, format!("a rule must be a node, not `{other}`"))),
-        }
-        let statements = self.node_statements(term);
-        if statements.is_empty() {
-            return Err(at(path, "the rule says nothing"));
-        }
-        for (predicate, object) in statements {
-            match predicate {
-                vocab::rdf::TYPE => {}
-                odrl::UID => rule.id = Some(iri(object, path, "odrl:uid")?.to_owned()),
-                odrl::CONSTRAINT => {
-                    let path = format!("{path} constraint[{}]", rule.constraints.len());
-                    let constraint = self.constraint(object, &path, depth + 1)?;
-                    rule.constraints.push(constraint);
-                }
-                odrl::DUTY => {
-                    let duty = self.duty(object, &format!("{path} duty[{}]", rule.duties.len()), depth + 1)?;
-                    rule.duties.push(duty);
-                }
-                odrl::REMEDY => {
-                    let duty = self.duty(object, &format!("{path} remedy[{}]", rule.remedies.len()), depth + 1)?;
-                    rule.remedies.push(duty);
-                }
-                odrl::CONSEQUENCE => {
-                    let path = format!("{path} consequence[{}]", rule.consequences.len());
-                    let duty = self.duty(object, &path, depth + 1)?;
-                    rule.consequences.push(duty);
-                }
-                other if is_remark(other) => {}
-                other => {
-                    if !self.shared(other, object, path, &mut rule.shared)? {
-                        return Err(at(path, format!("`{other}` is not understood")));
-                    }
-                }
-            }
-        }
-        Ok(rule)
-    }
-
-    fn duty(&mut self, term: &Term, path: &str, depth: usize) -> Result<Duty, ParseError> {
-        let rule = self.rule(term, path, depth)?;
-        let [action] = rule.shared.actions.as_slice() else {
-            return Err(at(path, "a duty has exactly one odrl:action"));
-        };
-        if !rule.duties.is_empty() || !rule.remedies.is_empty() {
-            return Err(at(path, "a duty has neither odrl:duty nor odrl:remedy"));
-        }
-        if !rule.shared.assigners.is_empty() || !rule.shared.assignees.is_empty() {
-            return Err(at(path, "parties of a single duty are not understood"));
-        }
-        Ok(Duty {
-            id: rule.id,
-            action: action.clone(),
-            constraints: rule.constraints,
-            target: single(&rule.shared.targets, path, "target")?,
-            consequences: rule.consequences,
-        })
-    }
-
-    /// Hands out the atomic rules of a rule: every target with every action with every party.
-    fn expand(
-        &self,
-        rule: &RawRule,
-        shared: &Shared,
-        path: &str,
-        mut push: impl FnMut(AtomicRule) -> usize,
-    ) -> Result<(), ParseError> {
-        let own = &rule.shared;
-        let targets = if own.targets.is_empty() {
-            &shared.targets
-        } else {
-            &own.targets
-        };
-        let actions = if own.actions.is_empty() {
-            &shared.actions
-        } else {
-            &own.actions
-        };
-        if targets.is_empty() {
-            return Err(at(path, "has no odrl:target"));
-        }
-        if actions.is_empty() {
-            return Err(at(path, "has no odrl:action"));
-        }
-        let assigner = single(&own.assigners, path, "assigner")?;
-        let assignees: Vec<Option<Party>> = match own.assignees.as_slice() {
-            [] => vec![None],
-            several => several.iter().cloned().map(Some).collect(),
-        };
-        let atomic = targets.len() == 1 && actions.len() == 1 && assignees.len() == 1;
-        for target in targets {
-            for action in actions {
-                for assignee in &assignees {
-                    let rules = push(AtomicRule {
-                        id: rule.id.clone().filter(|_| atomic),
-                        target: target.clone(),
-                        action: action.clone(),
-                        assigner: assigner.clone(),
-                        assignee: assignee.clone(),
-                    });
-                    if rules > self.limits.rules_max {
-                        return Err(too_large("rules", "rules_max", self.limits.rules_max));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct AtomicRule {
-    id: Option<String>,
-    target: Target,
-    action: Action,
-    assigner: Option<Party>,
-    assignee: Option<Party>,
-}
-
-fn single<T: Clone>(values: &[T], path: &str, what: &str) -> Result<Option<T>, ParseError> {
-    match values {
-        [] => Ok(None),
-        [one] => Ok(Some(one.clone())),
-        _ => Err(at(path, format!("has more than one odrl:{what}"))),
     }
 }
 

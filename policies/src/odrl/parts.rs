@@ -53,7 +53,7 @@ impl Reader<'_> {
                 // Statements about a named thing belong to its own description, not to this rule.
                 _ if named => {}
                 other if is_remark(other) => {}
-                other => return Err(at(path, format!("`{other}` is not understood"))),
+                other => self.unknown(path, other)?,
             }
         }
         let id = id.ok_or_else(|| at(path, "has neither an IRI nor odrl:source"))?;
@@ -78,7 +78,7 @@ impl Reader<'_> {
                     refinements.push(self.constraint(object, &path, 1)?);
                 }
                 other if is_remark(other) => {}
-                other => return Err(at(&path, format!("`{other}` is not understood"))),
+                other => self.unknown(&path, other)?,
             }
         }
         let id = id.ok_or_else(|| at(&path, "has neither an IRI nor rdf:value"))?;
@@ -93,15 +93,12 @@ impl Reader<'_> {
             .filter_map(|(predicate, object)| Some((LogicalOperator::from_iri(predicate)?, *object)))
             .collect();
         if logical.is_empty() {
-            return self.atomic(&statements, path, depth);
+            return self.atomic(&statements, named(term), path, depth);
         }
         for (predicate, _) in &statements {
             let known = *predicate == vocab::rdf::TYPE || *predicate == vocab::odrl::UID;
             if !known && LogicalOperator::from_iri(predicate).is_none() && !is_remark(predicate) {
-                return Err(at(
-                    path,
-                    format!("`{predicate}` does not belong in a logical constraint"),
-                ));
+                self.unknown(path, predicate)?;
             }
         }
         let mut operands = Vec::new();
@@ -118,16 +115,27 @@ impl Reader<'_> {
             }
         }
         match operator {
-            Some(operator) if !operands.is_empty() => Ok(Constraint::Logical(LogicalConstraint { operator, operands })),
+            Some(operator) if !operands.is_empty() => Ok(Constraint::Logical(LogicalConstraint {
+                id: named(term),
+                operator,
+                operands,
+            })),
             _ => Err(at(path, "a logical constraint needs operands")),
         }
     }
 
-    fn atomic(&mut self, statements: &[(&str, &Term)], path: &str, depth: usize) -> Result<Constraint, ParseError> {
+    fn atomic(
+        &mut self,
+        statements: &[(&str, &Term)],
+        id: Option<String>,
+        path: &str,
+        depth: usize,
+    ) -> Result<Constraint, ParseError> {
         use vocab::odrl;
         let mut left = None;
         let mut operator = None;
         let mut found = AtomicConstraint {
+            id,
             left_operand: String::new(),
             operator: Operator::Eq,
             right_operands: Vec::new(),
@@ -153,8 +161,15 @@ impl Reader<'_> {
                 odrl::OPERATOR => {
                     once(operator.is_some(), "operator")?;
                     let name = iri(object, path, "odrl:operator")?;
-                    let known = Operator::from_iri(name);
-                    operator = Some(known.ok_or_else(|| at(path, format!("`{name}` is not an operator")))?);
+                    operator = Operator::from_iri(name);
+                    if operator.is_none() && self.reading.keep_unknown {
+                        // The flag on the rule decides; what stands here is never looked at.
+                        self.flagged.push(name.to_owned());
+                        operator = Some(Operator::Eq);
+                    }
+                    if operator.is_none() {
+                        return Err(at(path, format!("`{name}` is not an operator")));
+                    }
                 }
                 odrl::RIGHT_OPERAND => {
                     for item in self.items(object, path)? {
@@ -174,7 +189,7 @@ impl Reader<'_> {
                 odrl::UNIT => found.unit = Some(iri(object, path, "odrl:unit")?.to_owned()),
                 odrl::STATUS => found.status = Some((*object).clone()),
                 other if is_remark(other) => {}
-                other => return Err(at(path, format!("`{other}` is not understood"))),
+                other => self.unknown(path, other)?,
             }
         }
         found.left_operand = left.ok_or_else(|| at(path, "has no odrl:leftOperand"))?;
@@ -210,5 +225,13 @@ impl Reader<'_> {
                 _ => return Err(at(path, "holds a broken list")),
             }
         }
+    }
+}
+
+/// The IRI of a node, when it has one.
+fn named(term: &Term) -> Option<String> {
+    match term {
+        Term::NamedNode(node) => Some(node.as_str().to_owned()),
+        _ => None,
     }
 }

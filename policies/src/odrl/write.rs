@@ -1,5 +1,7 @@
 //! From policies to RDF. The same policy gives the same quads, with the same blank node labels.
 
+use std::collections::HashSet;
+
 use oxjsonld::JsonLdSerializer;
 use oxrdf::{BlankNode, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, TripleRef};
 use oxttl::TurtleSerializer;
@@ -14,6 +16,7 @@ pub fn write(policy: &Policy) -> Vec<Quad> {
     let mut writer = Writer {
         quads: Vec::new(),
         blank_nodes: 0,
+        written: HashSet::new(),
     };
     writer.policy(policy);
     writer.quads
@@ -55,7 +58,7 @@ pub fn write_json_ld(policy: &Policy) -> std::io::Result<Vec<u8>> {
     serializer.finish()
 }
 
-const PREFIXES: [(&str, &str); 6] = [
+pub(super) const PREFIXES: [(&str, &str); 6] = [
     ("odrl", odrl::NS),
     ("dpv", vocab::dpv::NS),
     ("meent", vocab::meent::NS),
@@ -67,6 +70,8 @@ const PREFIXES: [(&str, &str); 6] = [
 struct Writer {
     quads: Vec<Quad>,
     blank_nodes: usize,
+    /// Named nodes that are described already: what stands in several places is written once.
+    written: HashSet<String>,
 }
 
 impl Writer {
@@ -89,11 +94,11 @@ impl Writer {
         BlankNode::new_unchecked(label).into()
     }
 
-    /// A node of its own for a rule, named if the rule is.
-    fn node(&mut self, id: Option<&String>) -> NamedOrBlankNode {
+    /// A node of its own, named if the thing is, and whether it is still to be described.
+    fn node(&mut self, id: Option<&String>) -> (NamedOrBlankNode, bool) {
         match id {
-            Some(iri) => NamedNode::new_unchecked(iri).into(),
-            None => self.blank(),
+            Some(iri) => (NamedNode::new_unchecked(iri).into(), self.written.insert(iri.clone())),
+            None => (self.blank(), true),
         }
     }
 
@@ -102,6 +107,9 @@ impl Writer {
         self.add_iri(&subject, rdf::TYPE, policy.kind.iri());
         for profile in &policy.profiles {
             self.add_iri(&subject, odrl::PROFILE, profile);
+        }
+        for parent in &policy.inherit_from {
+            self.add_iri(&subject, odrl::INHERIT_FROM, parent);
         }
         if let Some(conflict) = policy.conflict {
             self.add_iri(&subject, odrl::CONFLICT, conflict.iri());
@@ -112,8 +120,11 @@ impl Writer {
         self.party(&subject, odrl::ASSIGNER, policy.assigner.as_ref());
         self.party(&subject, odrl::ASSIGNEE, policy.assignee.as_ref());
         for rule in &policy.permissions {
-            let node = self.node(rule.id.as_ref());
+            let (node, new) = self.node(rule.id.as_ref());
             self.add(&subject, odrl::PERMISSION, node.clone());
+            if !new {
+                continue;
+            }
             self.target(&node, &rule.target);
             self.party(&node, odrl::ASSIGNER, rule.assigner.as_ref());
             self.party(&node, odrl::ASSIGNEE, rule.assignee.as_ref());
@@ -122,8 +133,11 @@ impl Writer {
             self.duties(&node, odrl::DUTY, &rule.duties);
         }
         for rule in &policy.prohibitions {
-            let node = self.node(rule.id.as_ref());
+            let (node, new) = self.node(rule.id.as_ref());
             self.add(&subject, odrl::PROHIBITION, node.clone());
+            if !new {
+                continue;
+            }
             self.target(&node, &rule.target);
             self.party(&node, odrl::ASSIGNER, rule.assigner.as_ref());
             self.party(&node, odrl::ASSIGNEE, rule.assignee.as_ref());
@@ -136,8 +150,14 @@ impl Writer {
 
     fn duties(&mut self, subject: &NamedOrBlankNode, predicate: &str, duties: &[Duty]) {
         for duty in duties {
-            let node = self.node(duty.id.as_ref());
+            let (node, new) = self.node(duty.id.as_ref());
             self.add(subject, predicate, node.clone());
+            if !new {
+                continue;
+            }
+            for (function, party) in &duty.parties {
+                self.party(&node, function, Some(party));
+            }
             self.action(&node, &duty.action);
             if let Some(target) = &duty.target {
                 self.target(&node, target);
@@ -148,6 +168,9 @@ impl Writer {
     }
 
     fn target(&mut self, subject: &NamedOrBlankNode, target: &Target) {
+        if target.is_anything() {
+            return;
+        }
         if !target.collection {
             return self.add_iri(subject, odrl::TARGET, &target.source);
         }
@@ -182,6 +205,9 @@ impl Writer {
     }
 
     fn action(&mut self, subject: &NamedOrBlankNode, action: &Action) {
+        if action.is_any() {
+            return;
+        }
         if action.refinements.is_empty() {
             return self.add_iri(subject, odrl::ACTION, &action.id);
         }
@@ -199,7 +225,10 @@ impl Writer {
     }
 
     fn constraint(&mut self, constraint: &Constraint) -> NamedOrBlankNode {
-        let node = self.blank();
+        let (node, new) = self.node(constraint.id().map(str::to_owned).as_ref());
+        if !new {
+            return node;
+        }
         match constraint {
             Constraint::Atomic(atomic) => self.atomic(&node, atomic),
             Constraint::Logical(logical) => self.logical(&node, logical),

@@ -55,11 +55,6 @@ fn parse_errors_name_the_path() {
             "odrl:action",
         ),
         (
-            format!("odrl:inheritFrom <https://a.example/p> ; {}", permission("")),
-            "<https://kortrijk.example/a1>",
-            "inheritFrom",
-        ),
-        (
             format!("odrl:conflict odrl:maybe ; {}", permission("")),
             "<https://kortrijk.example/a1>",
             "maybe",

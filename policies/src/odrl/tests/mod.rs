@@ -45,6 +45,7 @@ pub(super) fn judge_as(policy: &Policy, party: Option<&str>, purpose: Option<&st
         purpose,
         now,
         purposes: &purposes,
+        world: None,
     };
     evaluate(policy, &situation)
 }

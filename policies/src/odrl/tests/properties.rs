@@ -62,7 +62,7 @@ fn any_constraint() -> impl Strategy<Value = Constraint> {
             proptest::sample::select(operators),
             proptest::collection::vec(inner, 1..3),
         )
-            .prop_map(|(operator, operands)| Constraint::Logical(LogicalConstraint { operator, operands }))
+            .prop_map(|(operator, operands)| Constraint::logical(operator, operands))
     })
 }
 
@@ -86,8 +86,6 @@ fn any_duty() -> impl Strategy<Value = Duty> {
         1 => Just((odrl::COMPENSATE, None)),
     ]
     .prop_map(|(action, k)| Duty {
-        id: None,
-        action: Action::named(action),
         constraints: k
             .map(|k| {
                 let number = Literal::new_typed_literal(k.to_string(), vocab::node(xsd::INTEGER));
@@ -95,8 +93,7 @@ fn any_duty() -> impl Strategy<Value = Duty> {
             })
             .into_iter()
             .collect(),
-        target: None,
-        consequences: Vec::new(),
+        ..Duty::to(action)
     })
 }
 
@@ -116,6 +113,7 @@ fn any_permission() -> impl Strategy<Value = Permission> {
         action: Action::named(action),
         constraints,
         duties,
+        unknown: Vec::new(),
     })
 }
 
@@ -134,6 +132,7 @@ fn any_prohibition() -> impl Strategy<Value = Prohibition> {
         action: Action::named(action),
         constraints,
         remedies: Vec::new(),
+        unknown: Vec::new(),
     })
 }
 

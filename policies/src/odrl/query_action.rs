@@ -1,0 +1,53 @@
+//! Which actions a query is, and which happen once its answer has left.
+
+/// Actions that a query carries out or may amount to.
+pub(crate) const QUERYING: [&str; 11] = [
+    vocab::odrl::USE,
+    vocab::odrl::READ,
+    vocab::odrl::AGGREGATE,
+    vocab::odrl::ANALYZE,
+    vocab::odrl::DERIVE,
+    vocab::odrl::EXTRACT,
+    vocab::odrl::EXECUTE,
+    vocab::odrl::REPRODUCE,
+    vocab::odrl::STREAM,
+    vocab::odrl::TRANSFORM,
+    vocab::odrl::CONCURRENT_USE,
+];
+
+/// Actions that happen after the answer has left, or are not queries at all: forbidding them binds by contract.
+pub(crate) const AFTERWARDS: [&str; 33] = [
+    vocab::odrl::TRANSFER,
+    vocab::odrl::ANNOTATE,
+    vocab::odrl::ANONYMIZE,
+    vocab::odrl::ARCHIVE,
+    vocab::odrl::ATTRIBUTE,
+    vocab::odrl::COMPENSATE,
+    vocab::odrl::DELETE,
+    vocab::odrl::DIGITIZE,
+    vocab::odrl::DISPLAY,
+    vocab::odrl::DISTRIBUTE,
+    vocab::odrl::ENSURE_EXCLUSIVITY,
+    vocab::odrl::GIVE,
+    vocab::odrl::GRANT_USE,
+    vocab::odrl::INCLUDE,
+    vocab::odrl::INDEX,
+    vocab::odrl::INFORM,
+    vocab::odrl::INSTALL,
+    vocab::odrl::MODIFY,
+    vocab::odrl::MOVE,
+    vocab::odrl::NEXT_POLICY,
+    vocab::odrl::OBTAIN_CONSENT,
+    vocab::odrl::PLAY,
+    vocab::odrl::PRESENT,
+    vocab::odrl::PRINT,
+    vocab::odrl::REVIEW_POLICY,
+    vocab::odrl::SELL,
+    vocab::odrl::SYNCHRONIZE,
+    vocab::odrl::TEXT_TO_SPEECH,
+    vocab::odrl::TRANSLATE,
+    vocab::odrl::UNINSTALL,
+    vocab::odrl::WATERMARK,
+    vocab::meent::LOG,
+    vocab::meent::AGGREGATE_ONLY,
+];
