@@ -1,4 +1,4 @@
-//! `xtask bench`: the three measurements, with the machine they ran on.
+//! `xtask bench`: the measurements, with the machine they ran on.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +49,11 @@ pub enum BenchCommand {
         /// Runs of each query; the median counts
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+    },
+    /// Decisions by compiled policies beside Cedar's
+    Policy {
+        #[command(flatten)]
+        output: Output,
     },
     /// Crashes under write load, every acknowledged write verified; durable writes beside the disk's own rate
     Durability {
@@ -123,6 +128,7 @@ impl BenchCommand {
                 let measured = federation::measure(&members, days, rounds.max(1), &mut progress);
                 (runtime.block_on(measured)?, output, "federation", true)
             }
+            Self::Policy { output } => (crate::policy_bench::measure(&mut progress)?, output, "policy", true),
             Self::Durability {
                 output,
                 cycles,

@@ -5,6 +5,7 @@ mod conformance;
 mod coverage;
 mod fuzz;
 mod load;
+mod policy_bench;
 mod quickstart;
 
 use std::path::{Path, PathBuf};
