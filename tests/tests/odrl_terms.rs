@@ -380,9 +380,64 @@ fn inheritance_is_bounded() {
         of(0, &wide),
         Err(NormaliseError::TooManyRules(name(0), limits.rules_max))
     );
+    // Few policies, and too many ways through them: each layer inherits from all of the next.
+    let (layers, each) = (7, 8);
+    let layered: BTreeMap<String, Policy> = (0..layers * each)
+        .map(|number| {
+            let next = (number / each + 1) * each;
+            let mut policy = Policy::new(name(number), PolicyKind::Set);
+            policy.inherit_from = (next..next + each)
+                .filter(|one| *one < layers * each)
+                .map(name)
+                .collect();
+            (name(number), policy)
+        })
+        .collect();
+    let too_many = NormaliseError::TooManyParents(name(0), limits.policies_max);
+    assert_eq!(of(0, &layered), Err(too_many));
     // Not taken over, a parent leaves the child without effect.
     let child = PolicySet::compile([Arc::new(wide[&name(0)].clone())]);
     assert_eq!(child.decide(&facts().build()).effect, Effect::Indeterminate);
+}
+
+/// What narrows a named action, and what is not understood about an asset that names its policy, is not lost.
+///
+/// Requirements ODR-1, ODR-3.
+#[test]
+fn narrowing_of_named_parts_counts() {
+    let read = |turtle: &str| {
+        let prefixed = format!(
+            "@prefix odrl: <http://www.w3.org/ns/odrl/2/> . @prefix ex: <https://example.org/> . @prefix xsd: <{}> . @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . {turtle}",
+            xsd::NS
+        );
+        let limits = OdrlLimits::default();
+        let base = "https://example.org/";
+        Document::read(prefixed.as_bytes(), Syntax::Turtle, base, &limits, Reading::KEEPING).unwrap()
+    };
+    let decide = |document: &Document, count: Option<&str>| {
+        let world = count.into_iter().fold(facts(), |world, count| {
+            world.value(odrl::COUNT, typed(count, xsd::INTEGER))
+        });
+        let set = PolicySet::compile(document.policies().iter().cloned().map(Arc::new));
+        set.decide(&world.build()).effect
+    };
+    let action = read(
+        "ex:p a odrl:Set ; odrl:permission [ odrl:target ex:a ; odrl:action ex:few ] . ex:few a odrl:Action ;
+         rdf:value odrl:read ; odrl:refinement [ odrl:leftOperand odrl:count ; odrl:operator odrl:lt ; odrl:rightOperand 5 ] .",
+    );
+    for (count, effect) in [
+        (Some("3"), Effect::Permit),
+        (Some("7"), Effect::Deny),
+        (None, Effect::Deny),
+    ] {
+        assert_eq!(decide(&action, count), effect, "{count:?}");
+    }
+    let asset = read(
+        "ex:p a odrl:Set ; odrl:permission [ odrl:action odrl:read ] . [] odrl:source ex:a ; odrl:onlyOnSundays true ;
+         odrl:hasPolicy ex:p .",
+    );
+    assert_eq!(asset.unknown().len(), 1, "{:?}", asset.refused());
+    assert_ne!(decide(&asset, None), Effect::Permit);
 }
 
 fn resident_bytes() -> usize {
@@ -395,6 +450,16 @@ fn resident_bytes() -> usize {
 /// Requirements ODR-26.
 #[test]
 fn weight_and_replacement() {
+    const ALONE: &str = "MEENT_WEIGH_ALONE";
+    if std::env::var_os(ALONE).is_none() {
+        // In a process of its own, because the other tests take memory meanwhile.
+        let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
+        alone
+            .args(["--exact", "weight_and_replacement", "--nocapture"])
+            .env(ALONE, "1");
+        assert!(alone.status().unwrap().success());
+        return;
+    }
     let count = 20_000;
     let policies: Vec<Arc<Policy>> = (0..count)
         .map(|number| {

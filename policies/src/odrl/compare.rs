@@ -15,6 +15,8 @@ use crate::purpose::Hierarchy;
 
 /// Alternatives and combinations looked at before the answer is that nothing can be said.
 const CASES_MAX: usize = 256;
+/// Pairs of constraints looked at before the answer is that nothing can be said.
+const PAIRS_MAX: usize = 100_000;
 
 /// An answer that is never wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub fn at_least_as_strict(strict: &Policy, lax: &Policy, concepts: &Hierarchy) -
             .profiles
             .iter()
             .all(|profile| super::evaluate::understood(profile) || strict.profiles.contains(profile));
-    if whole {
+    if whole || size(strict).saturating_mul(size(lax)) > PAIRS_MAX || size(strict).pow(2) > PAIRS_MAX {
         return no("policy".to_owned());
     }
     let same_bearer = lax.obligations.is_empty() || lax.assignee == strict.assignee;
@@ -85,7 +87,7 @@ pub fn at_least_as_strict(strict: &Policy, lax: &Policy, concepts: &Hierarchy) -
 /// Can this rule never hold, whatever the world?
 #[must_use]
 pub fn can_never_hold(permission: &Permission) -> Proof {
-    if never(&rule_constraints(permission)) {
+    if rule_size(permission).pow(2) <= PAIRS_MAX && never(&rule_constraints(permission)) {
         Proof::Yes
     } else {
         Proof::NotShown("constraint".to_owned())
@@ -95,11 +97,36 @@ pub fn can_never_hold(permission: &Permission) -> Proof {
 /// Does this policy permit nothing, whatever the world?
 #[must_use]
 pub fn permits_nothing(policy: &Policy) -> Proof {
+    if size(policy).pow(2) > PAIRS_MAX {
+        return Proof::NotShown("policy".to_owned());
+    }
     let mut rules = policy.permissions.iter().enumerate();
     match rules.find(|(_, rule)| rule.unknown.is_empty() && !never(&rule_constraints(rule))) {
         Some((index, _)) if policy.unknown.is_empty() => Proof::NotShown(format!("permission[{index}]")),
         _ => Proof::Yes,
     }
+}
+
+/// How many constraints and rules there are in a policy.
+fn size(policy: &Policy) -> usize {
+    let of_permissions = policy.permissions.iter().map(rule_size);
+    let of_prohibitions = policy
+        .prohibitions
+        .iter()
+        .map(|rule| 1 + nodes(&rule.constraints) + nodes(&rule.action.refinements) + nodes(&rule.target.refinements));
+    of_permissions.chain(of_prohibitions).sum()
+}
+
+fn rule_size(rule: &Permission) -> usize {
+    1 + nodes(&rule.constraints) + nodes(&rule.action.refinements) + nodes(&rule.target.refinements)
+}
+
+fn nodes(constraints: &[Constraint]) -> usize {
+    let of = |constraint: &Constraint| match constraint {
+        Constraint::Atomic(atomic) => 1 + atomic.right_operands.len(),
+        Constraint::Logical(logical) => 1 + nodes(&logical.operands),
+    };
+    constraints.iter().map(of).sum()
 }
 
 /// Constraints and refinements of the action: conditions of one and the same request.

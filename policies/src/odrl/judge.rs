@@ -251,7 +251,7 @@ impl PolicySet {
             match standing {
                 Standing::Settled => {}
                 Standing::Execute => verdict.execute.push((number, u32::try_from(index).unwrap_or(u32::MAX))),
-                Standing::Open if world.behaviour.duties_may_follow && duty.duty.unknown.is_empty() => {}
+                Standing::Open if world.behaviour.duties_may_follow && follows(&duty.duty, world) => {}
                 Standing::Open | Standing::Broken => {
                     verdict.execute.truncate(noted);
                     return Some(&duty.duty.action.id);
@@ -433,6 +433,12 @@ fn gather(of: Of, constraints: &[Constraint], inputs: &mut BTreeSet<Input>) {
 /// Whether a duty of this party is one of the asking party's.
 fn bears(bearer: &Party, world: &World) -> bool {
     world.parties.iter().any(|party| **party == *bearer.id)
+}
+
+/// Whether a duty may be left for later: nobody can ever do one that is not understood.
+fn follows(duty: &Duty, world: &World) -> bool {
+    let action = duty.action.id.as_str();
+    duty.unknown.is_empty() && (super::action::is_known(action) || world.concepts.knows(action))
 }
 
 /// The next instant at which a constraint of the duty turns.

@@ -14,6 +14,8 @@ pub struct InheritanceLimits {
     pub depth_max: usize,
     /// Most rules of the whole.
     pub rules_max: usize,
+    /// Most policies taken over, each counted as often as it is inherited from.
+    pub policies_max: usize,
 }
 
 impl Default for InheritanceLimits {
@@ -21,6 +23,7 @@ impl Default for InheritanceLimits {
         Self {
             depth_max: 8,
             rules_max: 400,
+            policies_max: 400,
         }
     }
 }
@@ -45,6 +48,9 @@ pub enum NormaliseError {
     /// Too many rules in all.
     #[error("<{0}> has more than {1} rules with those that it inherits (`rules_max`)")]
     TooManyRules(String, usize),
+    /// Too many parents in all.
+    #[error("<{0}> inherits from policies more than {1} times (`policies_max`)")]
+    TooManyParents(String, usize),
     /// Parents and child name different conflict strategies, so none of them can be followed (ODRL 2.2 §2.10).
     #[error("<{0}> and what it inherits from name different conflict strategies (ODRL 2.2 §2.10)")]
     Conflict(String),
@@ -63,7 +69,8 @@ pub fn normalise(
     limits: &InheritanceLimits,
 ) -> Result<Policy, NormaliseError> {
     let mut path = Vec::new();
-    let mut whole = inherited(policy, library, limits, &mut path)?;
+    let mut visited = 0;
+    let mut whole = inherited(policy, library, limits, &mut path, &mut visited)?;
     let (assigner, assignee) = (whole.assigner.clone(), whole.assignee.clone());
     for rule in &mut whole.permissions {
         fill(&mut rule.assigner, &assigner);
@@ -84,7 +91,13 @@ fn inherited<'p>(
     library: &'p BTreeMap<String, Policy>,
     limits: &InheritanceLimits,
     path: &mut Vec<&'p str>,
+    visited: &mut usize,
 ) -> Result<Policy, NormaliseError> {
+    *visited += 1;
+    if *visited > limits.policies_max {
+        let child = path.first().copied().unwrap_or_default().to_owned();
+        return Err(NormaliseError::TooManyParents(child, limits.policies_max));
+    }
     if path.contains(&policy.id.as_str()) {
         return Err(NormaliseError::Circular(policy.id.clone()));
     }
@@ -107,7 +120,7 @@ fn inherited<'p>(
             let (child, parent) = (policy.id.clone(), parent.clone());
             return Err(NormaliseError::ParentMissing { child, parent });
         };
-        let parent = inherited(found, library, limits, path)?;
+        let parent = inherited(found, library, limits, path, visited)?;
         take_over(&mut whole, parent)?;
         if whole.rules() > limits.rules_max {
             return Err(NormaliseError::TooManyRules(policy.id.clone(), limits.rules_max));

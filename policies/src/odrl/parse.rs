@@ -379,9 +379,9 @@ impl<'q> Reader<'q> {
                 },
             }
         }
-        policy.unknown = std::mem::take(&mut self.flagged);
         policy.kind = kind.unwrap_or(PolicyKind::Set);
         self.inferred(&term, &path, &mut shared)?;
+        policy.unknown = std::mem::take(&mut self.flagged);
         policy.assigner = single(&shared.assigners, &path, "assigner")?;
         policy.assignee = single(&shared.assignees, &path, "assignee")?;
         self.rules(&statements, &path, &shared, &mut policy)?;

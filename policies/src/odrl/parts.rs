@@ -50,6 +50,8 @@ impl Reader<'_> {
                     let path = format!("{path} refinement[{}]", refinements.len());
                     refinements.push(self.constraint(object, &path, 1)?);
                 }
+                // The same link from the other side.
+                odrl::HAS_POLICY | odrl::ASSIGNER_OF | odrl::ASSIGNEE_OF => {}
                 // Statements about a named thing belong to its own description, not to this rule.
                 _ if named => {}
                 other if is_remark(other) => {}
@@ -64,10 +66,11 @@ impl Reader<'_> {
         use vocab::odrl;
         let path = format!("{path} action");
         self.enter(0)?;
-        if let Term::NamedNode(node) = term {
-            return Ok(Action::named(node.as_str()));
-        }
-        let mut id = None;
+        let mut id = match term {
+            Term::NamedNode(node) => Some(node.as_str().to_owned()),
+            _ => None,
+        };
+        let named = id.is_some();
         let mut refinements = Vec::new();
         for (predicate, object) in self.node_statements(term) {
             match predicate {
@@ -77,6 +80,8 @@ impl Reader<'_> {
                     let path = format!("{path} refinement[{}]", refinements.len());
                     refinements.push(self.constraint(object, &path, 1)?);
                 }
+                // What else is said of a named action defines it and does not narrow this rule.
+                _ if named => {}
                 other if is_remark(other) => {}
                 other => self.unknown(&path, other)?,
             }

@@ -71,7 +71,7 @@ pub fn report(policy: &Policy, world: &World) -> Report {
             parts,
             &rule.constraints,
             &rule.duties,
-            &rule.unknown,
+            &[policy.unknown.as_slice(), &rule.unknown].concat(),
             world,
         ));
     }
