@@ -18,6 +18,9 @@ use super::target::Target;
 /// Bytes gathered before they are handed to the thread that writes.
 const WRITE_BYTES: usize = 512 << 10;
 
+/// Room for what came with the last bytes that were gathered, so that it need not be moved into larger memory.
+const WRITE_BYTES_SLACK: usize = 64 << 10;
+
 const ROOM: &str = "whether a storage has room left is told to its owner";
 
 impl LdpService {
@@ -103,7 +106,8 @@ impl LdpService {
                     Some(writer) => writer,
                     None => self.store.blob()?,
                 };
-                blob = Some(write(writer, gathered.split().freeze()).await?);
+                blob = Some(write(writer, gathered.freeze()).await?);
+                gathered = BytesMut::with_capacity(WRITE_BYTES + WRITE_BYTES_SLACK);
             }
         }
         match blob {

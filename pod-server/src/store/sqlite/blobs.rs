@@ -10,6 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -17,6 +18,10 @@ use sha2::{Digest, Sha256};
 
 use super::health::Health;
 use crate::store::{BlobWriter, NewBody, StoreError};
+
+/// Bytes after which those written so far are sent to the disk while more come in. Only what came last is then left for
+/// the sync at the end, and a large upload never fills the system's memory with pages that others would have to wait for.
+const EARLY_SYNC_BYTES: u64 = 32 << 20;
 
 /// SHA-256 of a body.
 pub(super) type BlobDigest = [u8; 32];
@@ -78,6 +83,8 @@ impl BlobDirectory {
             path: Some(path),
             hash: Sha256::new(),
             size: 0,
+            sent: 0,
+            sending: None,
         })
     }
 
@@ -187,6 +194,43 @@ pub(super) struct IncomingBlob {
     path: Option<PathBuf>,
     hash: Sha256,
     size: u64,
+    /// Bytes that were there when the last early sync began.
+    sent: u64,
+    /// The early sync that is under way.
+    sending: Option<JoinHandle<std::io::Result<()>>>,
+}
+
+impl IncomingBlob {
+    /// Begins to sync what was written, on a thread of its own, when there is enough of it; waits for the sync before.
+    fn send_early(&mut self) -> Result<(), StoreError> {
+        if self.size - self.sent < EARLY_SYNC_BYTES {
+            return Ok(());
+        }
+        self.await_sending()?;
+        self.sent = self.size;
+        let file = self.file.try_clone().map_err(room)?;
+        let thread = std::thread::Builder::new().name("store-blob-sync".to_owned());
+        // Without a thread everything is left to the sync at the end.
+        self.sending = thread.spawn(move || file.sync_data()).ok();
+        Ok(())
+    }
+
+    /// Waits for the early sync. Its failure is told once only, so it counts as that of the sync at the end would.
+    fn await_sending(&mut self) -> Result<(), StoreError> {
+        match self.sending.take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(self.sync_failed(error)),
+            Some(Err(_)) => Err(self.sync_failed(std::io::Error::other("the thread that synced it panicked"))),
+        }
+    }
+
+    /// Nothing refers to the file yet, so a full disk loses nothing; any other failure means a broken disk.
+    fn sync_failed(&self, error: std::io::Error) -> StoreError {
+        match room(error) {
+            StoreError::File(error) => self.health.sync_failed("a blob", error),
+            full => full,
+        }
+    }
 }
 
 impl BlobWriter for IncomingBlob {
@@ -194,18 +238,13 @@ impl BlobWriter for IncomingBlob {
         self.file.write_all(bytes).map_err(room)?;
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
-        Ok(())
+        self.send_early()
     }
 
     fn finish(mut self: Box<Self>) -> Result<NewBody, StoreError> {
         let digest: BlobDigest = std::mem::take(&mut self.hash).finalize().into();
-        if let Err(error) = self.file.sync_all() {
-            // Nothing refers to the file yet, so a full disk loses nothing; any other failure means a broken disk.
-            return Err(match room(error) {
-                StoreError::File(error) => self.health.sync_failed("a blob", error),
-                full => full,
-            });
-        }
+        self.await_sending()?;
+        self.file.sync_all().map_err(|error| self.sync_failed(error))?;
         if let Some(temporary) = &self.path {
             self.directory.settle(temporary, digest)?;
         }

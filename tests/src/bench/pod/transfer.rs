@@ -21,6 +21,10 @@ const BYTES: u64 = 1 << 30;
 /// Bytes that are written at a time.
 const CHUNK_BYTES: usize = 256 << 10;
 
+/// Transfers that do not count: with the first, a file comes to be there; only from the second on does a new one take the
+/// place of an old one, whose memory it can use.
+const WARM_UPS: usize = 2;
+
 /// Share of the plain copy's rate that is to be reached.
 const GOAL: f64 = 0.6;
 
@@ -152,12 +156,12 @@ pub(super) async fn row(rates: &Rates<'_>, direction: Direction) -> Result<Row, 
     let (bare, bare_address) = start_bare(rates.programs, rates.folder, &["--copy", &folder])?;
     let own = &rates.subject.process;
     let (mut ours, mut bares) = (Vec::new(), Vec::new());
-    for round in 0..=rates.effort.rounds {
+    for round in 0..WARM_UPS + rates.effort.rounds {
         // What is fetched has to be there first.
-        let way = if round == 0 { Direction::Upload } else { direction };
+        let way = if round < WARM_UPS { Direction::Upload } else { direction };
         let one = measure(rates, own, rates.subject.address, way).await?;
         let other = measure(rates, &bare, bare_address, way).await?;
-        if round > 0 {
+        if round >= WARM_UPS {
             ours.push(one);
             bares.push(other);
         }
