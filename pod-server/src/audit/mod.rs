@@ -163,8 +163,7 @@ impl AuditWriter {
         record.subjects_root = (!subjects.is_empty()).then(|| hex::encode(root));
         let mut salt = [0; 32];
         self.random.fill(&mut salt);
-        let sealed = Sealed::new(record, salt);
-        let (leaf, record) = sealed.leaf_and_bytes(&root).map_err(|error| damaged(&error))?;
+        let (leaf, record) = Sealed::seal(&record, &salt, &root).map_err(|error| damaged(&error))?;
         Ok(AuditEntry {
             leaf,
             record,

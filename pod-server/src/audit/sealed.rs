@@ -28,15 +28,6 @@ pub enum SealedError {
 }
 
 impl Sealed {
-    /// Seals a record.
-    #[must_use]
-    pub fn new(record: AuditRecord, salt: [u8; 32]) -> Self {
-        Self {
-            record,
-            salt: hex::encode(salt),
-        }
-    }
-
     /// Reads what [`Self::to_bytes`] wrote.
     ///
     /// # Errors
@@ -50,28 +41,20 @@ impl Sealed {
     /// # Errors
     /// When the time of the record cannot be written.
     pub fn to_bytes(&self) -> Result<Vec<u8>, SealedError> {
-        self.around(&self.record.canonical_bytes()?)
+        around(&self.record.canonical_bytes()?, &self.salt)
     }
 
-    /// The hash with which the record stands in the tree, and its canonical JSON: both need the record's bytes, which are
-    /// written once.
+    /// Seals a record: the hash with which it stands in the tree, and what [`Self::from_bytes`] reads back. Both need the
+    /// record's bytes, which are written once.
     ///
     /// # Errors
-    /// As [`Self::leaf_hash`] and [`Self::to_bytes`].
-    pub fn leaf_and_bytes(&self, subjects_root: &Hash) -> Result<(Hash, Vec<u8>), SealedError> {
-        let record = self.record.canonical_bytes()?;
-        Ok((self.leaf_of(&record, subjects_root)?, self.around(&record)?))
-    }
-
-    /// Canonical JSON around that of the record. `record` comes before `salt` in the order of names.
-    fn around(&self, record: &[u8]) -> Result<Vec<u8>, SealedError> {
-        let mut bytes = Vec::with_capacity(record.len() + self.salt.len() + 24);
-        bytes.extend_from_slice(b"{\"record\":");
-        bytes.extend_from_slice(record);
-        bytes.extend_from_slice(b",\"salt\":");
-        serde_json::to_writer(&mut bytes, &self.salt)?;
-        bytes.push(b'}');
-        Ok(bytes)
+    /// As [`Self::to_bytes`].
+    pub fn seal(record: &AuditRecord, salt: &[u8; 32], subjects_root: &Hash) -> Result<(Hash, Vec<u8>), SealedError> {
+        let record = record.canonical_bytes()?;
+        let mut digits = [0; 64];
+        hex::encode_to_slice(salt, &mut digits).map_err(|_| SealedError::Salt)?;
+        let text = std::str::from_utf8(&digits).map_err(|_| SealedError::Salt)?;
+        Ok((leaf_of(&record, salt, subjects_root), around(&record, text)?))
     }
 
     /// The root over the people concerned that the record names; that of nobody if it names none.
@@ -90,14 +73,25 @@ impl Sealed {
     /// # Errors
     /// When record or salt are malformed.
     pub fn leaf_hash(&self, subjects_root: &Hash) -> Result<Hash, SealedError> {
-        self.leaf_of(&self.record.canonical_bytes()?, subjects_root)
-    }
-
-    fn leaf_of(&self, record: &[u8], subjects_root: &Hash) -> Result<Hash, SealedError> {
         let salt = hash(&self.salt).ok_or(SealedError::Salt)?;
-        let commitment = audit::record_commitment(&salt, record);
-        Ok(merkle::leaf_hash(&audit::leaf(&commitment, subjects_root)))
+        Ok(leaf_of(&self.record.canonical_bytes()?, &salt, subjects_root))
     }
+}
+
+fn leaf_of(record: &[u8], salt: &[u8; 32], subjects_root: &Hash) -> Hash {
+    let commitment = audit::record_commitment(salt, record);
+    merkle::leaf_hash(&audit::leaf(&commitment, subjects_root))
+}
+
+/// Canonical JSON around that of the record. `record` comes before `salt` in the order of names.
+fn around(record: &[u8], salt: &str) -> Result<Vec<u8>, SealedError> {
+    let mut bytes = Vec::with_capacity(record.len() + salt.len() + 24);
+    bytes.extend_from_slice(b"{\"record\":");
+    bytes.extend_from_slice(record);
+    bytes.extend_from_slice(b",\"salt\":");
+    serde_json::to_writer(&mut bytes, salt)?;
+    bytes.push(b'}');
+    Ok(bytes)
 }
 
 /// 32 bytes from hexadecimal digits.

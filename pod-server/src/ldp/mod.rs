@@ -13,6 +13,7 @@ pub(crate) mod description;
 pub mod document;
 pub(crate) mod file_name;
 pub mod headers;
+mod heads;
 pub mod intake;
 mod issuer_links;
 pub mod linkset;

@@ -231,20 +231,9 @@ async fn respond(
         return Err(Error::Precondition(condition));
     }
     let mut response = Response::new(body::empty());
-    let owner = if target.role == super::target::Role::StorageRoot {
-        owner_of(service, target)?
-    } else {
-        None
-    };
+    *response.headers_mut() = service.heads.head(service, target, latest, verdict, &etag)?;
     let ranges = !matches!(representation.content, Content::Stream(_));
     let header_map = response.headers_mut();
-    headers::add_validators(header_map, &etag, resource.modified);
-    headers::add_caching(header_map, verdict.public);
-    headers::add_links(header_map, target, &service.base_url, owner.as_deref());
-    service.issuer_links.add(service, target, latest, header_map)?;
-    service.link_access_rules(header_map, target, false)?;
-    headers::add_methods(header_map, target, Some(resource));
-    headers::add_rights(header_map, target, verdict.modes, verdict.public_modes);
     if resource.kind == ResourceKind::Container {
         header_map.insert(VARY, HeaderValue::from_static(headers::VARY_CONTAINER));
     }
@@ -338,14 +327,8 @@ fn owner(
     _: &crate::authz::Authorized<Operation>,
 ) -> Result<Option<String>, Error> {
     if target.role == super::target::Role::StorageRoot {
-        owner_of(service, target)
+        service.owner_of(target)
     } else {
         Ok(None)
     }
-}
-
-fn owner_of(service: &LdpService, target: &Target) -> Result<Option<String>, Error> {
-    let permit = ReadPermit::without_proof("the owner is published in the links of a storage's root");
-    let snapshot = service.store.snapshot(permit)?;
-    Ok(snapshot.storage(&target.name)?.map(|storage| storage.owner))
 }

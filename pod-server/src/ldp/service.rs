@@ -19,6 +19,7 @@ use crate::store::{ReadPermit, Snapshot, Store, StoreError};
 
 use super::document::Bounds;
 use super::headers;
+use super::heads::Heads;
 use super::issuer_links::IssuerLinks;
 use super::operation::Operation;
 use super::profile_guard::Writer;
@@ -58,6 +59,7 @@ pub struct LdpService {
     pub(super) random: Arc<dyn Random>,
     pub(super) representations: RepresentationCache,
     pub(super) public: PublicReads,
+    pub(super) heads: Heads,
     pub(super) conversions: Arc<Semaphore>,
     pub(super) issuer_links: IssuerLinks,
 }
@@ -77,6 +79,7 @@ impl LdpService {
             representations: RepresentationCache::new(&bounds),
             issuer_links: IssuerLinks::default(),
             public: PublicReads::new(&bounds),
+            heads: Heads::default(),
             conversions: Arc::new(Semaphore::new(bounds.conversions_max)),
             store,
             pep,
@@ -220,6 +223,13 @@ impl LdpService {
             header_map.insert(http::header::LOCATION, location);
         }
         response
+    }
+
+    /// The owner of the storage whose root a target is.
+    pub(super) fn owner_of(&self, target: &Target) -> Result<Option<String>, Error> {
+        let permit = ReadPermit::without_proof("the owner is published in the links of a storage's root");
+        let snapshot = self.store.snapshot(permit)?;
+        Ok(snapshot.storage(&target.name)?.map(|storage| storage.owner))
     }
 
     /// Whether a role can hold resources at all.

@@ -34,6 +34,10 @@ pub struct Load {
     /// `connections`-th.
     #[serde(default)]
     pub lanes: bool,
+    /// Whether it looks for answers all the time instead of sleeping until they come. To wake a process on another core
+    /// costs whoever wakes it more than the rest of a small answer, and a client elsewhere would not cost a server that.
+    #[serde(default)]
+    pub awake: bool,
     /// Status that counts as success.
     pub status: u16,
     /// Certificate of the authority (PEM) that the server's own is by; with it TLS 1.3 is spoken.
@@ -132,6 +136,13 @@ pub async fn run(load: &Load, requests: Vec<Vec<u8>>) -> std::io::Result<Measure
             connection(&load, tls, &turns, end).await
         }));
     }
+    let ended = std::rc::Rc::new(std::cell::Cell::new(!load.awake));
+    let until = ended.clone();
+    local.spawn_local(async move {
+        while !until.get() {
+            tokio::task::yield_now().await;
+        }
+    });
     let mut measured = Measured::default();
     let mut times = Vec::new();
     local
@@ -142,6 +153,7 @@ pub async fn run(load: &Load, requests: Vec<Vec<u8>>) -> std::io::Result<Measure
                 measured.first_error = measured.first_error.take().or(one.first_error);
                 times.extend(one.micros);
             }
+            ended.set(true);
         })
         .await;
     measured.seconds = started.elapsed().as_secs_f64();

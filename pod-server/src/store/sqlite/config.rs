@@ -23,6 +23,8 @@ pub struct StoreConfig {
     /// How long a group stays open for commits that were as good as under way, in microseconds. It waits only while
     /// there is concurrency, and only until as many have come as the time before.
     pub group_wait_micros_max: u64,
+    /// How long a group that waits for more goes without any before it is closed, in microseconds.
+    pub group_pause_micros_max: u64,
     /// Views that may be open at once.
     pub readers_max: usize,
     /// Connections that stay open between views.
@@ -60,7 +62,8 @@ impl Default for StoreConfig {
             queue_commits_max: 1_024,
             group_commits_max: 512,
             group_bytes_max: 32 * MIB,
-            group_wait_micros_max: 1_000,
+            group_wait_micros_max: 3_000,
+            group_pause_micros_max: 1_000,
             readers_max: 64,
             readers_idle_max: 16,
             reader_wait_ms_max: 5_000,

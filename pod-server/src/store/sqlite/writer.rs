@@ -253,6 +253,7 @@ fn fill(group: &mut Group<'_>, taken: &mut VecDeque<Queued>, queue: &Queue, shar
     let config = &shared.config;
     let began = Instant::now();
     let wait_max = Duration::from_micros(config.group_wait_micros_max);
+    let pause_max = Duration::from_micros(config.group_pause_micros_max);
     loop {
         while let Some(queued) = taken.pop_front() {
             group.run(queued);
@@ -263,7 +264,7 @@ fn fill(group: &mut Group<'_>, taken: &mut VecDeque<Queued>, queue: &Queue, shar
         // Those who were told of the last group are likely to be back in a moment: one sync serves them all.
         let missing = last_group.saturating_sub(group.len());
         let wait = if missing > 0 {
-            wait_max.saturating_sub(began.elapsed())
+            wait_max.saturating_sub(began.elapsed()).min(pause_max)
         } else {
             Duration::ZERO
         };

@@ -158,6 +158,7 @@ fn table(effort: Effort, scope: &Scope, rows: Vec<Row>) -> Table {
         title: "Pod server".to_owned(),
         method: format!(
             "HTTP/1.1 on loopback; {pinning}; {} rounds of {:.0} s that take turns, the one in the middle counts; warm-up {:.0} s. \
+             Where proofs are verified the load generator never sleeps, so that the server does not spend its time on waking it. \
              The bare server returns the same head and bytes without looking at the request; CPU is the server's, by request.{peer}",
             effort.rounds,
             effort.run.as_secs_f64(),

@@ -96,6 +96,7 @@ async fn count_up(rates: &Rates<'_>, server: &Subject, length: std::time::Durati
         seconds: length.as_secs_f64(),
         once: true,
         lanes: true,
+        awake: false,
         status,
         authority_file: None,
     };

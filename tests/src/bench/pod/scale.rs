@@ -147,6 +147,7 @@ async fn read(
         seconds: length.as_secs_f64(),
         once: false,
         lanes: false,
+        awake: false,
         status: 200,
         authority_file: None,
     };
