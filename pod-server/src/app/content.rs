@@ -7,7 +7,6 @@ use hyper::body::Incoming;
 use policies::request::Subject;
 use server_kit::authn::Credentials;
 use server_kit::body::{self, Body};
-use server_kit::serve::Peer;
 
 use super::App;
 use crate::authz::Caller;
@@ -17,13 +16,17 @@ use crate::ldp::headers;
 use crate::routes::Route;
 
 impl App {
+    /// Answers a plain request for what anyone may read, if that can be done without waiting. The way of all others needs
+    /// memory of its own, which costs more than such an answer.
+    pub fn at_once(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        self.hosts.check(request.uri(), request.headers()).ok()?;
+        self.ldp.fast(request.method(), request.uri().path(), request.headers())
+    }
+
     /// Answers a request for pod content.
-    pub async fn content(self: Arc<Self>, request: Request<Incoming>, _: Peer) -> Response<Body> {
+    pub async fn content(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         if let Err(error) = self.hosts.check(request.uri(), request.headers()) {
             return self.finish(None, Err(error));
-        }
-        if let Some(response) = self.ldp.fast(request.method(), request.uri().path(), request.headers()) {
-            return response;
         }
         let origin = cors::origin(request.headers());
         if cors::is_preflight(request.method(), request.headers()) {

@@ -176,9 +176,9 @@ fn address_failed(source: std::io::Error) -> StartError {
 
 fn content_handler(app: &Arc<App>) -> Handler {
     let app = Arc::clone(app);
-    Arc::new(move |request: Request<Incoming>, peer: Peer| {
-        let app = Arc::clone(&app);
-        Box::pin(async move { app.content(request, peer).await })
+    Arc::new(move |request: Request<Incoming>, _: Peer| match app.at_once(&request) {
+        Some(response) => Box::pin(std::future::ready(response)),
+        None => Box::pin(Arc::clone(&app).content(request)),
     })
 }
 

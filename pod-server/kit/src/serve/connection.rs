@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,7 +91,10 @@ impl Shared {
     {
         let address = peer.address;
         let handler = Arc::clone(&self.handler);
-        let service = service_fn(move |request: Request<Incoming>| answer(handler(request, peer.clone())));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let peer = peer.clone();
+            answer(catch_unwind(AssertUnwindSafe(|| handler(request, peer))))
+        });
         let first = seconds(self.limits.header_seconds_max);
         let stream = TokioIo::new(IdleBound::new(stream, first, seconds(self.limits.idle_seconds_max)));
         let connection = builder.serve_connection_with_upgrades(stream, service);
@@ -113,14 +117,15 @@ impl Shared {
 }
 
 /// Waits for the handler. A panic in it answers 500 and leaves the connection and the process alive.
-async fn answer(response: BoxFuture<'static, Response<Body>>) -> Result<Response<Body>, Infallible> {
-    Ok(match std::panic::AssertUnwindSafe(response).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!("a request handler panicked");
-            Problem::internal().into_response()
-        }
-    })
+async fn answer(called: std::thread::Result<BoxFuture<'static, Response<Body>>>) -> Result<Response<Body>, Infallible> {
+    let answered = match called {
+        Ok(response) => AssertUnwindSafe(response).catch_unwind().await,
+        Err(panic) => Err(panic),
+    };
+    Ok(answered.unwrap_or_else(|_| {
+        tracing::error!("a request handler panicked");
+        Problem::internal().into_response()
+    }))
 }
 
 fn builder(limits: &ServeLimits) -> Builder<TokioExecutor> {
