@@ -146,6 +146,22 @@ async fn everyone_sees_what_they_may_read() {
     server.stop().await;
 }
 
+/// A server with more resources than it indexes unasked builds its index for the first query, which sees everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_server_builds_its_index_when_it_is_asked() {
+    let server = PodServer::start_with(json!({"index": {"build_at_start_resources_max": 0}})).await;
+    let alice = server.agent("alice").await;
+    speed(&alice.client(), "/alice/x", 1).await;
+    let server = server.restart().await;
+    let index = server.app.query.index();
+    assert!(!index.is_wanted() && !index.is_built(), "nobody has asked");
+    let a = alice.client();
+    assert_eq!(values(&ask(&a, "/alice/sparql", ALL, &[]).await, "v"), ["1"]);
+    assert!(index.is_built());
+    speed(&a, "/alice/y", 2).await;
+    assert_eq!(values(&ask(&a, "/alice/sparql", ALL, &[]).await, "v"), ["1", "2"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn formats_and_refusals() {
     let server = PodServer::start_with(json!({ "query": { "rows_max": 50, "scanned_max": 5_000 } })).await;

@@ -251,7 +251,7 @@ fn end_with_store(app: &App, shutdown: &Shutdown) -> watch::Receiver<bool> {
     stopped
 }
 
-/// Ready means: the store answers, and the index shows all of it.
+/// Ready means: the store answers, and the index shows all of it, if it is to be there already.
 fn readiness(app: &Arc<App>) -> Readiness {
     let app = Arc::clone(app);
     Arc::new(move || {
@@ -262,7 +262,7 @@ fn readiness(app: &Arc<App>) -> Readiness {
             snapshot.sequence().map(drop).map_err(|error| error.to_string())?;
             match app.query.index().incomplete() {
                 Some(reason) => Err(format!("the index is incomplete: {reason}")),
-                None if app.query.index().is_built() => Ok(()),
+                None if app.query.index().is_built() || !app.query.index().is_wanted() => Ok(()),
                 None => Err("the index is being built".to_owned()),
             }
         })

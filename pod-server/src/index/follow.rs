@@ -6,18 +6,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oxrdf::NamedNode;
+use rustc_hash::FxHashSet;
 
 use super::read::{UnreadableDocument, triples};
 use super::{Change, Index, IndexFailure, Mentions, Names, Writer};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{self, ReadPermit, Resource, ResourceKind, Sequence, Snapshot, Store, StoreError};
 
-/// Triples that are sorted together during a build.
-const BUILD_TRIPLES: usize = 400_000;
+/// Triples that are sorted together during a build. Until then they are in memory as text.
+const BUILD_TRIPLES: usize = 100_000;
 /// Resources that are fetched together during a build.
 const BUILD_RESOURCES: usize = 1_000;
 /// Wait before another try after the store failed.
 const RETRY: Duration = Duration::from_secs(1);
+/// How many times as long as a step took the pause after it is.
+const PAUSE_SHARE: u32 = 3;
 
 /// Why a step of following did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -48,40 +51,53 @@ impl Follower {
         }
     }
 
-    /// Builds the index and follows the store on a thread of its own until the store stops or `stop` is set. Call it
-    /// inside a runtime.
+    /// Builds the index, at once or when it is wanted, and follows the store on a thread of its own until the store stops
+    /// or `stop` is set. Call it inside a runtime.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn spawn(self, stop: tokio::sync::watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        if self.begins_at_start() {
+            self.index.want();
+        }
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("index".to_owned())
             .spawn(move || self.run(&runtime, stop))
     }
 
+    /// Whether the store is small enough for an index that nobody has asked for yet.
+    fn begins_at_start(&self) -> bool {
+        let resources = self.store.snapshot(permit()).and_then(|snapshot| snapshot.resources_ever());
+        // A store that does not answer is tried again by whoever builds.
+        resources.map_or(true, |resources| resources <= self.index.limits().build_at_start_resources_max)
+    }
+
     fn run(&self, runtime: &tokio::runtime::Handle, mut stop: tokio::sync::watch::Receiver<bool>) {
+        if !self.index.is_wanted() {
+            tracing::info!("the index is built when it is asked for");
+            runtime.block_on(async {
+                tokio::select! {
+                    () = self.index.wanted() => {}
+                    _ = stop.changed() => {}
+                }
+            });
+        }
         let mut commits = self.store.watch();
         let mut applied = None;
-        let interval = Duration::from_millis(self.index.limits().step_interval_ms);
-        let mut last_step: Option<Instant> = None;
+        let mut pause = Pause::default();
         while !*stop.borrow() {
-            let early = last_step.map_or(Duration::ZERO, |last| interval.saturating_sub(last.elapsed()));
-            if !early.is_zero() {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = tokio::time::sleep(early) => {}
-                        _ = stop.changed() => {}
-                    }
-                });
-            }
-            last_step = Some(Instant::now());
+            pause.sleep(runtime, &self.index, &mut stop);
+            let began = Instant::now();
             let step = match applied {
-                Some(sequence) if !self.index.wants_rebuild() => self.catch_up(sequence),
-                _ => self.build(),
+                Some(sequence) if !self.index.wants_rebuild() => self.follow(sequence),
+                _ => self.build_unless(|| *stop.borrow()).map(|sequence| (sequence, false)),
             };
             match step {
-                Ok(sequence) => applied = Some(sequence),
+                Ok((sequence, more)) => {
+                    applied = Some(sequence);
+                    pause.after(began, more);
+                }
                 Err(FollowError::Store(StoreError::Stopped)) => return,
                 Err(FollowError::Index(failure)) => {
                     self.index.mark_incomplete(failure.to_string());
@@ -118,6 +134,11 @@ impl Follower {
     /// # Errors
     /// [`FollowError`]; the index keeps its former contents.
     pub fn build(&self) -> Result<Sequence, FollowError> {
+        self.build_unless(|| false)
+    }
+
+    /// As [`Self::build`], given up with [`StoreError::Stopped`] as soon as the server is to end.
+    fn build_unless(&self, ends: impl Fn() -> bool) -> Result<Sequence, FollowError> {
         let started = Instant::now();
         let snapshot = self.store.snapshot(permit())?;
         let sequence = snapshot.sequence()?;
@@ -132,6 +153,9 @@ impl Follower {
             let Some(last) = resources.last() else {
                 break;
             };
+            if ends() {
+                return Err(StoreError::Stopped.into());
+            }
             after = Some(last.name.clone());
             for resource in resources {
                 let change = self.state_of(&*snapshot, resource)?;
@@ -165,6 +189,11 @@ impl Follower {
     /// # Errors
     /// [`FollowError`]; the index keeps the state that it had.
     pub fn catch_up(&self, applied: Sequence) -> Result<Sequence, FollowError> {
+        self.follow(applied).map(|(sequence, _)| sequence)
+    }
+
+    /// As [`Self::catch_up`]; tells also whether there were more events than one step takes.
+    fn follow(&self, applied: Sequence) -> Result<(Sequence, bool), FollowError> {
         let snapshot = self.store.snapshot(permit())?;
         let events = snapshot.events(applied, self.index.limits().events_per_step_max)?;
         let Some(last) = events.last() else {
@@ -173,12 +202,16 @@ impl Follower {
             if sequence > applied {
                 self.index.apply(Vec::new(), sequence)?;
             }
-            return Ok(sequence.max(applied));
+            return Ok((sequence.max(applied), false));
         };
         let sequence = last.sequence;
+        let more = events.len() >= self.index.limits().events_per_step_max;
         let mut changes = Vec::with_capacity(events.len());
+        // A container has an event for each of its members; all of them tell of the one state in this view.
+        let mut seen = FxHashSet::default();
         for event in &events {
             match &event.change {
+                store::Change::Created { id, .. } | store::Change::Updated { id, .. } if !seen.insert(*id) => {}
                 store::Change::Created { id, name } | store::Change::Updated { id, name } => {
                     match snapshot.resource_by_id(*id)? {
                         Some(resource) => {
@@ -196,7 +229,7 @@ impl Follower {
             }
         }
         self.index.apply(changes, sequence)?;
-        Ok(sequence)
+        Ok((sequence, more))
     }
 
     /// What the index should hold of a resource; none for what is not RDF.
@@ -246,6 +279,49 @@ impl Follower {
             Err(UnreadableDocument::File(error)) => Err(error.into()),
             Err(_) => Ok(Mentions::default()),
         }
+    }
+}
+
+/// The time between two steps.
+#[derive(Default)]
+struct Pause {
+    /// When the last step began.
+    began: Option<Instant>,
+    /// How long it took; none when there is more to do at once.
+    took: Option<Duration>,
+}
+
+impl Pause {
+    /// A step was done.
+    fn after(&mut self, began: Instant, more: bool) {
+        self.began = Some(began);
+        self.took = (!more).then(|| began.elapsed());
+    }
+
+    /// Waits for the least time between steps, and then, unless somebody waits for a commit, until the last step was a
+    /// small part of the time since it began.
+    fn sleep(&self, runtime: &tokio::runtime::Handle, index: &Index, stop: &mut tokio::sync::watch::Receiver<bool>) {
+        let Some(began) = self.began else { return };
+        let limits = index.limits();
+        let soonest = began + Duration::from_millis(limits.step_interval_ms);
+        let pause_max = Duration::from_millis(limits.pause_ms_max);
+        let end = self.took.map_or(soonest, |took| (began + took + (took * PAUSE_SHARE).min(pause_max)).max(soonest));
+        if end <= Instant::now() {
+            return;
+        }
+        runtime.block_on(async {
+            let paused = async {
+                tokio::time::sleep_until(soonest.into()).await;
+                tokio::select! {
+                    () = tokio::time::sleep_until(end.into()) => {}
+                    () = index.hurried() => {}
+                }
+            };
+            tokio::select! {
+                () = paused => {}
+                _ = stop.changed() => {}
+            }
+        });
     }
 }
 

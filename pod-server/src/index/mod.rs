@@ -53,8 +53,14 @@ pub struct IndexLimits {
     /// Least time between two steps of following, in milliseconds: under constant writing each step then takes many
     /// commits in, which costs far less than one after the other. Whoever waits for a commit waits this much longer.
     pub step_interval_ms: u64,
+    /// Longest that following may pause so that it takes no more than a quarter of the time, in milliseconds: what it
+    /// does costs less in larger steps. A query that waits for a commit ends the pause.
+    pub pause_ms_max: u64,
     /// Longest wait of a query for the index to reach the commit that the query must see, in milliseconds.
     pub wait_ms_max: u64,
+    /// A server with more resources than this builds the index when it is asked for the first time, and takes neither
+    /// time nor memory for it until then.
+    pub build_at_start_resources_max: u64,
 }
 
 impl Default for IndexLimits {
@@ -64,7 +70,9 @@ impl Default for IndexLimits {
             document_bytes_max: 64 * 1024 * 1024,
             events_per_step_max: 2_000,
             step_interval_ms: 25,
+            pause_ms_max: 200,
             wait_ms_max: 5_000,
+            build_at_start_resources_max: 200_000,
         }
     }
 }
@@ -100,6 +108,9 @@ pub struct Index {
     names: RwLock<Names>,
     writer: Mutex<Writer>,
     applied: tokio::sync::watch::Sender<Option<Sequence>>,
+    wanted: tokio::sync::watch::Sender<bool>,
+    /// Somebody waits for a commit.
+    hurry: tokio::sync::Notify,
     incomplete: Mutex<Option<String>>,
     limits: IndexLimits,
 }
@@ -138,6 +149,8 @@ impl Index {
             names: RwLock::default(),
             writer: Mutex::new(writer),
             applied: tokio::sync::watch::channel(None).0,
+            wanted: tokio::sync::watch::channel(false).0,
+            hurry: tokio::sync::Notify::new(),
             incomplete: Mutex::new(None),
             limits,
         }
@@ -207,12 +220,38 @@ impl Index {
         self.applied.send_replace(Some(sequence));
     }
 
+    /// From now on the index is built and kept.
+    pub fn want(&self) {
+        self.wanted.send_if_modified(|wanted| !std::mem::replace(wanted, true));
+    }
+
+    /// Waits until the index is wanted.
+    async fn wanted(&self) {
+        // The sender is in this very index, so it cannot be gone.
+        let _ = self.wanted.subscribe().wait_for(|wanted| *wanted).await;
+    }
+
+    /// Waits until somebody waits for a commit that is not applied yet.
+    async fn hurried(&self) {
+        self.hurry.notified().await;
+    }
+
+    /// Whether the index is built and kept: from the start, or because somebody has asked for it.
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        *self.wanted.borrow()
+    }
+
     /// Waits until a commit is visible.
     ///
     /// # Errors
     /// [`IndexBehind`] after `wait_ms_max`.
     pub async fn wait_for(&self, wanted: Sequence) -> Result<(), IndexBehind> {
         let mut applied = self.applied.subscribe();
+        if applied.borrow().is_none_or(|applied| applied < wanted) {
+            self.want();
+            self.hurry.notify_one();
+        }
         let reached = applied.wait_for(|applied| applied.is_some_and(|applied| applied >= wanted));
         match tokio::time::timeout(Duration::from_millis(self.limits.wait_ms_max), reached).await {
             Ok(Ok(_)) => Ok(()),

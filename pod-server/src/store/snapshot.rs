@@ -10,6 +10,8 @@ use crate::name::ResourceName;
 pub trait Snapshot {
     /// The last commit that this view contains.
     fn sequence(&self) -> Result<Sequence, StoreError>;
+    /// How many resources there ever were: no fewer than there are now.
+    fn resources_ever(&self) -> Result<u64, StoreError>;
     /// A resource by its name.
     fn resource(&self, name: &ResourceName) -> Result<Option<Resource>, StoreError>;
     /// A resource by its identity.

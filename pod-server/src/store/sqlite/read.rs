@@ -35,6 +35,11 @@ impl<T: Reads> Snapshot for T {
         Ok(self.as_of())
     }
 
+    fn resources_ever(&self) -> Result<u64, StoreError> {
+        let last = one(self.connection()?, "SELECT id FROM resources ORDER BY id DESC LIMIT 1", [], |row| unsigned(row, 0))?;
+        Ok(last.unwrap_or(0))
+    }
+
     fn resource(&self, name: &ResourceName) -> Result<Option<Resource>, StoreError> {
         Ok(find(self, name)?.map(Arc::unwrap_or_clone))
     }
