@@ -17,7 +17,7 @@ use super::rows::{self, signed, unsigned};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::quota;
 use crate::store::{
-    AuditEntry, NewBody, NewState, RecordKind, Resource, ResourceId, ResourceKind, Sequence, Snapshot, Storage,
+    AuditEntry, BodyLocation, NewBody, NewState, RecordKind, Resource, ResourceId, ResourceKind, Sequence, Snapshot, Storage,
     StorageId, StoreError, Transaction,
 };
 
@@ -405,8 +405,27 @@ impl WriteTransaction<'_> {
             }
         };
         self.keep_inline(id, &state.body)?;
-        self.resource_by_id(id)?
-            .ok_or_else(|| StoreError::Damaged(format!("`{name}` vanished while it was written")))
+        if state.kind == ResourceKind::Container {
+            // Its listing has a version of its own.
+            return self
+                .resource_by_id(id)?
+                .ok_or_else(|| StoreError::Damaged(format!("`{name}` vanished while it was written")));
+        }
+        Ok(Resource {
+            id,
+            storage: storage.id,
+            name: name.clone(),
+            kind: state.kind,
+            media_type: state.media_type,
+            size: new.size,
+            version: self.next(),
+            modified: self.now,
+            body: if new.blob {
+                BodyLocation::Blob(new.digest)
+            } else {
+                BodyLocation::Inline
+            },
+        })
     }
 
     fn remove_inside(&mut self, name: &ResourceName) -> Result<bool, StoreError> {
