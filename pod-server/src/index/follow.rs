@@ -68,9 +68,14 @@ impl Follower {
 
     /// Whether the store is small enough for an index that nobody has asked for yet.
     fn begins_at_start(&self) -> bool {
-        let resources = self.store.snapshot(permit()).and_then(|snapshot| snapshot.resources_ever());
+        let resources = self
+            .store
+            .snapshot(permit())
+            .and_then(|snapshot| snapshot.resources_ever());
         // A store that does not answer is tried again by whoever builds.
-        resources.map_or(true, |resources| resources <= self.index.limits().build_at_start_resources_max)
+        resources.map_or(true, |resources| {
+            resources <= self.index.limits().build_at_start_resources_max
+        })
     }
 
     fn run(&self, runtime: &tokio::runtime::Handle, mut stop: tokio::sync::watch::Receiver<bool>) {
@@ -89,9 +94,10 @@ impl Follower {
         while !*stop.borrow() {
             pause.sleep(runtime, &self.index, &mut stop);
             let began = Instant::now();
+            let ends = || *stop.borrow();
             let step = match applied {
-                Some(sequence) if !self.index.wants_rebuild() => self.follow(sequence),
-                _ => self.build_unless(|| *stop.borrow()).map(|sequence| (sequence, false)),
+                Some(sequence) if !self.index.wants_rebuild() => self.follow_unless(sequence, ends),
+                _ => self.build_unless(ends).map(|sequence| (sequence, false)),
             };
             match step {
                 Ok((sequence, more)) => {
@@ -153,11 +159,11 @@ impl Follower {
             let Some(last) = resources.last() else {
                 break;
             };
-            if ends() {
-                return Err(StoreError::Stopped.into());
-            }
             after = Some(last.name.clone());
             for resource in resources {
+                if ends() {
+                    return Err(StoreError::Stopped.into());
+                }
                 let change = self.state_of(&*snapshot, resource)?;
                 if let Some(Change::Put { triples, .. }) = &change {
                     pending += triples.len();
@@ -189,11 +195,12 @@ impl Follower {
     /// # Errors
     /// [`FollowError`]; the index keeps the state that it had.
     pub fn catch_up(&self, applied: Sequence) -> Result<Sequence, FollowError> {
-        self.follow(applied).map(|(sequence, _)| sequence)
+        self.follow_unless(applied, || false).map(|(sequence, _)| sequence)
     }
 
-    /// As [`Self::catch_up`]; tells also whether there were more events than one step takes.
-    fn follow(&self, applied: Sequence) -> Result<(Sequence, bool), FollowError> {
+    /// As [`Self::catch_up`], given up with [`StoreError::Stopped`] as soon as the server is to end; tells also whether there
+    /// were more events than one step takes.
+    fn follow_unless(&self, applied: Sequence, ends: impl Fn() -> bool) -> Result<(Sequence, bool), FollowError> {
         let snapshot = self.store.snapshot(permit())?;
         let events = snapshot.events(applied, self.index.limits().events_per_step_max)?;
         let Some(last) = events.last() else {
@@ -210,6 +217,9 @@ impl Follower {
         // A container has an event for each of its members; all of them tell of the one state in this view.
         let mut seen = FxHashSet::default();
         for event in &events {
+            if ends() {
+                return Err(StoreError::Stopped.into());
+            }
             match &event.change {
                 store::Change::Created { id, .. } | store::Change::Updated { id, .. } if !seen.insert(*id) => {}
                 store::Change::Created { id, name } | store::Change::Updated { id, name } => {
@@ -305,7 +315,9 @@ impl Pause {
         let limits = index.limits();
         let soonest = began + Duration::from_millis(limits.step_interval_ms);
         let pause_max = Duration::from_millis(limits.pause_ms_max);
-        let end = self.took.map_or(soonest, |took| (began + took + (took * PAUSE_SHARE).min(pause_max)).max(soonest));
+        let end = self.took.map_or(soonest, |took| {
+            (began + took + (took * PAUSE_SHARE).min(pause_max)).max(soonest)
+        });
         if end <= Instant::now() {
             return;
         }
@@ -333,5 +345,98 @@ fn removal(resource: store::ResourceId, name: &ResourceName) -> Change {
     match name.auxiliary_subject() {
         Some((subject, Auxiliary::Acl)) => Change::RemoveList { subject },
         _ => Change::Remove { resource },
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::IndexLimits;
+    use super::*;
+    use crate::store::{
+        BlobWriter, CommitListener, ErasedUse, ErasedWork, NewBody, NewState, SqliteStore, StoreConfig, Transaction,
+        Warrant, commit_blocking,
+    };
+    use server_kit::clock::SystemClock;
+    use tokio::sync::{Semaphore, watch};
+
+    /// A store whose server is told to end at the moment at which the index begins to read it.
+    struct EndsWhenRead {
+        store: SqliteStore,
+        stop: watch::Sender<bool>,
+    }
+
+    impl Store for EndsWhenRead {
+        fn snapshot(&self, permit: ReadPermit) -> Result<Box<dyn Snapshot + Send + '_>, StoreError> {
+            if std::thread::current().name() == Some("index") {
+                self.stop.send_replace(true);
+            }
+            self.store.snapshot(permit)
+        }
+
+        fn enqueue(&self, warrant: Warrant, work: ErasedWork) {
+            self.store.enqueue(warrant, work);
+        }
+
+        fn enqueue_use(&self, warrant: Warrant, work: ErasedUse) {
+            self.store.enqueue_use(warrant, work);
+        }
+
+        fn admission(&self) -> Arc<Semaphore> {
+            self.store.admission()
+        }
+
+        fn blob(&self) -> Result<Box<dyn BlobWriter>, StoreError> {
+            self.store.blob()
+        }
+
+        fn inline_bytes_max(&self) -> usize {
+            self.store.inline_bytes_max()
+        }
+
+        fn listen(&self, listener: Arc<dyn CommitListener>) {
+            self.store.listen(listener);
+        }
+
+        fn watch(&self) -> watch::Receiver<Sequence> {
+            self.store.watch()
+        }
+
+        fn stopped(&self) -> watch::Receiver<bool> {
+            self.store.stopped()
+        }
+    }
+
+    /// A server that is told to end while it builds its index gives the build up: a large one takes minutes.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_end_of_the_server_ends_a_build() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(StoreConfig::new(directory.path()), Arc::new(SystemClock)).unwrap();
+        let work = |inside: &mut dyn Transaction| {
+            inside.create_storage(&ResourceName::parse("/a/").unwrap(), "https://owner.example/#me")?;
+            let state = NewState {
+                kind: ResourceKind::RdfSource,
+                media_type: "text/turtle".to_owned(),
+                body: NewBody::Bytes("<> a <#Thing>.".into()),
+            };
+            inside.put(&ResourceName::parse("/a/b").unwrap(), state)?;
+            Ok(())
+        };
+        tokio::task::block_in_place(|| {
+            commit_blocking::<(), ()>(&store, Warrant::without_proof("test"), Box::new(work))
+        })
+        .unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let index = Arc::new(Index::new(IndexLimits::default()));
+        let follower = Follower::new(
+            Arc::clone(&index),
+            Arc::new(EndsWhenRead { store, stop }),
+            "http://pod.example/",
+        );
+        let thread = follower.spawn(stopped).unwrap();
+        tokio::task::spawn_blocking(move || thread.join().unwrap())
+            .await
+            .unwrap();
+        assert!(!index.is_built(), "the whole store was read");
     }
 }

@@ -36,7 +36,12 @@ impl<T: Reads> Snapshot for T {
     }
 
     fn resources_ever(&self) -> Result<u64, StoreError> {
-        let last = one(self.connection()?, "SELECT id FROM resources ORDER BY id DESC LIMIT 1", [], |row| unsigned(row, 0))?;
+        let last = one(
+            self.connection()?,
+            "SELECT id FROM resources ORDER BY id DESC LIMIT 1",
+            [],
+            |row| unsigned(row, 0),
+        )?;
         Ok(last.unwrap_or(0))
     }
 

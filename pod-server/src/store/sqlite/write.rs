@@ -17,8 +17,8 @@ use super::rows::{self, signed, unsigned};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::quota;
 use crate::store::{
-    AuditEntry, BodyLocation, NewBody, NewState, RecordKind, Resource, ResourceId, ResourceKind, Sequence, Snapshot, Storage,
-    StorageId, StoreError, Transaction,
+    AuditEntry, BodyLocation, NewBody, NewState, RecordKind, Resource, ResourceId, ResourceKind, Sequence, Snapshot,
+    Storage, StorageId, StoreError, Transaction,
 };
 
 /// Media type of a container that came into being by itself.
