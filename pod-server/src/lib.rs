@@ -20,6 +20,7 @@ pub mod log;
 pub mod migrate;
 pub mod name;
 pub mod notify;
+pub mod origins;
 pub mod query;
 pub mod routes;
 pub mod store;

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::origins::Origins;
+
 /// The path of a resource from the server's root in its one canonical spelling, for example `/gent/fietsen/2022.ttl`.
 /// A container's name ends with `/`. Percent-encoding is kept only where RFC 3986 needs it, with upper-case digits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -157,10 +159,17 @@ impl ResourceName {
         Self(format!("{}{}", self.0, auxiliary.suffix()).into())
     }
 
-    /// The full IRI below a server's base URL (which ends with `/`).
+    /// The full IRI on a server's origins.
     #[must_use]
-    pub fn iri(&self, base_url: &str) -> String {
-        format!("{}{}", base_url.trim_end_matches('/'), self.0)
+    pub fn iri(&self, origins: &Origins) -> String {
+        origins.iri(self)
+    }
+
+    /// The name behind an IRI that has neither query nor fragment. None if it is not one of this server's, or if no
+    /// resource can have it.
+    #[must_use]
+    pub fn from_iri(iri: &str, origins: &Origins) -> Option<Self> {
+        origins.name(iri)
     }
 }
 

@@ -498,9 +498,9 @@ async fn a_storage_is_taken_from_lists_to_policies() {
     put(&alice, "/alice/open/in/.acl", list(&format!("{everyone} {known}"))).await;
     put(&alice, "/alice/open/hidden/.acl", list("")).await;
     let change = async || {
-        let (root, base_url) = (ResourceName::parse("/alice/").unwrap(), server.base_url.clone());
+        let (root, origins) = (ResourceName::parse("/alice/").unwrap(), server.app.origins.clone());
         let work = move |transaction: &mut dyn Transaction| {
-            to_policies(transaction, &root, &base_url, Bounds { nesting_max: 64 }).map_err(CommitError::Refused)
+            to_policies(transaction, &root, &origins, Bounds { nesting_max: 64 }).map_err(CommitError::Refused)
         };
         let warrant = Warrant::without_proof("the operator changes the system of a storage");
         commit::<usize, Error>(server.app.store.as_ref(), warrant, Box::new(work)).await

@@ -387,8 +387,9 @@ async fn who_leaves_leaves_nothing_behind() {
     );
     let store = server.app.store.as_ref();
     let late = server.app.clock.unix() + 31 * 86_400;
+    let origins = pod_server::origins::Origins::new(base);
     assert_eq!(
-        leaving::sweep(store, base, late).await.unwrap(),
+        leaving::sweep(store, &origins, late).await.unwrap(),
         0,
         "somebody who stayed was erased"
     );
@@ -403,12 +404,12 @@ async fn who_leaves_leaves_nothing_behind() {
         303,
     );
     assert_eq!(
-        leaving::sweep(store, base, server.app.clock.unix()).await.unwrap(),
+        leaving::sweep(store, &origins, server.app.clock.unix()).await.unwrap(),
         0,
         "erased before its time"
     );
     let mut sweeps = 0;
-    while leaving::sweep(store, base, late).await.unwrap() > 0 {
+    while leaving::sweep(store, &origins, late).await.unwrap() > 0 {
         sweeps += 1;
         assert!(sweeps < 20, "it does not end");
     }

@@ -13,6 +13,7 @@ use oxigraph::sparql::{QueryResults, SparqlEvaluator};
 use oxrdf::{GraphNameRef, Term};
 use pod_server::import::{self, ImportOptions, Progress};
 use pod_server::name::ResourceName;
+use pod_server::origins::Origins;
 use pod_server::store::{self, Body, CommitError, ReadPermit, Store, Transaction, Warrant};
 
 struct Quiet;
@@ -43,7 +44,7 @@ async fn imported(input: &Input, store: &dyn Store) {
     for feed in &input.feeds {
         let options = ImportOptions {
             into: ResourceName::parse(feed.into).unwrap(),
-            base_url: "https://example.org/".into(),
+            origins: Origins::new("https://example.org/"),
             mapping: feed
                 .mapping
                 .map(|name| std::fs::read_to_string(mappings.join(name)).unwrap()),
@@ -89,7 +90,7 @@ fn loaded(input: &Input, store: &dyn Store) -> oxigraph::store::Store {
                 Body::File { path, .. } => std::fs::read(path).unwrap(),
             };
             let parser = RdfParser::from_format(RdfFormat::Turtle)
-                .with_base_iri(resource.name.iri("https://example.org/"))
+                .with_base_iri(resource.name.iri(&Origins::new("https://example.org/")))
                 .unwrap()
                 .with_default_graph(GraphNameRef::DefaultGraph)
                 .rename_blank_nodes();

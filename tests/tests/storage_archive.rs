@@ -268,7 +268,7 @@ async fn a_download_is_bounded_and_consistent() {
     }
     let source = Source {
         root: ResourceName::parse("/gent/").unwrap(),
-        base_url: server.base_url.clone(),
+        origins: server.app.origins.clone(),
         issuer: server.console_url.clone(),
         now: OffsetDateTime::now_utc(),
     };

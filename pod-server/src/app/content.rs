@@ -121,7 +121,7 @@ impl App {
             .uri()
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
-        let url = format!("{}{target}", self.base_url.trim_end_matches('/'));
+        let url = format!("{}{target}", self.origins.base_url().trim_end_matches('/'));
         Ok(self.authenticator.authenticate(request.method(), &url, headers).await?)
     }
 }

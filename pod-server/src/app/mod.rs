@@ -31,6 +31,7 @@ use crate::index::Index;
 use crate::ldp::template::{TemplateError, Templates};
 use crate::ldp::{LdpService, Room};
 use crate::notify::{NotifyParts, NotifyService, Sender, WebhookParts};
+use crate::origins::Origins;
 use crate::query::QueryService;
 use crate::query::summaries::IndexSummaries;
 use crate::store::{SqliteStore, Store, StoreError};
@@ -120,8 +121,8 @@ pub struct App {
     pub browse: DataBrowser,
     /// The SPARQL endpoints.
     pub query: Arc<QueryService>,
-    /// Base URL of pod content, with a closing slash.
-    pub base_url: Arc<str>,
+    /// Where pod content is.
+    pub origins: Origins,
     challenge: HeaderValue,
     hosts: host::Hosts,
     console_hosts: host::Hosts,
@@ -136,47 +137,48 @@ impl App {
         config.check()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let base_url: Arc<str> = config.server.base_url.as_str().into();
+        let origins = Origins::new(config.server.base_url.as_str());
+        let base_url = origins.base_url();
         let console_url = config.server.console_url.as_str().to_owned();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone(), Arc::clone(&clock))?);
         let journal = config.backup.journal_path(&config.store.directory);
-        let journal = Journal::open(&journal, &base_url, &*store)?;
+        let journal = Journal::open(&journal, base_url, &*store)?;
         store.listen(Arc::clone(&journal) as _);
         let egress = Arc::new(Egress::new(config.egress.clone())?);
         let issuer = LocalIssuer::load_or_generate(&*console_url, &config.store.directory.join(ISSUER_KEY_FILE))?;
         let issuer = Arc::new(issuer);
         let mut authn = config.authn.clone();
-        authn.audience = base_url.to_string();
+        base_url.clone_into(&mut authn.audience);
         authn.as_uri.clone_from(&console_url);
         let epochs = Arc::new(GrantEpochs::default());
         store.listen(Arc::clone(&epochs) as _);
         let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?
-            .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &base_url)))
+            .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &origins)))
             .with_local_grants(Arc::new(StandingGrants::new(Arc::clone(&store), epochs)));
         let authenticator = Arc::new(authenticator);
-        store.listen(Arc::new(ProfileWatch::new(&authenticator, &base_url)));
+        store.listen(Arc::new(ProfileWatch::new(&authenticator, &origins)));
         let audit = Arc::new(AuditWriter::new(
-            base_url.to_string(),
+            origins.clone(),
             Arc::clone(&store),
             Arc::clone(&random),
             Arc::clone(&clock),
         ));
         let pip = Arc::new(Pip::new(
             Arc::clone(&store),
-            Arc::clone(&base_url),
+            origins.clone(),
             config.authz.clone(),
             config.ldp.nesting_max,
             Arc::clone(&clock),
             Some(Arc::new(remote_groups::GuardedGroups(Arc::clone(&egress)))),
         ));
         store.listen(Arc::clone(pip.epoch()) as _);
-        let recorder = UseRecorder::new(Arc::clone(&audit), Arc::clone(&store), base_url.to_string());
+        let recorder = UseRecorder::new(Arc::clone(&audit), Arc::clone(&store), origins.clone());
         let pep = Arc::new(Pep::new(
             pip,
             Arc::clone(&store),
             Arc::new(recorder),
             Arc::clone(&clock),
-            Arc::clone(&base_url),
+            origins.clone(),
             config.authz.clone(),
         ));
         let ldp = Arc::new(LdpService::new(
@@ -187,7 +189,7 @@ impl App {
                 inline_bytes_max: config.store.inline_bytes_max,
                 quota_bytes_max: config.store.quota_bytes_max,
             },
-            Arc::clone(&base_url),
+            origins.clone(),
             Arc::clone(&random),
             &*clock,
         ));
@@ -196,12 +198,12 @@ impl App {
             pep: Arc::clone(&pep),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
-            base_url: Arc::clone(&base_url),
+            origins: origins.clone(),
             webhooks: WebhookParts {
                 egress: Arc::clone(&egress),
                 sender: Sender::load_or_generate(
                     &config.store.directory,
-                    &base_url,
+                    base_url,
                     Arc::clone(&issuer),
                     Arc::clone(&random),
                 )?,
@@ -212,13 +214,14 @@ impl App {
         let inline_bytes_max = config.store.inline_bytes_max;
         let templates = Arc::new(Templates::load(
             &config.templates,
-            &base_url,
+            &origins,
             &config.ldp,
             inline_bytes_max,
         )?);
         let identity = Arc::new(Identity::new(IdentityParts {
             store: Arc::clone(&store),
-            site: Site::new(&base_url, &console_url)
+            site: Site::new(base_url, &console_url)
+                .with_origins(origins.clone())
                 .with_system(config.authz.system)
                 .with_templates(Arc::clone(&templates)),
             config: config.identity.clone(),
@@ -235,21 +238,21 @@ impl App {
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             audit: Arc::clone(&audit),
-            base_url: base_url.to_string(),
+            origins: origins.clone(),
         };
         let index = Arc::new(Index::new(config.index.clone()));
         let dataspace = Arc::new(DataspaceService::build(
             node,
             config.dataspace.clone(),
             Arc::clone(&issuer),
-            Arc::new(IndexSummaries::new(Arc::clone(&index), Arc::clone(&base_url))),
+            Arc::new(IndexSummaries::new(Arc::clone(&index), origins.clone())),
             &config.store.directory,
             Arc::clone(&egress),
         )?);
         let browse = DataBrowser::new(DataBrowserParts {
             ldp: Arc::clone(&ldp),
             store: Arc::clone(&store),
-            base_url: Arc::clone(&base_url),
+            origins: origins.clone(),
             issuer: issuer.issuer().to_owned(),
             clock: Arc::clone(&clock),
             bounds: config.browse.clone(),
@@ -260,7 +263,7 @@ impl App {
             audit: &audit,
             pep: &pep,
             consents: &dataspace.ledger,
-            base_url: &base_url,
+            origins: &origins,
         };
         let query = Arc::new(queries::service(&config, &index, &shared)?);
         Ok(Self {
@@ -283,7 +286,7 @@ impl App {
             dataspace,
             browse,
             query,
-            base_url,
+            origins,
         })
     }
 }

@@ -17,6 +17,7 @@ use crate::consent::ConsentLedger;
 use crate::error::Error;
 use crate::index::Index;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::query::{QueryParts, QueryService};
 use crate::store::Store;
 
@@ -27,7 +28,7 @@ pub(super) struct Shared<'a> {
     pub audit: &'a Arc<AuditWriter>,
     pub pep: &'a Arc<Pep>,
     pub consents: &'a Arc<ConsentLedger>,
-    pub base_url: &'a Arc<str>,
+    pub origins: &'a Origins,
 }
 
 /// Builds the endpoints over an index.
@@ -39,14 +40,14 @@ pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) 
         consents: Arc::clone(shared.consents),
         audit: Arc::clone(shared.audit),
         clock: Arc::clone(shared.clock),
-        base_url: Arc::clone(shared.base_url),
+        origins: shared.origins.clone(),
     });
     QueryService::new(QueryParts {
         index: Arc::clone(index),
         scope: Arc::new(scope),
         store: Arc::clone(shared.store),
         clock: Arc::clone(shared.clock),
-        base_url: Arc::clone(shared.base_url),
+        origins: shared.origins.clone(),
         limits: config.query.clone(),
     })
     .map_err(|source| StartError::System {

@@ -91,7 +91,7 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     if let Some(redirect) = redirect {
         run(redirect, redirect_handler(&app));
     }
-    tracing::info!(content = %app.base_url, console = %app.config.server.console_url, "the pod server is ready");
+    tracing::info!(content = %app.origins.base_url(), console = %app.config.server.console_url, "the pod server is ready");
     Ok(Running {
         app,
         admin: admin_address,
@@ -192,7 +192,7 @@ fn console_handler(app: &Arc<App>) -> Handler {
 
 /// Sends every plain request to the same path on the `https` origin (solid#2).
 fn redirect_handler(app: &Arc<App>) -> Handler {
-    let base = app.base_url.trim_end_matches('/').to_owned();
+    let base = app.origins.base_url().trim_end_matches('/').to_owned();
     Arc::new(move |request: Request<Incoming>, _: Peer| {
         let target = request
             .uri()

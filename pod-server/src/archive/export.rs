@@ -19,6 +19,7 @@ use super::{
 };
 use crate::authz::AuthorizationSystem;
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{
     Body, BodyLocation, Change, ReadPermit, RecordKind, Resource, ResourceKind, Sequence, Snapshot, Store, StoreError,
 };
@@ -40,8 +41,8 @@ const NAME_BYTES_PLAIN: usize = 100;
 pub struct Source {
     /// The storage's root.
     pub root: ResourceName,
-    /// The server's base URL, with a closing slash.
-    pub base_url: String,
+    /// Where the resources of the server are.
+    pub origins: Origins,
     /// The server's issuer.
     pub issuer: String,
     /// Now.
@@ -241,7 +242,7 @@ impl<W: Write> Writing<W> {
         let about = About {
             format: FORMAT.to_owned(),
             version: VERSION,
-            storage: source.root.iri(&source.base_url),
+            storage: source.root.iri(&source.origins),
             owner,
             issuer: source.issuer.clone(),
             authorization,

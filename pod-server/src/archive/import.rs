@@ -17,6 +17,7 @@ use crate::config::LdpSection;
 use crate::http::media_type::{MediaType, Syntax};
 use crate::ldp::intake::{self, Rules};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{self, NewBody, NewState, ReadPermit, RecordKind, Store, StoreError, Transaction, Warrant};
 
 /// Resources that are stored in one commit, about.
@@ -37,8 +38,8 @@ pub struct Destination {
     pub owner: Option<String>,
     /// The server's issuer, which takes the place of the old server's in profiles.
     pub issuer: String,
-    /// The server's base URL, with a closing slash.
-    pub base_url: String,
+    /// Where the resources of the server are.
+    pub origins: Origins,
     /// Bounds on documents.
     pub bounds: LdpSection,
     /// Bounds on the archive.
@@ -177,14 +178,14 @@ fn rebase(about: &About, destination: &Destination) -> Rebase {
     if let Some(rebase) = &destination.rebase {
         return rebase.clone();
     }
-    let root = destination.root.iri(&destination.base_url);
+    let root = destination.root.iri(&destination.origins);
     Rebase::new((&about.storage, &root), (&about.issuer, &destination.issuer))
 }
 
 fn rules(about: &About, destination: &Destination) -> Rules {
     let owner = destination.owner.clone();
     Rules {
-        base_url: destination.base_url.clone(),
+        origins: destination.origins.clone(),
         bounds: destination.bounds.clone(),
         system: about.authorization,
         owner: owner.unwrap_or_else(|| rebase(about, destination).iri(&about.owner)),
@@ -395,7 +396,7 @@ impl<'t> Taking<'t> {
         let mut bytes = Vec::new();
         content.take(bytes_max).read_to_end(&mut bytes)?;
         let old = format!("{}{}", about.storage, item.path);
-        let new = name.iri(&rules.base_url);
+        let new = name.iri(&rules.origins);
         let refused = |error| ArchiveError::refused(name, &error);
         let (bytes, how) = rebase(about, self.destination)
             .document(bytes.into(), syntax, &old, &new, rules.bounds())

@@ -21,6 +21,7 @@ pub use people::{Gathered, People, Person, by_iri};
 pub use recorder::UseRecorder;
 pub use sealed::{Sealed, SealedError, hash};
 
+use crate::origins::Origins;
 use crate::store::{AuditEntry, CommitError, Snapshot, StorageId, Store, StoreError, Transaction, Warrant, commit};
 
 /// Makes audit entries and appends those that have no other commit to ride on.
@@ -33,10 +34,11 @@ pub struct AuditWriter {
 }
 
 impl AuditWriter {
-    /// A writer for the node with this base URL. It listens to the store, so that an erased secret is forgotten.
+    /// A writer for the node on these origins. It listens to the store, so that an erased secret is forgotten.
     #[must_use]
-    pub fn new(node: String, store: Arc<dyn Store>, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
-        let people = Arc::new(People::new(node.clone()));
+    pub fn new(origins: Origins, store: Arc<dyn Store>, random: Arc<dyn Random>, clock: Arc<dyn Clock>) -> Self {
+        let node = origins.base_url().to_owned();
+        let people = Arc::new(People::new(origins));
         store.listen(Arc::clone(&people) as _);
         Self {
             node,

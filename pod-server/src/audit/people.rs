@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use roaring::RoaringBitmap;
 use server_kit::random::Random;
 
+use crate::origins::Origins;
 use crate::store::{
     Change, CommitListener, ErasedWork, Event, RecordKind, Snapshot, StorageId, Store, StoreError, Transaction, Warrant,
 };
@@ -33,16 +34,16 @@ pub struct Gathered {
 
 /// The people seen so far, in memory.
 pub struct People {
-    base_url: String,
+    origins: Origins,
     known: RwLock<HashMap<u32, Arc<Person>>>,
 }
 
 impl People {
     /// Nobody yet.
     #[must_use]
-    pub fn new(base_url: String) -> Self {
+    pub fn new(origins: Origins) -> Self {
         Self {
-            base_url,
+            origins,
             known: RwLock::default(),
         }
     }
@@ -84,7 +85,7 @@ impl People {
                     secret
                 });
                 let person = Arc::new(Person {
-                    iri: found.root.iri(&self.base_url),
+                    iri: found.root.iri(&self.origins),
                     root,
                     secret,
                 });
@@ -122,7 +123,7 @@ impl People {
                 return Ok(None);
             };
             people.push(Arc::new(Person {
-                iri: found.root.iri(&self.base_url),
+                iri: found.root.iri(&self.origins),
                 root: found.root.as_str().to_owned(),
                 secret,
             }));

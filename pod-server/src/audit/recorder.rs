@@ -8,6 +8,7 @@ use policies::decision::Decision;
 use super::AuditWriter;
 use crate::authz::{Recorder, Use, UseKind};
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{AuditEntry, ReadPermit, StorageId, Store};
 
 /// Storages whose identity is kept in memory.
@@ -17,18 +18,18 @@ const STORAGES_MAX: usize = 100_000;
 pub struct UseRecorder {
     writer: Arc<AuditWriter>,
     store: Arc<dyn Store>,
-    base_url: String,
+    origins: Origins,
     storages: quick_cache::sync::Cache<ResourceName, StorageId>,
 }
 
 impl UseRecorder {
-    /// A recorder for a server with this base URL.
+    /// A recorder for a server on these origins.
     #[must_use]
-    pub fn new(writer: Arc<AuditWriter>, store: Arc<dyn Store>, base_url: String) -> Self {
+    pub fn new(writer: Arc<AuditWriter>, store: Arc<dyn Store>, origins: Origins) -> Self {
         Self {
             writer,
             store,
-            base_url,
+            origins,
             storages: quick_cache::sync::Cache::new(STORAGES_MAX),
         }
     }
@@ -49,7 +50,7 @@ impl UseRecorder {
         record.via = used.via.map(str::to_owned);
         record.agreement = used.agreement.map(str::to_owned);
         record.purpose = used.purpose.map(str::to_owned);
-        record.targets = vec![used.resource.iri(&self.base_url)];
+        record.targets = vec![used.resource.iri(&self.origins)];
         record
     }
 

@@ -12,6 +12,7 @@ use crate::error::Error;
 use crate::http::media_type::{Syntax, stored_syntax};
 use crate::ldp::document::Bounds;
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{NewBody, NewState, Resource, ResourceKind, Snapshot, Transaction};
 
 /// Most lists of a storage that are rewritten: they are one commit.
@@ -27,7 +28,7 @@ const RESOURCES_AT_ONCE: usize = 1_000;
 pub fn to_policies(
     transaction: &mut dyn Transaction,
     root: &ResourceName,
-    base_url: &str,
+    origins: &Origins,
     bounds: Bounds,
 ) -> Result<usize, Error> {
     let storage = transaction.storage(root)?.ok_or(Error::NotFound)?;
@@ -45,7 +46,7 @@ pub fn to_policies(
     for (subject, list) in &lists {
         let fault =
             |reason: &dyn std::fmt::Display| Error::Conflict(format!("`{}` stays as it is: {reason}", list.name));
-        let (document, resource) = (list.name.iri(base_url), subject.iri(base_url));
+        let (document, resource) = (list.name.iri(origins), subject.iri(origins));
         let written = WrittenRules {
             document: &document,
             resource: &resource,

@@ -22,6 +22,7 @@ use super::recorder::{Recorder, Use};
 use crate::config::AuthzSection;
 use crate::error::Error;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{ErasedWork, Snapshot, Store, StoreError, Warrant, record_use};
 
 /// Modes that an operation needs on one resource.
@@ -96,7 +97,7 @@ pub struct Pep {
     store: Arc<dyn Store>,
     recorder: Arc<dyn Recorder>,
     clock: Arc<dyn Clock>,
-    base_url: Arc<str>,
+    origins: Origins,
     bounds: AuthzSection,
     anonymous_denials: DenialRate,
     considered: Considered,
@@ -109,7 +110,7 @@ impl Pep {
         store: Arc<dyn Store>,
         recorder: Arc<dyn Recorder>,
         clock: Arc<dyn Clock>,
-        base_url: Arc<str>,
+        origins: Origins,
         bounds: AuthzSection,
     ) -> Self {
         let anonymous_denials = DenialRate::new(bounds.anonymous_denials_per_second_max);
@@ -119,7 +120,7 @@ impl Pep {
             store,
             recorder,
             clock,
-            base_url,
+            origins,
             bounds,
             anonymous_denials,
         }
@@ -194,7 +195,7 @@ impl Pep {
         let request = AccessRequest {
             subject: self.with_relevant_origin(subject, &requirement.resource)?,
             action: Action::Wac(requirement.modes),
-            resource: requirement.resource.iri(&self.base_url),
+            resource: requirement.resource.iri(&self.origins),
             purpose: None,
             now: self.clock.now(),
             agreement: None,

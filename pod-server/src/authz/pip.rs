@@ -19,6 +19,7 @@ use crate::config::AuthzSection;
 use crate::dataspace::agreement;
 use crate::ldp::document::Bounds;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{Body, ReadPermit, Resource, Snapshot, Store, StoreError};
 
 /// A fact that was asked for, with what it rests on.
@@ -27,7 +28,7 @@ pub type Supplied = (FactRequest, Fact, Option<Dependency>);
 /// The policy information point of one server.
 pub struct Pip {
     store: Arc<dyn Store>,
-    base_url: Arc<str>,
+    origins: Origins,
     rules: Rules,
     groups: Groups,
     groups_max: u32,
@@ -38,7 +39,7 @@ impl Pip {
     /// An information point over a store. Register [`Self::epoch`] as a listener of the store.
     pub fn new(
         store: Arc<dyn Store>,
-        base_url: Arc<str>,
+        origins: Origins,
         bounds: AuthzSection,
         nesting_max: u32,
         clock: Arc<dyn Clock>,
@@ -48,7 +49,7 @@ impl Pip {
         let reading = Bounds { nesting_max };
         let rules = Rules::new(
             Arc::clone(&store),
-            Arc::clone(&base_url),
+            origins.clone(),
             reading,
             (bounds.acl_cache_entries_max, bounds.access_control_resources_max),
             Arc::clone(&epoch),
@@ -58,7 +59,7 @@ impl Pip {
             groups_max: bounds.groups_max,
             groups: Groups::new(Arc::clone(&store), bounds, reading, clock, remote, Arc::clone(&epoch)),
             store,
-            base_url,
+            origins,
             epoch,
         }
     }
@@ -72,9 +73,8 @@ impl Pip {
     /// The name behind an IRI of this server.
     #[must_use]
     pub fn name_of(&self, iri: &str) -> Option<ResourceName> {
-        let path = iri.strip_prefix(self.base_url.trim_end_matches('/'))?;
-        let path = path.split(['#', '?']).next().unwrap_or(path);
-        ResourceName::parse(path).ok()
+        let document = iri.split(['#', '?']).next().unwrap_or(iri);
+        ResourceName::from_iri(document, &self.origins)
     }
 
     /// Answers requests for facts, all at once. `groups` counts the groups of one decision: those beyond the bound are
@@ -126,7 +126,7 @@ impl Pip {
             // Read anew at each decision, so that an agreement that ended counts from the next one (invariant 8).
             FactRequest::Agreement { id } => Ok((agreement::fact(&*self.records()?, id), None)),
             FactRequest::Dataset { id } => {
-                let fact = agreement::dataset_fact(&*self.records()?, &self.base_url, id);
+                let fact = agreement::dataset_fact(&*self.records()?, &self.origins, id);
                 Ok((fact, None))
             }
             // This node knows no purposes beyond the built-in ones.

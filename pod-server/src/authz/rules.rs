@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::http::media_type::{Syntax, stored_syntax};
 use crate::ldp::document::{self, Bounds};
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{ReadPermit, Resource, ResourceId, Sequence, Snapshot, Store, StoreError};
 
 const READ_REASON: &str = "the information point reads policy documents, which every decision rests on";
@@ -25,7 +26,7 @@ const READ_REASON: &str = "the information point reads policy documents, which e
 /// Compiled access rules, kept until a policy document changes.
 pub(super) struct Rules {
     store: Arc<dyn Store>,
-    base_url: Arc<str>,
+    origins: Origins,
     bounds: Bounds,
     chain_max: usize,
     epoch: Arc<PolicyEpoch>,
@@ -49,7 +50,7 @@ enum Compiled {
 impl Rules {
     pub(super) fn new(
         store: Arc<dyn Store>,
-        base_url: Arc<str>,
+        origins: Origins,
         bounds: Bounds,
         (entries_max, chain_max): (usize, usize),
         epoch: Arc<PolicyEpoch>,
@@ -58,7 +59,7 @@ impl Rules {
             effective: Cache::new(entries_max),
             compiled: Cache::new(entries_max),
             store,
-            base_url,
+            origins,
             bounds,
             chain_max,
             epoch,
@@ -103,7 +104,7 @@ impl Rules {
         let fact = match self.compile(snapshot, AuthorizationSystem::Wac, &holder, &acl)? {
             Compiled::Acl(acl) => Fact::Acl(EffectiveAcl {
                 acl,
-                holder: holder.iri(&self.base_url),
+                holder: holder.iri(&self.origins),
                 inherited: holder != *name,
             }),
             other => other.broken(),
@@ -150,11 +151,11 @@ impl Rules {
         if let Some(compiled) = self.compiled.get(&key) {
             return Ok(compiled);
         }
-        let iri = rules.name.iri(&self.base_url);
+        let iri = rules.name.iri(&self.origins);
         let bytes = read_all(snapshot, rules)?;
         let written = WrittenRules {
             document: &iri,
-            resource: &subject.iri(&self.base_url),
+            resource: &subject.iri(&self.origins),
             bytes: &bytes,
             syntax: stored_syntax(&rules.media_type),
             bounds: self.bounds,

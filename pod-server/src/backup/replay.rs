@@ -322,7 +322,7 @@ impl Replaying {
             let system = AuthorizationSystem::of(&*transaction as &dyn Snapshot, &storage.root)?;
             let rules = provision::owners_only(system, &storage.owner, &name);
             transaction.put(&name.auxiliary(Auxiliary::Acl), rules)?;
-            let targets = [name.auxiliary(Auxiliary::Acl).iri(&node.base_url)];
+            let targets = [name.auxiliary(Auxiliary::Acl).iri(&node.origins)];
             note(node, transaction, AuditAction::Control, &storage, &targets)?;
             Ok(true)
         })?;
@@ -344,7 +344,7 @@ impl Replaying {
             for row in rows {
                 if let Some((subject, kind)) = row.name.auxiliary_subject()
                     && kind != Auxiliary::Description
-                    && subject.iri(&self.node.base_url) != profile
+                    && subject.iri(&self.node.origins) != profile
                 {
                     self.close(subject.as_str())?;
                 }

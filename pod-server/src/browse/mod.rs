@@ -28,6 +28,7 @@ use crate::config::BrowseSection;
 use crate::error::Error;
 use crate::ldp::{LdpService, slug};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{ReadPermit, Store, StoreError};
 use crate::ui::data::{self, PATH};
 use crate::ui::layout::path;
@@ -41,8 +42,8 @@ pub struct DataBrowserParts {
     pub ldp: Arc<LdpService>,
     /// The store, for the names and sizes of the person's own storages.
     pub store: Arc<dyn Store>,
-    /// Base URL of pod content.
-    pub base_url: Arc<str>,
+    /// Where the resources of the server are.
+    pub origins: Origins,
     /// IRI of the built-in issuer: who vouches for the person on these pages.
     pub issuer: String,
     /// Time.

@@ -73,8 +73,7 @@ impl DataBrowser {
     /// The document of a WebID of this server.
     fn document_of(&self, webid: &str) -> Option<ResourceName> {
         let document = webid.split('#').next().unwrap_or(webid);
-        let path = document.strip_prefix(self.parts.base_url.trim_end_matches('/'))?;
-        ResourceName::parse(path).ok()
+        ResourceName::from_iri(document, &self.parts.origins)
     }
 
     async fn show_profile(
@@ -188,7 +187,7 @@ impl DataBrowser {
         let bounds = Bounds {
             nesting_max: NESTING_MAX,
         };
-        let base = turn.name.iri(&self.parts.base_url);
+        let base = turn.name.iri(&self.parts.origins);
         let document = document::parse(&bytes, Syntax::Turtle, &base, bounds)?;
         Ok(Profile {
             statements: document.quads,

@@ -5,6 +5,7 @@ use server_kit::body::{self, Body};
 
 use crate::error::Error;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::ui::data::{self, PATH};
 use crate::ui::{Form, Page, see_other};
 
@@ -12,8 +13,8 @@ use super::{DataBrowser, Fault, Turn};
 
 /// Whether the page is about the document that the person's own WebID lies in. It is never deleted here: whoever deletes
 /// it can log in nowhere any more.
-pub(super) fn is_profile(turn: &Turn<'_>, base_url: &str) -> bool {
-    let iri = turn.name.iri(base_url);
+pub(super) fn is_profile(turn: &Turn<'_>, origins: &Origins) -> bool {
+    let iri = turn.name.iri(origins);
     turn.session.webids.iter().any(|webid| {
         let document = webid.split('#').next().unwrap_or_default();
         document == iri || (turn.name.is_container() && document.starts_with(&iri))
@@ -50,7 +51,7 @@ impl DataBrowser {
     }
 
     fn may_be_removed(&self, turn: &Turn<'_>) -> Result<(), Fault> {
-        if is_profile(turn, &self.parts.base_url) {
+        if is_profile(turn, &self.parts.origins) {
             return Err(Fault::Said(StatusCode::CONFLICT, "data-delete-profile"));
         }
         Ok(())

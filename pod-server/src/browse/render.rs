@@ -51,7 +51,7 @@ impl DataBrowser {
         let notice = notice.or_else(|| done(visit, query));
         let shown = data::Folder {
             name: &turn.name,
-            base_url: &self.parts.base_url,
+            origins: &self.parts.origins,
             page: &page,
             later: after.is_some(),
             files_max: self.parts.bounds.files_max,
@@ -79,13 +79,13 @@ impl DataBrowser {
         };
         let shown = data::Document {
             name: &turn.name,
-            base_url: &self.parts.base_url,
+            origins: &self.parts.origins,
             media_type: &essence,
             size: found.size,
             modified: &found.modified,
             etag: &found.etag,
             modes: found.modes,
-            profile: super::removal::is_profile(turn, &self.parts.base_url),
+            profile: super::removal::is_profile(turn, &self.parts.origins),
             view,
         };
         let content = data::document(visit, &shown, done(visit, query).as_ref());

@@ -55,7 +55,7 @@ impl DataBrowser {
         let shares = sharing::shares(&self.own(&list, turn, &iris), iris.place());
         let shown = page::Shown {
             name: &turn.name,
-            base_url: &self.parts.base_url,
+            origins: &self.parts.origins,
             own_webid: turn.webid,
             holder: &list.holder,
             removable: list.holder == turn.name && turn.name.storage_root().as_ref() != Some(&turn.name),
@@ -219,7 +219,7 @@ impl DataBrowser {
         let bounds = Bounds {
             nesting_max: NESTING_MAX,
         };
-        document::parse(&bytes, Syntax::Turtle, &name.iri(&self.parts.base_url), bounds)
+        document::parse(&bytes, Syntax::Turtle, &name.iri(&self.parts.origins), bounds)
     }
 
     /// The statements that count, as those of a list of the thing itself.
@@ -227,14 +227,14 @@ impl DataBrowser {
         if list.holder == turn.name {
             return list.document.quads.clone();
         }
-        let holder = list.holder.iri(&self.parts.base_url);
+        let holder = list.holder.iri(&self.parts.origins);
         sharing::inherited(&list.document.quads, &holder, iris.place())
     }
 
     fn iris(&self, name: &ResourceName) -> Iris {
         Iris {
-            list: name.auxiliary(Auxiliary::Acl).iri(&self.parts.base_url),
-            target: name.iri(&self.parts.base_url),
+            list: name.auxiliary(Auxiliary::Acl).iri(&self.parts.origins),
+            target: name.iri(&self.parts.origins),
             container: name.is_container(),
         }
     }

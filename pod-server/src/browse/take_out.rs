@@ -23,7 +23,7 @@ impl DataBrowser {
         let now = self.parts.clock.now();
         let source = Source {
             root: turn.name.clone(),
-            base_url: self.parts.base_url.to_string(),
+            origins: self.parts.origins.clone(),
             issuer: self.parts.issuer.clone(),
             now,
         };

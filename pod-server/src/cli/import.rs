@@ -56,7 +56,7 @@ impl ImportCommand {
         let app = App::build(self.file.load()?)?;
         let options = ImportOptions {
             into,
-            base_url: app.base_url.to_string(),
+            origins: app.origins.clone(),
             mapping,
             constants: self.constants,
             sources: self.sources,

@@ -129,7 +129,7 @@ impl Consents {
     /// A consent record in Turtle or JSON-LD.
     fn record(&self, call: &Call, storage: &Storage) -> Result<policies::consent::ConsentRecord, Problem> {
         let syntax = Syntax::of_content(&call.headers).map_err(|error| edge::graph_problem(&error))?;
-        let base = format!("{}.consent/new", storage.root.iri(&self.node.base_url));
+        let base = format!("{}.consent/new", storage.root.iri(&self.node.origins));
         let graph =
             graph::read(&call.body, syntax, &base, RECORD_TRIPLES_MAX).map_err(|error| edge::graph_problem(&error))?;
         let quads: Vec<Quad> = graph

@@ -110,7 +110,7 @@ impl Consents {
             ));
         }
         let now = self.node.clock.now();
-        record.storage = storage.root.iri(&self.node.base_url);
+        record.storage = storage.root.iri(&self.node.origins);
         record.status = ConsentStatus::Given;
         (record.given_at, record.changed_at) = (Some(now), now);
         (record.version, record.previous) = (1, None);
@@ -211,7 +211,7 @@ impl Consents {
             return Err(invalid(detail));
         }
         let now = self.node.clock.now();
-        let root = storage.root.iri(&self.node.base_url);
+        let root = storage.root.iri(&self.node.origins);
         let longest = now.saturating_add(Duration::days(i64::from(self.config.consent_days_max)));
         let status = step(None, event).map_err(|error| invalid(error.to_string()))?;
         let data_subject = WebId::parse(storage.owner.as_str()).map_err(|error| invalid(error.to_string()))?;
@@ -252,7 +252,7 @@ impl Consents {
         actor: String,
     ) -> Result<(String, StoredConsent), Problem> {
         let new_id = self.node.random.uuid();
-        record.id = format!("{}.consent/{new_id}", storage.root.iri(&self.node.base_url));
+        record.id = format!("{}.consent/{new_id}", storage.root.iri(&self.node.origins));
         record
             .validate(self.config.consent_days_max)
             .map_err(|error| edge::unprocessable("invalid-consent", error.to_string()))?;

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::dataset::Dataset;
+use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{RecordKind, Snapshot, StoreError};
 
 /// Policies of agreements that are kept ready.
@@ -162,10 +164,10 @@ fn compiled(agreement: &Agreement) -> Result<Arc<odrl::Policy>, StoreError> {
     COMPILED.get_or_insert_with(&digest, || agreement.policy().map(Arc::new))
 }
 
-/// The fact that `policies::decide` needs about a dataset: what it covers now. `base_url` is the server's.
+/// The fact that `policies::decide` needs about a dataset: what it covers now.
 #[must_use]
-pub fn dataset_fact(snapshot: &dyn Snapshot, base_url: &str, iri: &str) -> Fact {
-    match load_dataset(snapshot, base_url, iri) {
+pub fn dataset_fact(snapshot: &dyn Snapshot, origins: &Origins, iri: &str) -> Fact {
+    match load_dataset(snapshot, origins, iri) {
         Ok(Some(dataset)) => Fact::Dataset(Arc::new(DatasetFact {
             containers: dataset.containers.into_iter().collect(),
             member_containers: dataset.member_containers.into_iter().collect(),
@@ -180,7 +182,7 @@ pub fn dataset_fact(snapshot: &dyn Snapshot, base_url: &str, iri: &str) -> Fact 
 #[must_use]
 pub fn facts(
     snapshot: &dyn Snapshot,
-    base_url: &str,
+    origins: &Origins,
     agreement_iri: &str,
 ) -> Vec<(policies::facts::FactRequest, Fact)> {
     use policies::facts::FactRequest;
@@ -190,7 +192,7 @@ pub fn facts(
         && let Some(dataset) = found.policy.dataset()
     {
         let request = FactRequest::Dataset { id: dataset.to_owned() };
-        facts.push((request, dataset_fact(snapshot, base_url, dataset)));
+        facts.push((request, dataset_fact(snapshot, origins, dataset)));
     }
     facts.push((
         FactRequest::Agreement {
@@ -205,8 +207,8 @@ pub fn facts(
 ///
 /// # Errors
 /// If the store fails or is damaged.
-pub fn load_dataset(snapshot: &dyn Snapshot, base_url: &str, iri: &str) -> Result<Option<Dataset>, StoreError> {
-    match dataset_key(base_url, iri) {
+pub fn load_dataset(snapshot: &dyn Snapshot, origins: &Origins, iri: &str) -> Result<Option<Dataset>, StoreError> {
+    match dataset_key(origins, iri) {
         Some(key) => read_json(snapshot.record(RecordKind::Dataset, &key)?, &key),
         None => Ok(None),
     }
@@ -214,10 +216,10 @@ pub fn load_dataset(snapshot: &dyn Snapshot, base_url: &str, iri: &str) -> Resul
 
 /// The record key `{storage}/{id}` of a dataset IRI of this server.
 #[must_use]
-pub fn dataset_key(base_url: &str, iri: &str) -> Option<String> {
-    let path = iri.strip_prefix(base_url.trim_end_matches('/'))?.strip_prefix('/')?;
-    let (storage, id) = path.split_once("/.dataspace/datasets/")?;
-    let plain = |part: &str| !part.is_empty() && !part.contains(['/', '#', '?']);
+pub fn dataset_key(origins: &Origins, iri: &str) -> Option<String> {
+    let name = ResourceName::from_iri(iri, origins).filter(|name| name.iri(origins) == iri)?;
+    let (storage, id) = name.as_str().strip_prefix('/')?.split_once("/.dataspace/datasets/")?;
+    let plain = |part: &str| !part.is_empty() && !part.contains('/');
     (plain(storage) && plain(id)).then(|| format!("{storage}/{id}"))
 }
 

@@ -114,8 +114,8 @@ impl Dataspace {
         let caught_up = self.summaries.caught_up(wanted).await;
         let summaries: &dyn Summaries = if caught_up { &*self.summaries } else { &NoSummaries };
         let snapshot = self.node.snapshot()?;
-        let iri = format!("{}{}", self.node.base_url.trim_end_matches('/'), call.path);
-        let mut catalog = Catalog::new(&self.node.base_url, iri);
+        let iri = self.node.origins.place(&call.path);
+        let mut catalog = Catalog::new(&self.node.origins, iri);
         if let Some(storage) = storage {
             catalog.publisher(&storage.owner);
         }
@@ -214,7 +214,7 @@ impl Dataspace {
 
     async fn store_dataset(&self, call: &Call, storage: &Storage, id: &str, create: bool) -> Answer {
         let syntax = Syntax::of_content(&call.headers).map_err(|error| edge::graph_problem(&error))?;
-        let iri = format!("{}.dataspace/datasets/{id}", storage.root.iri(&self.node.base_url));
+        let iri = format!("{}.dataspace/datasets/{id}", storage.root.iri(&self.node.origins));
         let graph: Graph = graph::read(&call.body, syntax, &iri, self.config.description_triples_max)
             .map_err(|error| edge::graph_problem(&error))?;
         let name = exchange::storage_name(storage.root.as_str()).to_owned();
@@ -222,7 +222,7 @@ impl Dataspace {
             iri: &iri,
             storage: &storage.root,
             owner: &storage.owner,
-            base_url: &self.node.base_url,
+            origins: &self.node.origins,
             umbrella: self.config.umbrella_storages.contains(&name),
             now: self.node.clock.unix(),
         };
@@ -285,7 +285,7 @@ impl Dataspace {
                 if !gone {
                     return Err(edge::not_found(&path));
                 }
-                let iri = format!("{}{}", node.base_url.trim_end_matches('/'), path);
+                let iri = node.origins.place(&path);
                 node.record(
                     transaction,
                     &Event::done(AuditAction::Delete, &caller, storage_id).on(&iri),
@@ -388,7 +388,7 @@ impl Dataspace {
     fn list_agreements(&self, call: &Call, storage: &Storage) -> Answer {
         let caller = call.web_id()?.as_str();
         let snapshot = self.node.snapshot()?;
-        let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&self.node.base_url));
+        let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&self.node.origins));
         let mut after = call.parameter("after").map(|after| format!("{prefix}{after}"));
         let (mut found, mut next) = (Vec::new(), None);
         // Only the caller's own agreements are shown, counted and named: who else has one, and how many do, is between them
@@ -469,7 +469,7 @@ impl Dataspace {
     }
 
     fn agreement_iri(&self, storage: &Storage, id: &str) -> String {
-        format!("{}.dataspace/agreements/{id}", storage.root.iri(&self.node.base_url))
+        format!("{}.dataspace/agreements/{id}", storage.root.iri(&self.node.origins))
     }
 
     fn farewell(&self, call: &Call) -> Result<Option<String>, Problem> {

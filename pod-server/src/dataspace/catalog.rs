@@ -12,6 +12,7 @@ use vocab::{dcat, dcterms, dspace, foaf, meent, node, rdf, void, xsd};
 
 use super::dataset::Dataset;
 use super::graph::{self, GraphError};
+use crate::origins::Origins;
 use crate::store::Sequence;
 
 /// The protocol of the query endpoint (SPARQL 1.1 Protocol).
@@ -43,7 +44,7 @@ impl Summaries for NoSummaries {
 
 /// Builds one catalogue.
 pub struct Catalog<'a> {
-    base_url: &'a str,
+    origins: &'a Origins,
     iri: NamedNode,
     triples: Vec<Triple>,
     datasets: usize,
@@ -52,10 +53,10 @@ pub struct Catalog<'a> {
 impl<'a> Catalog<'a> {
     /// An empty catalogue with an IRI.
     #[must_use]
-    pub fn new(base_url: &'a str, iri: String) -> Self {
+    pub fn new(origins: &'a Origins, iri: String) -> Self {
         let iri = NamedNode::new_unchecked(iri);
         let mut catalog = Self {
-            base_url,
+            origins,
             iri: iri.clone(),
             triples: Vec::new(),
             datasets: 0,
@@ -115,7 +116,7 @@ impl<'a> Catalog<'a> {
     /// The query endpoint and the place where an agreement is asked for.
     fn services(&mut self, iri: &NamedNode, dataset: &Dataset) {
         let catalog = self.iri.clone();
-        let root = format!("{}{}", self.base_url.trim_end_matches('/'), dataset.storage);
+        let root = self.origins.place(&dataset.storage);
         let endpoint = NamedNode::new_unchecked(format!("{root}sparql"));
         let distribution = NamedNode::new_unchecked(format!("{}#sparql", dataset.iri));
         self.say(&catalog, dcat::SERVICE, endpoint.clone());

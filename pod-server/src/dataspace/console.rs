@@ -18,6 +18,7 @@ use super::service::DataspaceService;
 use crate::consent::Decision;
 use crate::consent::api::as_rdf;
 use crate::log::own::Page as LogPage;
+use crate::name::ResourceName;
 use crate::store::{RecordKind, Storage};
 use crate::ui::layout::path;
 use crate::ui::response::protect;
@@ -113,10 +114,10 @@ impl DataspaceService {
             dataset::DECIDE => self.decide_negotiation(visit, person, form).await,
             dataset::END => {
                 let iri = form.field("agreement").unwrap_or_default().to_owned();
-                let name = iri
-                    .strip_prefix(&self.dataspace.node.base_url)
-                    .and_then(|rest| rest.split('/').next());
-                let storage = self.own_storage(person, &format!("/{}/", name.unwrap_or_default()))?;
+                let root = ResourceName::from_iri(&iri, &self.dataspace.node.origins)
+                    .and_then(|name| name.storage_root())
+                    .ok_or_else(|| edge::not_found(&iri))?;
+                let storage = self.own_storage(person, root.as_str())?;
                 let caller = storage.owner.clone();
                 self.dataspace
                     .node
@@ -141,7 +142,7 @@ impl DataspaceService {
             .map(|(storage, consents)| consent::Shown { storage, consents })
             .collect();
         let notice = done(visit, query, "consent-done", &["given", "refused", "withdrawn"]);
-        let content = consent::page(visit, &self.consents.node.base_url, &parts, now, notice.as_ref());
+        let content = consent::page(visit, &self.consents.node.origins, &parts, now, notice.as_ref());
         Ok(Page::new(visit.text("consent-title"), content).respond(visit))
     }
 
@@ -154,7 +155,7 @@ impl DataspaceService {
             Some("turtle") => file(Syntax::Turtle, "consent.ttl"),
             Some("json") => file(Syntax::JsonLd, "consent.jsonld"),
             _ => {
-                let content = consent::receipt(visit, &self.consents.node.base_url, storage.root.as_str(), id, &found);
+                let content = consent::receipt(visit, &self.consents.node.origins, storage.root.as_str(), id, &found);
                 Ok(Page::new(visit.text("consent-receipt-title"), content).respond(visit))
             }
         }
@@ -213,7 +214,7 @@ impl DataspaceService {
                 later: before.is_some(),
             })
             .collect();
-        let content = log::page(visit, &self.log.node.base_url, &parts);
+        let content = log::page(visit, &self.log.node.origins, &parts);
         Ok(Page::new(visit.text("log-title"), content).respond(visit))
     }
 
@@ -251,7 +252,7 @@ impl DataspaceService {
                 let negotiation = exchange::read_negotiation(&*snapshot, &key, now)?;
                 part.negotiations.push((key, negotiation));
             }
-            let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&node.base_url));
+            let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&node.origins));
             let agreements = snapshot
                 .records(RecordKind::Agreement, &prefix, None, SHOWN_MAX)
                 .map_err(|error| edge::store_problem(&error))?;
@@ -265,7 +266,7 @@ impl DataspaceService {
             parts.push(part);
         }
         let notice = done(visit, query, "dataset-done", &["accepted", "refused", "ended"]);
-        let content = dataset::page(visit, &node.base_url, &parts, notice.as_ref());
+        let content = dataset::page(visit, &node.origins, &parts, notice.as_ref());
         Ok(Page::new(visit.text("dataset-title"), content).respond(visit))
     }
 

@@ -12,6 +12,7 @@ use super::graph;
 use vocab::{dcat, dcterms, meent, node as term, odrl, rdf};
 
 use crate::name::ResourceName;
+use crate::origins::Origins;
 
 /// Longest title in characters.
 pub const TITLE_CHARS_MAX: usize = 300;
@@ -125,8 +126,8 @@ pub struct Setting<'a> {
     pub storage: &'a ResourceName,
     /// The owner.
     pub owner: &'a str,
-    /// Base URL of the server, with its closing slash.
-    pub base_url: &'a str,
+    /// Where the resources of the server are.
+    pub origins: &'a Origins,
     /// Whether this owner may describe containers in the storages of others, who decide by their consent.
     pub umbrella: bool,
     /// Unix seconds now.
@@ -340,10 +341,10 @@ impl Reader<'_> {
         }
         let mut canonical = BTreeSet::new();
         for container in containers {
-            match container_name(&container, setting.base_url) {
+            match container_name(&container, setting.origins) {
                 Err(reason) => faults.push(self.fault(path, format!("`{container}`: {reason}"))),
                 Ok(name) if name.is_within(setting.storage) || setting.umbrella => {
-                    canonical.insert(name.iri(setting.base_url));
+                    canonical.insert(name.iri(setting.origins));
                 }
                 Ok(_) => faults.push(self.fault(
                     path,
@@ -389,12 +390,14 @@ impl Reader<'_> {
 }
 
 /// The canonical name of a container of this server, with the reason if it is none.
-fn container_name(iri: &str, base_url: &str) -> Result<ResourceName, String> {
-    let path = iri
-        .strip_prefix(base_url.trim_end_matches('/'))
-        .filter(|path| path.starts_with('/'))
-        .ok_or_else(|| format!("must begin with `{base_url}`, because only this server's data can be offered here"))?;
-    let name = ResourceName::parse(path).map_err(|error| error.to_string())?;
+fn container_name(iri: &str, origins: &Origins) -> Result<ResourceName, String> {
+    if !origins.hold(iri) {
+        let base = origins.base_url();
+        return Err(format!(
+            "must begin with `{base}`, because only this server's data can be offered here"
+        ));
+    }
+    let name = ResourceName::from_iri(iri, origins).ok_or("cannot be the name of anything here")?;
     if !name.is_container() || name.is_root() {
         return Err("must be a container, with a closing slash".to_owned());
     }
@@ -431,11 +434,12 @@ mod tests {
     fn parsed(turtle: &str, umbrella: bool) -> Result<Dataset, Vec<Fault>> {
         let graph = read(format!("{PREFIXES}\n{turtle}").as_bytes(), Syntax::Turtle, IRI, 1_000).unwrap();
         let storage = ResourceName::parse("/gent/").unwrap();
+        let origins = &Origins::new("https://pod.example/");
         let setting = Setting {
             iri: IRI,
             storage: &storage,
             owner: "https://pod.example/gent/profile/card#me",
-            base_url: "https://pod.example/",
+            origins,
             umbrella,
             now: 1_700_000_000,
         };

@@ -16,6 +16,8 @@ use super::negotiation::{Ask, Negotiation};
 use super::node::Node;
 use super::offer;
 use crate::audit::Event;
+use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{RecordKind, Snapshot, StorageId, Transaction};
 
 /// A consumer's request: a new negotiation, or the one that the same request made before. The flag tells which.
@@ -33,7 +35,7 @@ pub fn ask(
     let (storage, storage_id) = storage;
     let now = node.clock.unix();
     check_ask(config, ask)?;
-    let dataset = agreement::load_dataset(as_snapshot(transaction), &node.base_url, &ask.dataset)
+    let dataset = agreement::load_dataset(as_snapshot(transaction), &node.origins, &ask.dataset)
         .map_err(|error| edge::store_problem(&error))?
         .filter(|dataset| dataset.storage == format!("/{storage}/"))
         .ok_or_else(|| edge::not_found(&ask.dataset))?;
@@ -55,7 +57,7 @@ pub fn ask(
     let state =
         step(None, Actor::Consumer, Message::ContractRequest).map_err(|error| step_problem(&error.to_string()))?;
     let mut negotiation = Negotiation {
-        iri: format!("{}{storage}/.dataspace/negotiations/{id}", node.base_url),
+        iri: format!("{}.dataspace/negotiations/{id}", node.origins.root(storage)),
         storage: dataset.storage.clone(),
         dataset: dataset.iri.clone(),
         offer,
@@ -104,7 +106,7 @@ pub fn agree(
         // The same decision again: the first one stands.
         return Ok(negotiation);
     }
-    let dataset = agreement::load_dataset(as_snapshot(transaction), &node.base_url, &negotiation.dataset)
+    let dataset = agreement::load_dataset(as_snapshot(transaction), &node.origins, &negotiation.dataset)
         .map_err(|error| edge::store_problem(&error))?
         .ok_or_else(|| edge::conflict("dataset-gone", "the dataset is no longer offered"))?;
     conclude(node, transaction, storage, &dataset, &mut negotiation, None)?;
@@ -164,7 +166,7 @@ pub fn verify(
             format!("the agreement is {}", agreement.state.as_str()),
         ));
     }
-    let key = negotiation_key(&node.base_url, &agreement.negotiation).ok_or_else(|| edge::not_found(iri))?;
+    let key = negotiation_key(&node.origins, &agreement.negotiation).ok_or_else(|| edge::not_found(iri))?;
     let mut negotiation = load_negotiation(transaction, &key, now)?;
     negotiation
         .advance(Actor::Consumer, Message::AgreementVerification, now, None)
@@ -231,9 +233,8 @@ fn conclude(
         .map_err(|error| step_problem(&error.to_string()))?;
     let offered = offer::policy(dataset, &negotiation.offer).map_err(|fault| edge::faults_problem(&[fault]))?;
     let iri = format!(
-        "{}{}/.dataspace/agreements/{}",
-        node.base_url,
-        storage_name(&dataset.storage),
+        "{}.dataspace/agreements/{}",
+        node.origins.root(storage_name(&dataset.storage)),
         node.random.uuid()
     );
     let policy = offer::agreed(&offered, &iri, &negotiation.provider, &negotiation.consumer, now);
@@ -411,9 +412,12 @@ pub fn unknown(key: &str) -> Problem {
 
 /// The record key of a negotiation of this server.
 #[must_use]
-pub fn negotiation_key(base_url: &str, iri: &str) -> Option<String> {
-    let path = iri.strip_prefix(base_url.trim_end_matches('/'))?.strip_prefix('/')?;
-    let (storage, id) = path.split_once("/.dataspace/negotiations/")?;
+pub fn negotiation_key(origins: &Origins, iri: &str) -> Option<String> {
+    let name = ResourceName::from_iri(iri, origins).filter(|name| name.iri(origins) == iri)?;
+    let (storage, id) = name
+        .as_str()
+        .strip_prefix('/')?
+        .split_once("/.dataspace/negotiations/")?;
     Some(format!("{storage}/{id}"))
 }
 

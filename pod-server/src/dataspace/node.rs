@@ -9,6 +9,7 @@ use server_kit::random::Random;
 use super::edge;
 use crate::audit::{AuditWriter, Event};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{CommitError, ReadPermit, Snapshot, Storage, Store, Transaction, Warrant, commit};
 
 /// The surroundings of the dataspace, consent and log interfaces.
@@ -22,8 +23,8 @@ pub struct Node {
     pub random: Arc<dyn Random>,
     /// Where every decision is recorded.
     pub audit: Arc<AuditWriter>,
-    /// Base URL of pod content, with its closing slash.
-    pub base_url: String,
+    /// Where the resources of the server are.
+    pub origins: Origins,
 }
 
 impl Node {

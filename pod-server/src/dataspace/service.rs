@@ -63,7 +63,7 @@ impl DataspaceService {
         let refused = |(key, reason)| DataspaceError::Config { key, reason };
         config.check().map_err(refused)?;
         let ledger = Self::ledger(&*node.store)?;
-        let origin = config.log_origin_of(&node.base_url);
+        let origin = config.log_origin_of(node.origins.base_url());
         let key_file = config.log_key_path(store_directory);
         let checkpoints = Arc::new(Checkpoints::open(node.clone(), &key_file, &origin)?);
         let peers = config.witness_peers().map_err(refused)?;

@@ -62,7 +62,7 @@ pub async fn issue(dataspace: &Dataspace, call: &Call, storage: &Storage, iri: &
     let now = node.clock.unix();
     let claims = serde_json::json!({
         "iss": dataspace.issuer.issuer(),
-        "aud": node.base_url,
+        "aud": node.origins.base_url(),
         "sub": caller,
         "webid": caller,
         "agreement": agreement.iri,
@@ -108,7 +108,7 @@ fn seconds_left(dataspace: &Dataspace, call: &Call, agreement: &Agreement) -> Re
     let now = node.clock.now();
     let snapshot = node.snapshot()?;
     let mut facts = Facts::new().with(FactRequest::Purposes, Fact::Absent);
-    for (request, fact) in agreement::facts(&*snapshot, &node.base_url, &agreement.iri) {
+    for (request, fact) in agreement::facts(&*snapshot, &node.origins, &agreement.iri) {
         facts.insert(request, fact);
     }
     let request = AccessRequest {

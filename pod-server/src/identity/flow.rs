@@ -3,6 +3,7 @@
 use http::{Response, StatusCode};
 use serde_json::Value;
 
+use crate::name::ResourceName;
 use crate::ui::layout::path as page;
 use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, application, see_other};
 
@@ -169,10 +170,12 @@ pub(super) fn login_hint(identity: &Identity, return_to: &str) -> Option<String>
     let query = return_to.strip_prefix(path::AUTHORIZE)?.strip_prefix('?')?;
     let form = Form::parse(query.as_bytes()).ok()?;
     let hint = form.field("login_hint")?;
-    let name = match hint.strip_prefix(identity.site().base_url()) {
-        Some(rest) => rest.split('/').next()?,
-        None => hint,
-    };
+    let document = hint.split('#').next().unwrap_or(hint);
+    let here = ResourceName::from_iri(document, identity.site().origins());
+    let name = here
+        .as_ref()
+        .and_then(|name| name.as_str().split('/').nth(1))
+        .unwrap_or(hint);
     super::site::check_name(name).ok().map(|()| name.to_owned())
 }
 

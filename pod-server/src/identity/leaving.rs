@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::authz::forget_creator;
 use crate::name::ResourceName;
 use crate::notify::records as notifications;
+use crate::origins::Origins;
 use crate::store::{RecordKind, Snapshot, Store, StoreError, Transaction, quota};
 
 use super::account::{self, Account};
@@ -82,7 +83,7 @@ async fn change(store: &dyn Store, id: &str, due: Option<i64>) -> Result<Account
 ///
 /// # Errors
 /// When the store fails.
-pub async fn sweep(store: &dyn Store, base_url: &str, now: i64) -> Result<usize, IdentityError> {
+pub async fn sweep(store: &dyn Store, origins: &Origins, now: i64) -> Result<usize, IdentityError> {
     let due: Vec<(String, Vec<u8>)> = {
         let snapshot = store.snapshot(account::permit())?;
         snapshot.records(RecordKind::Issuer, PREFIX, None, ACCOUNTS_PER_SWEEP)?
@@ -94,9 +95,9 @@ pub async fn sweep(store: &dyn Store, base_url: &str, now: i64) -> Result<usize,
         }
         let leaving: Leaving = record::decode(RecordKind::Issuer, &key, &bytes)?;
         let channels = channels(store, &leaving.account)?;
-        let base_url = base_url.to_owned();
+        let origins = origins.clone();
         let count = run(store, move |transaction: &mut dyn Transaction| {
-            erase(transaction, &leaving.account, &key, &channels, &base_url)
+            erase(transaction, &leaving.account, &key, &channels, &origins)
         })
         .await?;
         erased += count;
@@ -127,7 +128,7 @@ fn erase(
     id: &str,
     key: &str,
     channels: &[(String, String)],
-    base_url: &str,
+    origins: &Origins,
 ) -> Result<usize, IdentityError> {
     let Some(account) = account::load(transaction, id)? else {
         transaction.record_delete(RecordKind::Issuer, key)?;
@@ -144,7 +145,7 @@ fn erase(
         notifications::forget_storage(transaction, root.last_segment(), &mut room)?;
         erase_storage(transaction, &root, &mut room)?;
     }
-    let mut records = VecDeque::from(owned(&account, base_url));
+    let mut records = VecDeque::from(owned(&account, origins));
     while let (Some((kind, prefix)), true) = (records.pop_front(), room > 0) {
         for (key, _) in transaction.records(kind, &prefix, None, room)? {
             transaction.record_delete(kind, &key)?;
@@ -170,7 +171,7 @@ fn erase(
 }
 
 /// What belongs to an account besides its storages: kinds of records, and how their keys begin.
-fn owned(account: &Account, base_url: &str) -> Vec<(RecordKind, String)> {
+fn owned(account: &Account, origins: &Origins) -> Vec<(RecordKind, String)> {
     let id = &account.id;
     let mut owned = vec![
         (RecordKind::Session, format!("{id}/")),
@@ -188,7 +189,7 @@ fn owned(account: &Account, base_url: &str) -> Vec<(RecordKind, String)> {
         // An agreement that is gone gives nothing any more: who holds a token of it is refused at its next use.
         owned.push((
             RecordKind::Agreement,
-            format!("{base_url}{prefix}.dataspace/agreements/"),
+            format!("{}.dataspace/agreements/", origins.root(root.trim_matches('/'))),
         ));
     }
     owned

@@ -447,7 +447,7 @@ fn account_page(
     let shown = settings::Shown {
         session,
         storages: storages(identity, session)?,
-        base_url: identity.site().base_url(),
+        origins: identity.site().origins(),
         templates: identity.site().template_names(),
         applications: approvals
             .iter()

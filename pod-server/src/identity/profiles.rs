@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use server_kit::authn::{Authenticator, LocalProfile, LocalProfiles};
 
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{Body, Change, CommitListener, Event, Snapshot, Store, StoreError};
 
 use super::account;
@@ -20,30 +21,28 @@ const PROFILE_BYTES_MAX: u64 = 1 << 20;
 /// Reads profile documents from the store.
 pub struct StoredProfiles {
     store: Arc<dyn Store>,
-    base_url: String,
+    origins: Origins,
 }
 
 impl StoredProfiles {
-    /// Profiles below an origin, which ends with a slash.
+    /// Profiles on the origins of a server.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, base_url: &str) -> Self {
+    pub fn new(store: Arc<dyn Store>, origins: &Origins) -> Self {
         Self {
             store,
-            base_url: format!("{}/", base_url.trim_end_matches('/')),
+            origins: origins.clone(),
         }
     }
 
     fn read(&self, document: &str) -> Result<LocalProfile, StoreError> {
-        let Some(path) = document.strip_prefix(&self.base_url) else {
+        if !self.origins.hold(document) {
             return Ok(LocalProfile::Elsewhere);
-        };
-        let Ok(name) = ResourceName::parse(&format!("/{path}")) else {
-            return Ok(LocalProfile::Absent);
-        };
-        // Only the one spelling of a name is an identity.
-        if name.iri(&self.base_url) != document {
-            return Ok(LocalProfile::Absent);
         }
+        // Only the one spelling of a name is an identity.
+        let name = ResourceName::from_iri(document, &self.origins).filter(|name| name.iri(&self.origins) == document);
+        let Some(name) = name else {
+            return Ok(LocalProfile::Absent);
+        };
         let snapshot = self.store.snapshot(account::permit())?;
         let Some(resource) = snapshot
             .resource(&name)?
@@ -77,16 +76,16 @@ impl LocalProfiles for StoredProfiles {
 /// It holds the authenticator weakly: the authenticator reads profiles from the store, which holds this watch.
 pub struct ProfileWatch {
     authenticator: Weak<Authenticator>,
-    base_url: String,
+    origins: Origins,
 }
 
 impl ProfileWatch {
-    /// Watches over profiles below an origin. Add it to the store with [`Store::listen`].
+    /// Watches over profiles on the origins of a server. Add it to the store with [`Store::listen`].
     #[must_use]
-    pub fn new(authenticator: &Arc<Authenticator>, base_url: &str) -> Self {
+    pub fn new(authenticator: &Arc<Authenticator>, origins: &Origins) -> Self {
         Self {
             authenticator: Arc::downgrade(authenticator),
-            base_url: base_url.to_owned(),
+            origins: origins.clone(),
         }
     }
 }
@@ -102,7 +101,7 @@ impl CommitListener for ProfileWatch {
                 && !name.is_container()
             {
                 // The fragment that accounts of this server have; others are known again after their cache time.
-                authenticator.forget_webid(&format!("{}#me", name.iri(&self.base_url)));
+                authenticator.forget_webid(&format!("{}#me", name.iri(&self.origins)));
             }
         }
     }

@@ -6,6 +6,7 @@ use super::error::AccountError;
 use crate::authz::AuthorizationSystem;
 use crate::ldp::template::Templates;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{StoreError, Transaction};
 
 /// Names that a storage may not have: the content origin uses them itself.
@@ -18,7 +19,7 @@ pub const NAME_CHARACTERS_MAX: usize = 63;
 /// authorization system from it.
 #[derive(Clone, Debug)]
 pub struct Site {
-    base_url: String,
+    origins: Origins,
     console_url: String,
     system: AuthorizationSystem,
     templates: Option<Arc<Templates>>,
@@ -30,14 +31,20 @@ impl Site {
     /// From the two origins.
     #[must_use]
     pub fn new(base_url: &str, console_url: &str) -> Self {
-        let closed = |url: &str| format!("{}/", url.trim_end_matches('/'));
         Self {
-            base_url: closed(base_url),
-            console_url: closed(console_url),
+            origins: Origins::new(base_url),
+            console_url: format!("{}/", console_url.trim_end_matches('/')),
             system: AuthorizationSystem::default(),
             templates: None,
             chosen: None,
         }
+    }
+
+    /// The same site on origins that the rest of the server has too.
+    #[must_use]
+    pub fn with_origins(mut self, origins: Origins) -> Self {
+        self.origins = origins;
+        self
     }
 
     /// The same site, whose new storages have another authorization system than the default.
@@ -97,7 +104,13 @@ impl Site {
     /// The origin of pod content, with a closing slash.
     #[must_use]
     pub fn base_url(&self) -> &str {
-        &self.base_url
+        self.origins.base_url()
+    }
+
+    /// Where pod content is.
+    #[must_use]
+    pub const fn origins(&self) -> &Origins {
+        &self.origins
     }
 
     /// The issuer's IRI, which is the console's origin with a closing slash.
@@ -121,7 +134,7 @@ impl Site {
     /// The WebID of the account whose first storage has a name.
     #[must_use]
     pub fn webid(&self, name: &str) -> String {
-        format!("{}{name}/profile/card#me", self.base_url)
+        format!("{}profile/card#me", self.origins.root(name))
     }
 }
 

@@ -108,7 +108,7 @@ fn note_owner(transaction: &mut dyn Transaction, root: &ResourceName, webid: &st
 
 /// The WebID profile document: what anyone needs in order to trust and reach the account.
 fn profile_document(site: &Site, name: &str, webid: &str, label: &str, kind: AccountKind) -> String {
-    let root = format!("{}{name}/", site.base_url());
+    let root = site.origins().root(name);
     let class = match kind {
         AccountKind::Person => "foaf:Person, schema:Person",
         AccountKind::Organisation => "foaf:Organization, schema:Organization",

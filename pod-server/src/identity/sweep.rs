@@ -34,7 +34,7 @@ impl Identity {
                 Ok(removed) => tracing::debug!(removed, "removed expired sessions and tokens"),
                 Err(error) => tracing::warn!(%error, "expired sessions and tokens could not be removed"),
             }
-            if let Err(error) = leaving::sweep(self.store(), self.site().base_url(), self.clock().unix()).await {
+            if let Err(error) = leaving::sweep(self.store(), self.site().origins(), self.clock().unix()).await {
                 tracing::error!(%error, "an account that was left could not be erased");
             }
         }

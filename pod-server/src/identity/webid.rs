@@ -13,6 +13,7 @@ use server_kit::egress::{EgressRequest, Redirects};
 
 use crate::http::media_type::{Syntax, stored_syntax};
 use crate::ldp::document::{self, Bounds};
+use crate::name::ResourceName;
 use crate::store::{RecordKind, Transaction};
 
 use super::account::{self, Account};
@@ -154,8 +155,7 @@ pub async fn forget(identity: &Identity, id: &str, webid: &str) -> Result<bool, 
             return Ok(false);
         };
         for root in &account.storages {
-            let root =
-                crate::name::ResourceName::parse(root).map_err(|_| crate::store::StoreError::Damaged(root.clone()))?;
+            let root = ResourceName::parse(root).map_err(|_| crate::store::StoreError::Damaged(root.clone()))?;
             if transaction
                 .storage(&root)?
                 .is_some_and(|storage| storage.owner == webid)
@@ -193,16 +193,15 @@ fn obstacle(
     most: usize,
 ) -> Result<Option<WebIdFault>, IdentityError> {
     // The first WebID of every account here follows from its login name.
-    let first = webid
-        .strip_prefix(site.base_url())
-        .and_then(|path| path.strip_suffix("/profile/card#me"))
-        .is_some_and(|name| !name.contains('/'));
-    let local = first && {
-        let name = webid
-            .strip_prefix(site.base_url())
-            .and_then(|path| path.split('/').next())
-            .unwrap_or_default();
-        transaction.record(RecordKind::Login, name)?.is_some()
+    let card = webid
+        .strip_suffix("#me")
+        .and_then(|document| ResourceName::from_iri(document, site.origins()));
+    let first = card
+        .as_ref()
+        .and_then(|card| card.as_str().strip_prefix('/')?.strip_suffix("/profile/card"));
+    let local = match first {
+        Some(name) => transaction.record(RecordKind::Login, name)?.is_some(),
+        None => false,
     };
     if local || account.all_webids().any(|known| known == webid) {
         return Ok(Some(WebIdFault::Taken));
@@ -244,7 +243,7 @@ async fn check(identity: &Identity, proof: &Proof) -> Result<(), WebIdFault> {
 
 /// The profile document: from our own store, or through the guard.
 async fn read(identity: &Identity, document: &str) -> Option<(bytes::Bytes, String, String)> {
-    let own = StoredProfiles::new(std::sync::Arc::clone(&identity.parts.store), identity.site().base_url());
+    let own = StoredProfiles::new(std::sync::Arc::clone(&identity.parts.store), identity.site().origins());
     match own.profile(document).await {
         LocalProfile::Document { bytes, media_type } => return Some((bytes, media_type, document.to_owned())),
         LocalProfile::Absent => return None,

@@ -23,6 +23,7 @@ pub use report::{Rejected, Report};
 pub use source::{Format, SourceError};
 
 use crate::name::{NameError, ResourceName};
+use crate::origins::Origins;
 use crate::store::{self, CommitError, ReadPermit, RecordKind, Store, StoreError, Transaction, Warrant};
 use documents::{Documents, Finished};
 use source::Input;
@@ -32,8 +33,8 @@ use source::Input;
 pub struct ImportOptions {
     /// Container that documents go to; it must end with `/`.
     pub into: ResourceName,
-    /// The server's base URL, for relative IRIs.
-    pub base_url: String,
+    /// Where the resources of the server are, for relative IRIs.
+    pub origins: Origins,
     /// Text of the mapping file, for tables.
     pub mapping: Option<String>,
     /// Columns that every row of a table gets besides its own, with their value.
@@ -234,7 +235,7 @@ async fn take_in(
 
 fn document(options: &ImportOptions, input: &Input, report: &mut Report) -> Result<Option<Finished>, ImportError> {
     let base = options.document(&format!("{}.ttl", input.stem.replace('/', "-")))?;
-    let Some(document) = graph::read(input, &base.iri(&options.base_url), report)? else {
+    let Some(document) = graph::read(input, &base.iri(&options.origins), report)? else {
         return Ok(None);
     };
     let name = options.document(&format!("{}.{}", input.stem.replace('/', "-"), document.ending))?;
@@ -249,7 +250,7 @@ fn document(options: &ImportOptions, input: &Input, report: &mut Report) -> Resu
 fn base(options: &ImportOptions, input: &Input) -> Result<String, ImportError> {
     Ok(options
         .document(&format!("{}.ttl", input.stem.replace('/', "-")))?
-        .iri(&options.base_url))
+        .iri(&options.origins))
 }
 
 /// What was read, through which mapping, to where: remembered once it is finished.

@@ -11,6 +11,7 @@ use rustc_hash::FxHashSet;
 use super::read::{UnreadableDocument, triples};
 use super::{Change, Index, IndexFailure, Mentions, Names, Writer};
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{self, ReadPermit, Resource, ResourceKind, Sequence, Snapshot, Store, StoreError};
 
 /// Triples that are sorted together during a build. Until then they are in memory as text.
@@ -37,18 +38,14 @@ pub enum FollowError {
 pub struct Follower {
     index: Arc<Index>,
     store: Arc<dyn Store>,
-    base_url: String,
+    origins: Origins,
 }
 
 impl Follower {
-    /// A follower; `base_url` is the origin under which resource names are IRIs.
+    /// A follower; `origins` is the origin under which resource names are IRIs.
     #[must_use]
-    pub fn new(index: Arc<Index>, store: Arc<dyn Store>, base_url: impl Into<String>) -> Self {
-        Self {
-            index,
-            store,
-            base_url: base_url.into(),
-        }
+    pub fn new(index: Arc<Index>, store: Arc<dyn Store>, origins: Origins) -> Self {
+        Self { index, store, origins }
     }
 
     /// Builds the index, at once or when it is wanted, and follows the store on a thread of its own until the store stops
@@ -255,7 +252,7 @@ impl Follower {
         if resource.kind == ResourceKind::NonRdfSource || resource.size == 0 {
             return Ok(None);
         }
-        let iri = resource.name.iri(&self.base_url);
+        let iri = resource.name.iri(&self.origins);
         let body = snapshot.body(&resource)?;
         let limit = self.index.limits().document_bytes_max;
         let triples = match triples(&body, &resource.media_type, &iri, limit) {
@@ -282,7 +279,7 @@ impl Follower {
     /// Whom a list names. A list that cannot be read gives nobody anything, so it names nobody.
     fn mentions(&self, snapshot: &dyn Snapshot, list: &Resource) -> Result<Mentions, StoreError> {
         let body = snapshot.body(list)?;
-        let iri = list.name.iri(&self.base_url);
+        let iri = list.name.iri(&self.origins);
         let limit = self.index.limits().document_bytes_max;
         match triples(&body, &list.media_type, &iri, limit) {
             Ok(triples) => Ok(Mentions::of(&triples)),
@@ -431,7 +428,7 @@ mod tests {
         let follower = Follower::new(
             Arc::clone(&index),
             Arc::new(EndsWhenRead { store, stop }),
-            "http://pod.example/",
+            Origins::new("http://pod.example/"),
         );
         let thread = follower.spawn(stopped).unwrap();
         tokio::task::spawn_blocking(move || thread.join().unwrap())

@@ -1,8 +1,6 @@
 //! Documents with access rules: what a storage's authorization system asks of them, and how they show it (solid#70,
 //! solid#81, solid#84, solid#85, T17).
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use http::header::LINK;
 use http::{HeaderMap, HeaderValue};
@@ -13,6 +11,7 @@ use crate::authz::{AuthorizationSystem, WrittenRules};
 use crate::error::Error;
 use crate::http::link::Links;
 use crate::http::media_type::Syntax;
+use crate::origins::Origins;
 use crate::store::ReadPermit;
 
 use super::document::Bounds;
@@ -28,7 +27,7 @@ pub(super) struct AccessRules {
     system: AuthorizationSystem,
     /// WebID of the storage's owner.
     owner: String,
-    base_url: Arc<str>,
+    origins: Origins,
     bounds: Bounds,
 }
 
@@ -45,7 +44,7 @@ impl LdpService {
                 .storage(&root)?
                 .map(|storage| storage.owner)
                 .unwrap_or_default(),
-            base_url: Arc::clone(&self.base_url),
+            origins: self.origins.clone(),
             bounds: self.rdf_bounds(),
         }))
     }
@@ -88,11 +87,11 @@ impl LdpService {
 
 impl AccessRules {
     /// For a storage that may not be there yet.
-    pub(super) fn new(system: AuthorizationSystem, owner: &str, base_url: &str, bounds: Bounds) -> Self {
+    pub(super) fn new(system: AuthorizationSystem, owner: &str, origins: &Origins, bounds: Bounds) -> Self {
         Self {
             system,
             owner: owner.to_owned(),
-            base_url: base_url.into(),
+            origins: origins.clone(),
             bounds,
         }
     }
@@ -102,9 +101,9 @@ impl AccessRules {
     /// # Errors
     /// 400 with a position, 422 for rules that cannot be enforced, 409 for those that would lock everyone out.
     pub(super) fn check(&self, bytes: &Bytes, syntax: Syntax, target: &Target) -> Result<(), Error> {
-        let resource = target.subject().iri(&self.base_url);
+        let resource = target.subject().iri(&self.origins);
         let written = WrittenRules {
-            document: &target.name.iri(&self.base_url),
+            document: &target.name.iri(&self.origins),
             resource: &resource,
             bytes,
             syntax: Some(syntax),

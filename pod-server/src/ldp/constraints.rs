@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::http::media_type::Syntax;
+use crate::origins::Origins;
 
 use super::document::{self, Bounds, Document};
 
@@ -10,12 +11,12 @@ pub const PATH: &str = "/.constraints";
 
 const TURTLE: &str = include_str!("constraints.ttl");
 
-/// The document under a server's base URL.
+/// The document on a server's own origin.
 ///
 /// # Errors
 /// None in practice: the text is ours.
-pub fn document(base_url: &str, bounds: Bounds) -> Result<Document, Error> {
-    let iri = format!("{}{PATH}", base_url.trim_end_matches('/'));
+pub fn document(origins: &Origins, bounds: Bounds) -> Result<Document, Error> {
+    let iri = origins.place(PATH);
     document::parse(TURTLE.as_bytes(), Syntax::Turtle, &iri, bounds)
 }
 
@@ -26,7 +27,7 @@ mod tests {
 
     #[test]
     fn the_text_is_turtle() {
-        let found = document("https://pod.example/", Bounds { nesting_max: 8 }).unwrap();
+        let found = document(&Origins::new("https://pod.example/"), Bounds { nesting_max: 8 }).unwrap();
         assert!(found.quads.len() > 20);
     }
 }

@@ -9,6 +9,7 @@ use oxrdf::{NamedOrBlankNode, Quad, Term};
 use crate::error::Error;
 use crate::http::media_type::Syntax;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{Member, Resource, ResourceKind, Snapshot};
 
 use super::document::Document;
@@ -30,7 +31,7 @@ pub struct Listing<'l> {
     /// The container.
     pub container: &'l ResourceName,
     /// Base of all IRIs.
-    pub base_url: &'l str,
+    pub origins: &'l Origins,
     /// Whether it is a storage's root.
     pub is_storage_root: bool,
 }
@@ -42,9 +43,10 @@ impl Listing<'_> {
     /// When the own statements cannot be written.
     pub fn begin(&self, container: &Resource, own: &Document) -> Result<Vec<u8>, Error> {
         let modified = xsd_date_time(container.modified);
+        let (origin, path) = self.origins.split(self.container);
         let node = Node {
-            origin: self.base_url.trim_end_matches('/'),
-            path: self.container.as_str(),
+            origin: &origin,
+            path,
             types: if self.is_storage_root {
                 STORAGE_TYPES
             } else {
@@ -76,7 +78,7 @@ impl Listing<'_> {
                 if self.syntax == Syntax::Turtle {
                     append(
                         &mut out,
-                        format_args!("@base <{}> .\n", self.container.iri(self.base_url)),
+                        format_args!("@base <{}> .\n", self.container.iri(self.origins)),
                     );
                     out.extend_from_slice(PREFIXES.as_bytes());
                 }
@@ -89,8 +91,10 @@ impl Listing<'_> {
 
     /// A run of members.
     pub fn members(&self, members: &[Member], out: &mut Vec<u8>) {
-        let container = self.container.iri(self.base_url);
-        let origin = self.base_url.trim_end_matches('/');
+        let container = self.container.iri(self.origins);
+        // The names of members begin with that of their container, and so do their IRIs.
+        let (origin, path) = self.origins.split(self.container);
+        let outside = self.container.as_str().len() - path.len();
         let mut dates = DateMemory::default();
         let mut kinds = KindMemory::default();
         out.reserve(members.len() * 360);
@@ -99,8 +103,8 @@ impl Listing<'_> {
         for member in members {
             let is_container = member.kind == ResourceKind::Container;
             let node = Node {
-                origin,
-                path: member.name.as_str(),
+                origin: &origin,
+                path: member.name.as_str().get(outside..).unwrap_or_default(),
                 types: if is_container { CONTAINER_TYPES } else { RESOURCE_TYPES },
                 media_type: if is_container { "" } else { kinds.of(&member.media_type) },
                 time: (!is_container).then(|| (member.modified, dates.of(member.modified))),
@@ -341,10 +345,10 @@ pub fn xsd_date_time(unix_seconds: i64) -> String {
 pub fn without_managed(
     document: Document,
     container: &ResourceName,
-    base_url: &str,
+    origins: &Origins,
     snapshot: &dyn Snapshot,
 ) -> Result<Document, Error> {
-    let iri = container.iri(base_url);
+    let iri = container.iri(origins);
     let mut own = Document {
         quads: Vec::new(),
         prefixes: document.prefixes,
@@ -354,7 +358,7 @@ pub fn without_managed(
             None if is_own_management(&quad, &iri) => {}
             None => own.quads.push(quad),
             Some(member) => {
-                if !is_current(&quad, &member, container, base_url, snapshot)? {
+                if !is_current(&quad, &member, container, origins, snapshot)? {
                     return Err(Error::Conflict(format!(
                         "the statement `{quad}` is kept by the server: it changes when members are made, changed or removed"
                     )));
@@ -407,13 +411,10 @@ fn is_current(
     quad: &Quad,
     member: &str,
     container: &ResourceName,
-    base_url: &str,
+    origins: &Origins,
     snapshot: &dyn Snapshot,
 ) -> Result<bool, Error> {
-    let Some(name) = member
-        .strip_prefix(base_url.trim_end_matches('/'))
-        .and_then(|path| ResourceName::parse(path).ok())
-        .filter(|name| name.parent().as_ref() == Some(container))
+    let Some(name) = ResourceName::from_iri(member, origins).filter(|name| name.parent().as_ref() == Some(container))
     else {
         return Ok(false);
     };
@@ -422,7 +423,7 @@ fn is_current(
     };
     Ok(match (quad.predicate.as_str(), &quad.object) {
         (CONTAINS, _) => {
-            matches!(&quad.subject, NamedOrBlankNode::NamedNode(subject) if subject.as_str() == container.iri(base_url))
+            matches!(&quad.subject, NamedOrBlankNode::NamedNode(subject) if subject.as_str() == container.iri(origins))
         }
         (MODIFIED, Term::Literal(value)) => value.value() == xsd_date_time(resource.modified),
         (MTIME, Term::Literal(value)) => value.value() == resource.modified.to_string(),
@@ -478,10 +479,10 @@ mod tests {
             let listing = Listing {
                 syntax,
                 container: &container,
-                base_url: "https://pod.example:8443/",
+                origins: &Origins::new("https://pod.example:8443/"),
                 is_storage_root: false,
             };
-            let mut out = format!("@base <{}> .\n", container.iri(listing.base_url)).into_bytes();
+            let mut out = format!("@base <{}> .\n", container.iri(listing.origins)).into_bytes();
             out.extend_from_slice(PREFIXES.as_bytes());
             if syntax == Syntax::NTriples {
                 out.clear();

@@ -8,6 +8,7 @@ use server_kit::body::{Body, ReadError};
 use crate::error::Error;
 use crate::http::media_type::{MediaType, MediaTypeError, Syntax};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{NewState, ResourceKind};
 
 use super::document::{self, Bounds, Document};
@@ -36,10 +37,10 @@ pub(super) struct ContainerContent {
 
 impl ContainerContent {
     /// The statements under the name that the container gets: relative IRIs are meant to be those of that name (solid#66).
-    pub(super) fn under(self, name: &ResourceName, base_url: &str, bounds: Bounds) -> Result<Document, Error> {
+    pub(super) fn under(self, name: &ResourceName, origins: &Origins, bounds: Bounds) -> Result<Document, Error> {
         match self.source {
             Some((read_for, bytes, syntax)) if read_for != *name => {
-                document::parse(&bytes, syntax, &name.iri(base_url), bounds)
+                document::parse(&bytes, syntax, &name.iri(origins), bounds)
             }
             _ => Ok(self.document),
         }
@@ -187,7 +188,7 @@ impl LdpService {
         media_type: &str,
         target: &Target,
     ) -> Result<Content, Error> {
-        let base = target.name.iri(&self.base_url);
+        let base = target.name.iri(&self.origins);
         let bounds = self.rdf_bounds();
         let is_container = target.is_container();
         let text = bytes.clone();

@@ -45,16 +45,16 @@ impl LdpService {
         let snapshot = self.store.snapshot(ReadPermit::without_proof(PUBLISHED))?;
         let found = snapshot.storage(&root)?.ok_or(Error::NotFound)?;
         let container = snapshot.resource(&root)?.ok_or(Error::NotFound)?;
-        let iri = root.iri(&self.base_url);
+        let iri = root.iri(&self.origins);
         let name = storage;
         let mut document = statements(&[
             (&iri, RDF_TYPE, PIM_STORAGE),
             (&iri, OWNER, &found.owner),
             (&iri, SPARQL_ENDPOINT, &format!("{iri}sparql")),
             (&iri, CATALOG, &format!("{iri}.dataspace/catalog")),
-            (&iri, GATEWAY, &discovery::gateway_url(&self.base_url, name)),
+            (&iri, GATEWAY, &discovery::gateway_url(&self.origins, name)),
         ]);
-        document.quads.extend(discovery::subscriptions(&self.base_url, name));
+        document.quads.extend(discovery::subscriptions(&self.origins, name));
         let json = serde_json::json!({
             "@context": [discovery::inline_context(), {
                 "owner": {"@id": OWNER, "@type": "@id"},
@@ -67,8 +67,8 @@ impl LdpService {
             "owner": found.owner,
             "sparqlEndpoint": format!("{iri}sparql"),
             "catalog": format!("{iri}.dataspace/catalog"),
-            "notificationGateway": discovery::gateway_url(&self.base_url, name),
-            "subscription": discovery::services_json(&self.base_url, name),
+            "notificationGateway": discovery::gateway_url(&self.origins, name),
+            "subscription": discovery::services_json(&self.origins, name),
             "channel": [],
         });
         Described {
@@ -88,7 +88,7 @@ impl LdpService {
     /// 405 for other methods.
     pub fn describe_server(&self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Error> {
         check_method(method)?;
-        let base = &*self.base_url;
+        let base = self.origins.base_url();
         let document = statements(&[
             (base, RDF_TYPE, "http://www.w3.org/ns/dcat#DataService"),
             (base, SPARQL_ENDPOINT, &format!("{base}sparql")),
@@ -112,7 +112,7 @@ impl LdpService {
     pub fn describe_constraints(&self, method: &Method, request: &HeaderMap) -> Result<Response<Body>, Error> {
         check_method(method)?;
         Described {
-            document: constraints::document(&self.base_url, self.rdf_bounds())?,
+            document: constraints::document(&self.origins, self.rdf_bounds())?,
             json: None,
             modified: self.started,
             link: None,

@@ -12,6 +12,7 @@ use crate::http::cors;
 use crate::http::etag::ETag;
 use crate::http::link::Links;
 use crate::name::Auxiliary;
+use crate::origins::Origins;
 use crate::store::Resource;
 
 use super::patch::PatchFormat;
@@ -95,22 +96,22 @@ pub fn accept_put(target: &Target) -> HeaderValue {
 }
 
 /// The links of a resource (solid#14-17, solid#21, solid#22, solid#67). What access rules can say comes after them.
-pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner: Option<&str>) {
+pub fn add_links(headers: &mut HeaderMap, target: &Target, origins: &Origins, owner: Option<&str>) {
     let mut links = Links::default();
     let mut linkset = None;
     if let Role::Auxiliary { kind, subject } = &target.role {
-        links.push(&subject.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
+        links.push(&subject.auxiliary(Auxiliary::Acl).iri(origins), "acl");
         if *kind == Auxiliary::Description {
-            links.push(&subject.iri(base_url), "describes");
+            links.push(&subject.iri(origins), "describes");
         }
         links.push(LDP_RESOURCE, "type");
         if let Some(root) = target.name.storage_root() {
-            let root = root.iri(base_url);
+            let root = root.iri(origins);
             links.push(&description_of(&root), STORAGE_DESCRIPTION);
             links.push(&root, IN_STORAGE);
         }
     } else {
-        each_link(target, base_url, |href, relation| {
+        each_link(target, origins, |href, relation| {
             if relation == "linkset" {
                 linkset = Some(href.to_owned());
             } else {
@@ -122,7 +123,7 @@ pub fn add_links(headers: &mut HeaderMap, target: &Target, base_url: &str, owner
         links.push_typed(&linkset, "linkset", super::linkset::MEDIA_TYPE);
     }
     if target.role == Role::StorageRoot {
-        links.push(&format!("{}sparql", target.name.iri(base_url)), SPARQL_ENDPOINT);
+        links.push(&format!("{}sparql", target.name.iri(origins)), SPARQL_ENDPOINT);
         if let Some(owner) = owner {
             links.push(owner, OWNER);
         }
@@ -145,16 +146,16 @@ pub fn append_links(headers: &mut HeaderMap, links: &[(String, &'static str)]) {
 }
 
 /// The links from a container or document to what belongs to it, as the server keeps them.
-pub fn each_link(target: &Target, base_url: &str, mut push: impl FnMut(&str, &'static str)) {
+pub fn each_link(target: &Target, origins: &Origins, mut push: impl FnMut(&str, &'static str)) {
     if matches!(target.role, Role::StorageRoot | Role::Container | Role::Document) {
-        let description = target.name.auxiliary(Auxiliary::Description).iri(base_url);
-        push(&target.name.auxiliary(Auxiliary::Acl).iri(base_url), "acl");
+        let description = target.name.auxiliary(Auxiliary::Description).iri(origins);
+        push(&target.name.auxiliary(Auxiliary::Acl).iri(origins), "acl");
         push(&description, "describedby");
         push(&description, "linkset");
         if target.role != Role::StorageRoot
             && let Some(container) = target.name.parent()
         {
-            push(&container.iri(base_url), "up");
+            push(&container.iri(origins), "up");
         }
     }
     push(LDP_RESOURCE, "type");
@@ -166,7 +167,7 @@ pub fn each_link(target: &Target, base_url: &str, mut push: impl FnMut(&str, &'s
         push(STORAGE, "type");
     }
     if let Some(root) = target.name.storage_root() {
-        let root = root.iri(base_url);
+        let root = root.iri(origins);
         push(&description_of(&root), STORAGE_DESCRIPTION);
         // No specification asks for it; `@inrupt/solid-client` finds the description of a storage by it only.
         push(&root, IN_STORAGE);

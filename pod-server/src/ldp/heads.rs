@@ -90,7 +90,7 @@ fn written(
     let mut head = HeaderMap::with_capacity(24);
     headers::add_validators(&mut head, etag, resource.modified);
     headers::add_caching(&mut head, verdict.public);
-    headers::add_links(&mut head, target, &service.base_url, owner.as_deref());
+    headers::add_links(&mut head, target, &service.origins, owner.as_deref());
     service.issuer_links.add(service, target, latest, &mut head)?;
     service.link_access_rules(&mut head, target, false)?;
     headers::add_methods(&mut head, target, Some(resource));

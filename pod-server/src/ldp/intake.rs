@@ -15,6 +15,7 @@ use crate::config::LdpSection;
 use crate::error::Error;
 use crate::http::media_type::{MediaType, Syntax};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{NewBody, NewState, ResourceKind, Store, StoreError};
 
 /// Bytes that are copied at a time.
@@ -23,8 +24,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The server whose rules count.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Base URL, with a closing slash.
-    pub base_url: String,
+    /// Where the resources of the server are.
+    pub origins: Origins,
     /// Bounds on documents.
     pub bounds: LdpSection,
     /// Authorization system of the storage.
@@ -88,7 +89,7 @@ pub fn rdf(
 ) -> Result<NewState, Error> {
     check_name(name)?;
     let target = Target::of(name.clone());
-    let (base, bounds) = (name.iri(&rules.base_url), rules.bounds());
+    let (base, bounds) = (name.iri(&rules.origins), rules.bounds());
     let syntax = media_type.syntax().ok_or_else(|| Error::UnsupportedMediaType {
         media_type: media_type.essence().to_owned(),
         accepted: None,
@@ -108,7 +109,7 @@ pub fn rdf(
     }
     document::check(&bytes, syntax, &base, bounds)?;
     if target.is_acl() {
-        AccessRules::new(rules.system, &rules.owner, &rules.base_url, bounds).check(&bytes, syntax, &target)?;
+        AccessRules::new(rules.system, &rules.owner, &rules.origins, bounds).check(&bytes, syntax, &target)?;
     }
     let body = match store {
         Some(store) => body(store, bytes)?,

@@ -78,7 +78,7 @@ fn read(service: &LdpService, target: &Target, latest: &Latest) -> Result<Option
     let Some(storage) = service.store.snapshot(permit)?.storage(&root)? else {
         return Ok(None);
     };
-    let iri = target.name.iri(&service.base_url);
+    let iri = target.name.iri(&service.origins);
     if profile::document_of(&storage.owner) != iri {
         return Ok(None);
     }

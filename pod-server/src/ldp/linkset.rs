@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::etag::Variant;
 use crate::http::negotiation;
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{BodyLocation, Latest, ReadPermit, Resource, ResourceKind, Sequence};
 
 use super::document::{self, Document};
@@ -59,7 +60,7 @@ impl LdpService {
         let subject = Target::of(subject.clone());
         let (shown, bytes) = match description {
             None => {
-                let set = write(&subject, &self.base_url, &Document::default());
+                let set = write(&subject, &self.origins, &Document::default());
                 (never_written(target, &about.resource), set.to_string().into())
             }
             Some(description) => {
@@ -84,8 +85,8 @@ impl LdpService {
         }
         let permit = self.conversions.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Error::Unavailable("the server is stopping".to_owned()))?;
-        let (base_url, bounds) = (std::sync::Arc::clone(&self.base_url), self.rdf_bounds());
-        let (iri, media_type) = (resource.name.iri(&base_url), resource.media_type.clone());
+        let (origins, bounds) = (self.origins.clone(), self.rdf_bounds());
+        let (iri, media_type) = (resource.name.iri(&origins), resource.media_type.clone());
         let body = description.body.clone();
         let work = move || {
             let own = match stored_syntax(&media_type) {
@@ -93,7 +94,7 @@ impl LdpService {
                 None => Document::default(),
             };
             drop(permit);
-            Ok(Bytes::from(write(&subject, &base_url, &own).to_string()))
+            Ok(Bytes::from(write(&subject, &origins, &own).to_string()))
         };
         let bytes = blocking(work).await?;
         self.representations.keep(resource, Variant::Linkset, &bytes);
@@ -119,8 +120,8 @@ fn never_written(target: &Target, about: &Resource) -> Latest {
 }
 
 /// The link set of a subject with its description.
-fn write(subject: &Target, base_url: &str, description: &Document) -> Value {
-    let anchor = subject.name.iri(base_url);
+fn write(subject: &Target, origins: &Origins, description: &Document) -> Value {
+    let anchor = subject.name.iri(origins);
     let mut contexts: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut add = |(anchor, relation, href): Link| {
         let context = contexts.entry(anchor).or_default();
@@ -129,7 +130,7 @@ fn write(subject: &Target, base_url: &str, description: &Document) -> Value {
             targets.push(json!({ "href": href }));
         }
     };
-    let kept = kept_links(subject, base_url);
+    let kept = kept_links(subject, origins);
     let free = description.quads.iter().filter_map(as_link);
     let free = free.filter(|link| !is_ours(link, &kept)).collect::<Vec<_>>();
     for link in kept.into_iter().chain(free) {
@@ -146,10 +147,10 @@ fn write(subject: &Target, base_url: &str, description: &Document) -> Value {
     json!({ "linkset": all.collect::<Vec<_>>() })
 }
 
-fn kept_links(subject: &Target, base_url: &str) -> Vec<Link> {
-    let anchor = subject.name.iri(base_url);
+fn kept_links(subject: &Target, origins: &Origins) -> Vec<Link> {
+    let anchor = subject.name.iri(origins);
     let mut links = Vec::new();
-    each_link(subject, base_url, |href, relation| {
+    each_link(subject, origins, |href, relation| {
         links.push((anchor.clone(), relation.to_owned(), href.to_owned()));
     });
     links
@@ -198,12 +199,12 @@ pub(super) fn patched(
     description: Document,
     patch: &super::patch::MergePatch,
     target: &Target,
-    base_url: &str,
+    origins: &Origins,
 ) -> Result<Document, Error> {
     let subject = Target::of(target.subject().clone());
-    let after = patch.apply(write(&subject, base_url, &description));
-    let wanted = read(&after, &target.name.iri(base_url))?;
-    let kept = kept_links(&subject, base_url);
+    let after = patch.apply(write(&subject, origins, &description));
+    let wanted = read(&after, &target.name.iri(origins))?;
+    let kept = kept_links(&subject, origins);
     let mut links = BTreeSet::new();
     for link in wanted {
         if !is_ours(&link, &kept) {
@@ -308,8 +309,6 @@ mod tests {
     use super::*;
     use crate::http::media_type::Syntax;
 
-    const BASE: &str = "https://pod.example/";
-
     fn description(turtle: &str) -> Document {
         let bounds = Bounds { nesting_max: 16 };
         document::parse(
@@ -328,10 +327,11 @@ mod tests {
     fn patch(turtle: &str, change: impl Fn(&mut Value)) -> Result<Vec<String>, Error> {
         let before = description(turtle);
         let subject = Target::of(ResourceName::parse("/gent/a").unwrap());
-        let mut linkset = write(&subject, BASE, &before);
+        let origins = Origins::new("https://pod.example/");
+        let mut linkset = write(&subject, &origins, &before);
         change(&mut linkset);
         let patch = parse_merge(linkset.to_string().as_bytes(), 16).unwrap();
-        let after = patched(before, &patch, &target(), BASE)?;
+        let after = patched(before, &patch, &target(), &origins)?;
         Ok(after.quads.iter().map(ToString::to_string).collect())
     }
 

@@ -8,6 +8,7 @@ use server_kit::body;
 
 use crate::error::Error;
 use crate::http::media_type::Syntax;
+use crate::origins::Origins;
 use crate::store::{ReadPermit, Resource, Snapshot, Store};
 
 use super::container::Listing;
@@ -42,7 +43,7 @@ pub(super) async fn represent(
             let job = Job {
                 store: Arc::clone(&service.store),
                 permit,
-                base_url: Arc::clone(&service.base_url),
+                origins: service.origins.clone(),
                 container: Arc::clone(resource),
                 syntax,
                 minimal,
@@ -75,7 +76,7 @@ pub(super) async fn represent(
 struct Job {
     store: Arc<dyn Store>,
     permit: ReadPermit,
-    base_url: Arc<str>,
+    origins: Origins,
     container: Arc<Resource>,
     syntax: Syntax,
     minimal: bool,
@@ -89,7 +90,7 @@ impl Job {
         Listing {
             syntax: self.syntax,
             container: &self.container.name,
-            base_url: &self.base_url,
+            origins: &self.origins,
             is_storage_root: self.is_storage_root,
         }
     }
@@ -169,7 +170,7 @@ impl Job {
             return Ok(Document::default());
         }
         let bytes = whole(snapshot.body(container)?)?;
-        document::parse(&bytes, Syntax::Turtle, &container.name.iri(&self.base_url), self.bounds)
+        document::parse(&bytes, Syntax::Turtle, &container.name.iri(&self.origins), self.bounds)
     }
 }
 

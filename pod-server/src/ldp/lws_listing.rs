@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::http::etag::Variant;
 use crate::http::negotiation;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{Latest, Member, ReadPermit, Resource, ResourceKind};
 
 use super::container::xsd_date_time;
@@ -59,7 +60,7 @@ impl LdpService {
             Some(page) => Some(name_of(&page, &container)?),
             None => None,
         };
-        let (store, base_url) = (Arc::clone(&self.store), Arc::clone(&self.base_url));
+        let (store, origins) = (Arc::clone(&self.store), self.origins.clone());
         let items_max = self.bounds.lws_page_members;
         let body = latest.body.clone();
         blocking(move || {
@@ -70,7 +71,7 @@ impl LdpService {
             let mut members = snapshot.members(&container, after.as_ref(), items_max.saturating_add(1))?;
             let more = members.len() > items_max;
             members.truncate(items_max);
-            let iri = container.iri(&base_url);
+            let iri = container.iri(&origins);
             let mut links = vec![("https://www.w3.org/ns/lws#Container".to_owned(), "type")];
             if more || after.is_some() {
                 links.push((iri.clone(), "first"));
@@ -78,7 +79,7 @@ impl LdpService {
             if let Some(last) = members.last().filter(|_| more) {
                 links.push((format!("{iri}?{PAGE}={}", page_after(&last.name, &container)), "next"));
             }
-            let items: Vec<Value> = members.iter().map(|member| item(member, &base_url)).collect();
+            let items: Vec<Value> = members.iter().map(|member| item(member, &origins)).collect();
             let listing = json!({
                 "@context": CONTEXT,
                 "id": iri,
@@ -104,8 +105,8 @@ impl LdpService {
     }
 }
 
-fn item(member: &Member, base_url: &str) -> Value {
-    let id = member.name.iri(base_url);
+fn item(member: &Member, origins: &Origins) -> Value {
+    let id = member.name.iri(origins);
     if member.kind == ResourceKind::Container {
         return json!({ "id": id, "type": "Container" });
     }

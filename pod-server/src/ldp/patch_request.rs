@@ -13,6 +13,7 @@ use server_kit::body::Body;
 use crate::authz::{Authorized, Caller};
 use crate::error::Error;
 use crate::http::media_type::{MediaType, Syntax, stored_syntax};
+use crate::origins::Origins;
 use crate::store::{NewBody, NewState, ReadPermit, Resource, ResourceKind, Sequence, Snapshot};
 
 use super::access_rules::AccessRules;
@@ -59,7 +60,7 @@ pub(super) async fn patch(
         let change = Change {
             target: target.clone(),
             patch: Arc::clone(&patch),
-            base_url: Arc::clone(&service.base_url),
+            origins: service.origins.clone(),
             bounds: service.rdf_bounds(),
             json_bytes_max: service.bounds.rdf_bytes_max,
             steps_max: service.bounds.patch_steps_max,
@@ -100,7 +101,7 @@ async fn receive(
         accepted: Some((ACCEPT_PATCH, accept_patch(target, None))),
     })?;
     let bytes = service.receive_whole(incoming, service.bounds.patch_bytes_max).await?;
-    let base = target.name.iri(&service.base_url);
+    let base = target.name.iri(&service.origins);
     let bounds = PatchBounds {
         nesting_max: service.bounds.nesting_max,
         conditions_max: service.bounds.patch_conditions_max,
@@ -129,7 +130,7 @@ const CONTAINS: &str = "http://www.w3.org/ns/ldp#contains";
 struct Change {
     target: Target,
     patch: Arc<PatchDocument>,
-    base_url: Arc<str>,
+    origins: Origins,
     bounds: Bounds,
     json_bytes_max: u64,
     steps_max: u64,
@@ -154,7 +155,7 @@ impl Change {
             PatchDocument::Graph(patch) => self.carry_out_on_graph(patch, existing, snapshot),
             PatchDocument::Merge(patch) if self.target.auxiliary().is_some() => {
                 let (media_type, syntax, description) = self.statements(existing)?;
-                let patched = linkset::patched(description, patch, &self.target, &self.base_url)?;
+                let patched = linkset::patched(description, patch, &self.target, &self.origins)?;
                 Ok(Patched {
                     kind: ResourceKind::RdfSource,
                     media_type,
@@ -177,7 +178,7 @@ impl Change {
         let patched = apply(document, patch, self.steps_max).map_err(|error| Error::Conflict(error.to_string()))?;
         if self.target.is_container() {
             check_containment(patch, &before, &patched)?;
-            let own = container::without_managed(patched, &self.target.name, &self.base_url, snapshot)?;
+            let own = container::without_managed(patched, &self.target.name, &self.origins, snapshot)?;
             let state = container_state(own)?;
             let NewBody::Bytes(bytes) = state.body else {
                 return Err(Error::Internal(
@@ -208,7 +209,7 @@ impl Change {
         let syntax = stored_syntax(&resource.media_type)
             .filter(|_| resource.kind != ResourceKind::NonRdfSource)
             .ok_or_else(|| Error::Conflict("the resource is not RDF and cannot be patched".to_owned()))?;
-        let base = self.target.name.iri(&self.base_url);
+        let base = self.target.name.iri(&self.origins);
         let document = document::parse(&bytes, syntax, &base, self.bounds)?;
         Ok((resource.media_type.clone(), syntax, document))
     }
@@ -229,7 +230,7 @@ impl Change {
         let bytes = Bytes::from(patch.apply(before).to_string());
         let syntax = stored_syntax(&media_type).filter(|_| kind == ResourceKind::RdfSource);
         if let Some(syntax) = syntax {
-            document::check(&bytes, syntax, &self.target.name.iri(&self.base_url), self.bounds)?;
+            document::check(&bytes, syntax, &self.target.name.iri(&self.origins), self.bounds)?;
         }
         Ok(Patched {
             kind,

@@ -4,8 +4,6 @@
 //! protected statements are compared; if they differ the write does not take place. The owner may change them, and like
 //! everyone else must leave a profile that makes sense.
 
-use std::sync::Arc;
-
 use http::StatusCode;
 use oxrdf::Triple;
 use policies::request::Agent;
@@ -15,6 +13,7 @@ use crate::error::Error;
 use crate::http::media_type::stored_syntax;
 use crate::identity::profile::{self, ProfileFault};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{ResourceKind, Snapshot};
 
 use super::commit_write::Refusal;
@@ -30,7 +29,7 @@ const PROFILE_BYTES_MAX: u64 = 1 << 20;
 #[derive(Clone)]
 pub(super) struct Writer {
     pub(super) agent: Agent,
-    pub(super) base_url: Arc<str>,
+    pub(super) origins: Origins,
     pub(super) bounds: Bounds,
 }
 
@@ -58,9 +57,8 @@ impl<'w> ProfileGuard<'w> {
         let Some(storage) = snapshot.storage(&root)? else {
             return Ok(None);
         };
-        let base_url = writer.base_url.trim_end_matches('/');
-        let path = profile::document_of(&storage.owner).strip_prefix(base_url);
-        let Some(document) = path.and_then(|path| ResourceName::parse(path).ok()) else {
+        let document = ResourceName::from_iri(profile::document_of(&storage.owner), &writer.origins);
+        let Some(document) = document else {
             return Ok(None);
         };
         let direct = document == target.name;
@@ -124,7 +122,7 @@ impl Writer {
             .filter(|_| resource.kind == ResourceKind::RdfSource && resource.size <= PROFILE_BYTES_MAX);
         let Some(syntax) = syntax else { return Ok(Vec::new()) };
         let bytes = whole(snapshot.body(&resource)?)?;
-        let read = document::parse(&bytes, syntax, &document.iri(&self.base_url), self.bounds)?;
+        let read = document::parse(&bytes, syntax, &document.iri(&self.origins), self.bounds)?;
         let triples = read.quads.into_iter();
         Ok(triples
             .map(|quad| Triple::new(quad.subject, quad.predicate, quad.object))

@@ -91,9 +91,9 @@ pub(super) fn store_content(
     let state = match content {
         Content::State(state) => state,
         Content::Container(content) => {
-            let base_url = &*reading.base_url;
-            let document = content.under(&target.name, base_url, reading.bounds)?;
-            let own = container::without_managed(document, &target.name, base_url, &*transaction)?;
+            let origins = &reading.origins;
+            let document = content.under(&target.name, origins, reading.bounds)?;
+            let own = container::without_managed(document, &target.name, origins, &*transaction)?;
             container_state(own)?
         }
     };

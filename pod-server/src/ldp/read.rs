@@ -105,7 +105,7 @@ pub(super) async fn options(service: &LdpService, target: &Target, caller: &Call
     headers::add_links(
         header_map,
         target,
-        &service.base_url,
+        &service.origins,
         owner(service, target, &proof)?.as_deref(),
     );
     service.link_access_rules(header_map, target, true)?;
@@ -140,7 +140,7 @@ async fn absent(
     }
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-    if let Ok(location) = HeaderValue::from_str(&twin.name.iri(&service.base_url)) {
+    if let Ok(location) = HeaderValue::from_str(&twin.name.iri(&service.origins)) {
         response.headers_mut().insert(LOCATION, location);
     }
     headers::add_caching(response.headers_mut(), false);

@@ -73,7 +73,7 @@ impl LdpService {
         }
         let permit = self.conversions.clone().acquire_owned().await;
         let permit = permit.map_err(|_| Error::Unavailable("the server is stopping".to_owned()))?;
-        let base = resource.name.iri(&self.base_url);
+        let base = resource.name.iri(&self.origins);
         let bounds = self.rdf_bounds();
         let work = move || {
             let bytes = whole(stored)?;

@@ -15,6 +15,7 @@ use crate::authz::{Caller, Pep, UseKind};
 use crate::config::LdpSection;
 use crate::error::Error;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{ReadPermit, Snapshot, Store, StoreError};
 
 use super::document::Bounds;
@@ -33,7 +34,7 @@ const LOOK_AROUND: &str = "whether an operation makes or changes a resource deci
 
 /// The base of IRIs and the bounds with which documents are read, to be taken into a transaction.
 pub(super) struct Reading {
-    pub(super) base_url: Arc<str>,
+    pub(super) origins: Origins,
     pub(super) bounds: Bounds,
 }
 
@@ -55,7 +56,7 @@ pub struct LdpService {
     pub(super) quota_bytes_max: u64,
     /// When this server started, Unix seconds: what it says of itself is as old as that.
     pub(super) started: i64,
-    pub(super) base_url: Arc<str>,
+    pub(super) origins: Origins,
     pub(super) random: Arc<dyn Random>,
     pub(super) representations: RepresentationCache,
     pub(super) public: PublicReads,
@@ -71,7 +72,7 @@ impl LdpService {
         pep: Arc<Pep>,
         bounds: LdpSection,
         room: Room,
-        base_url: Arc<str>,
+        origins: Origins,
         random: Arc<dyn Random>,
         clock: &dyn Clock,
     ) -> Self {
@@ -87,7 +88,7 @@ impl LdpService {
             inline_bytes_max: room.inline_bytes_max,
             quota_bytes_max: room.quota_bytes_max,
             started: clock.unix(),
-            base_url,
+            origins,
             random,
         }
     }
@@ -133,7 +134,7 @@ impl LdpService {
 
     pub(super) fn reading(&self) -> Reading {
         Reading {
-            base_url: Arc::clone(&self.base_url),
+            origins: self.origins.clone(),
             bounds: self.rdf_bounds(),
         }
     }
@@ -142,7 +143,7 @@ impl LdpService {
     pub(super) fn writer(&self, caller: &Caller) -> Writer {
         Writer {
             agent: caller.subject.agent.clone(),
-            base_url: Arc::clone(&self.base_url),
+            origins: self.origins.clone(),
             bounds: self.rdf_bounds(),
         }
     }
@@ -211,7 +212,7 @@ impl LdpService {
             StatusCode::NO_CONTENT
         };
         let header_map = response.headers_mut();
-        headers::add_links(header_map, target, &self.base_url, None);
+        headers::add_links(header_map, target, &self.origins, None);
         if let Err(error) = self.link_access_rules(header_map, target, false) {
             // The write stands, and what could be said about it is less.
             tracing::warn!(%error, name = %target.name, "the access rules could not be described");
@@ -219,7 +220,7 @@ impl LdpService {
         headers::add_methods(header_map, target, Some(resource));
         headers::add_validators(header_map, &read::stored_etag(resource), resource.modified);
         header_map.insert(http::header::VARY, HeaderValue::from_static(headers::VARY_ALL));
-        if created && let Ok(location) = HeaderValue::from_str(&resource.name.iri(&self.base_url)) {
+        if created && let Ok(location) = HeaderValue::from_str(&resource.name.iri(&self.origins)) {
             header_map.insert(http::header::LOCATION, location);
         }
         response

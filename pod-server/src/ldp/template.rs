@@ -19,6 +19,7 @@ use crate::config::LdpSection;
 use crate::error::Error;
 use crate::http::media_type::MediaType;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{NewBody, NewState, ResourceKind, StoreError, Transaction};
 
 /// The name that stands for what is built in alone.
@@ -72,7 +73,7 @@ pub struct TemplateError {
 pub struct Templates {
     all: BTreeMap<String, Template>,
     default: String,
-    base_url: String,
+    origins: Origins,
     bounds: LdpSection,
 }
 
@@ -106,14 +107,14 @@ impl Templates {
     /// [`TemplateError`] names the first file that cannot be used.
     pub fn load(
         section: &TemplatesSection,
-        base_url: &str,
+        origins: &Origins,
         bounds: &LdpSection,
         inline_bytes_max: usize,
     ) -> Result<Self, TemplateError> {
         let mut templates = Self {
             all: BTreeMap::from([(PLAIN.to_owned(), Template::default())]),
             default: section.default.clone(),
-            base_url: base_url.to_owned(),
+            origins: origins.clone(),
             bounds: bounds.clone(),
         };
         for (name, folder) in &section.folders {
@@ -219,7 +220,7 @@ impl Templates {
         let content = match text {
             Some(text) => Filling {
                 webid: owner,
-                storage: &root.iri(&self.base_url),
+                storage: &root.iri(&self.origins),
                 name: root.last_segment(),
             }
             .fill(text, rdf)?
@@ -228,7 +229,7 @@ impl Templates {
         };
         if rdf {
             let rules = Rules {
-                base_url: self.base_url.clone(),
+                origins: self.origins.clone(),
                 bounds: self.bounds.clone(),
                 system,
                 owner: owner.to_owned(),
@@ -445,7 +446,8 @@ mod tests {
             entries_max: 4,
             bytes_max: 600,
         };
-        let loaded = Templates::load(&section, "https://pod.example/", &LdpSection::default(), 300);
+        let origins = Origins::new("https://pod.example/");
+        let loaded = Templates::load(&section, &origins, &LdpSection::default(), 300);
         std::fs::remove_dir_all(&folder).unwrap();
         loaded
     }

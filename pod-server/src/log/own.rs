@@ -145,7 +145,7 @@ impl OwnLog {
     /// # Errors
     /// 404 for a single entry that does not concern the storage; 503 or 500 if the store fails.
     pub async fn read(&self, storage: &Storage, reader: &str, page: Page) -> Result<LogExport, Problem> {
-        let iri = format!("{}.log", storage.root.iri(&self.node.base_url));
+        let iri = format!("{}.log", storage.root.iri(&self.node.origins));
         self.node
             .note(Event::done(AuditAction::Audit, reader, storage.id).on(&iri))
             .await?;
@@ -242,7 +242,7 @@ impl OwnLog {
         let Some(people) = self.node.audit.people().known(&subjects, snapshot)? else {
             return Ok(None);
         };
-        let person = storage.root.iri(&self.node.base_url);
+        let person = storage.root.iri(&self.node.origins);
         let proof = SubjectProof::make(&by_iri(&people), &person, &sealed.record.id);
         Ok(proof.map(|proof| ProvenSubject { person, proof }))
     }

@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use super::context::Context;
 use crate::http::media_type::Syntax;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::Sequence;
 
 /// Channel types that this server offers (solid#108).
@@ -124,16 +125,18 @@ impl Channel {
 
     /// Its IRI.
     #[must_use]
-    pub fn iri(&self, base_url: &str) -> String {
-        format!("{base_url}{}/.notifications/channels/{}", self.storage, self.id)
+    pub fn iri(&self, origins: &Origins) -> String {
+        format!("{}.notifications/channels/{}", origins.root(&self.storage), self.id)
     }
 
     /// The capability URL from which its client receives.
     #[must_use]
-    pub fn receive_from(&self, base_url: &str) -> String {
+    pub fn receive_from(&self, origins: &Origins) -> String {
         let url = format!(
-            "{base_url}{}/.notifications/receive/{}/{}",
-            self.storage, self.id, self.secret
+            "{}.notifications/receive/{}/{}",
+            origins.root(&self.storage),
+            self.id,
+            self.secret
         );
         match (self.kind, url.strip_prefix("http")) {
             // `https` becomes `wss`, `http` becomes `ws`.
@@ -144,15 +147,15 @@ impl Channel {
 
     /// Its description in the notification channel data model. `sender` is the WebID that webhooks come from.
     #[must_use]
-    pub fn describe(&self, base_url: &str, sender: &str) -> Map<String, Value> {
+    pub fn describe(&self, origins: &Origins, sender: &str) -> Map<String, Value> {
         let mut description = Map::new();
         let mut say = |name: &str, value: Value| {
             description.insert(name.to_owned(), value);
         };
         say("@context", json!([self.context.iri()]));
-        say("id", self.iri(base_url).into());
+        say("id", self.iri(origins).into());
         say("type", self.kind.iri().into());
-        let mut topics: Vec<Value> = self.topics.iter().map(|topic| topic.iri(base_url).into()).collect();
+        let mut topics: Vec<Value> = self.topics.iter().map(|topic| topic.iri(origins).into()).collect();
         match (topics.len(), topics.pop()) {
             (1, Some(topic)) => say("topic", topic),
             (_, last) => {
@@ -165,7 +168,7 @@ impl Channel {
                 say("sendTo", send_to.as_str().into());
                 say("sender", sender.into());
             }
-            None => say("receiveFrom", self.receive_from(base_url).into()),
+            None => say("receiveFrom", self.receive_from(origins).into()),
         }
         if let Some(start) = self.start_at {
             say("startAt", timestamp(start).into());

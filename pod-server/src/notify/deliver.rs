@@ -23,6 +23,7 @@ use super::webhook::Webhooks;
 use crate::http::etag::ETag;
 use crate::ldp::stored_etag;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{ReadPermit, Sequence, Store, StoreError};
 
 /// Events read from the outbox at a time.
@@ -38,7 +39,7 @@ pub struct Delivery {
     pub(super) rights: Rights,
     pub(super) registry: Arc<Registry>,
     pub(super) intake: Arc<Intake>,
-    pub(super) base_url: Arc<str>,
+    pub(super) origins: Origins,
     pub(super) bounds: NotifyConfig,
     pub(super) webhooks: Webhooks,
     pub(super) lanes: Mutex<HashMap<ResourceName, VecDeque<Change>>>,
@@ -174,7 +175,7 @@ impl Delivery {
             };
             tag.to_string()
         });
-        Ok(Notice::of(change, &self.base_url, state, published))
+        Ok(Notice::of(change, &self.origins, state, published))
     }
 
     /// Looks at rights again whenever policies change, and now and then because groups of other servers change unheard.

@@ -9,6 +9,7 @@ use super::channel::ChannelType;
 use super::context::{self, Context};
 use crate::http::media_type::Syntax;
 use crate::ldp::description::{Described, statements};
+use crate::origins::Origins;
 
 /// Features of every service (solid#106).
 const FEATURES: [(&str, &str); 5] = [
@@ -24,14 +25,14 @@ pub const SERVICE_METHODS: &str = "GET, HEAD, OPTIONS, POST";
 
 /// URL of a subscription service.
 #[must_use]
-pub fn service_url(base_url: &str, storage: &str, kind: ChannelType) -> String {
-    format!("{base_url}{storage}/.notifications/{}", kind.name())
+pub fn service_url(origins: &Origins, storage: &str, kind: ChannelType) -> String {
+    format!("{}.notifications/{}", origins.root(storage), kind.name())
 }
 
 /// URL of the older negotiation, which some clients still begin with.
 #[must_use]
-pub fn gateway_url(base_url: &str, storage: &str) -> String {
-    format!("{base_url}{storage}/.notifications/gateway")
+pub fn gateway_url(origins: &Origins, storage: &str) -> String {
+    format!("{}.notifications/gateway", origins.root(storage))
 }
 
 /// The terms of notifications, said inside the document, so that no reader has to fetch anything.
@@ -42,11 +43,11 @@ pub fn inline_context() -> Value {
 
 /// The statements that tie a storage to its services.
 #[must_use]
-pub fn subscriptions(base_url: &str, storage: &str) -> Vec<Quad> {
-    let root = format!("{base_url}{storage}/");
+pub fn subscriptions(origins: &Origins, storage: &str) -> Vec<Quad> {
+    let root = origins.root(storage);
     let mut quads = Vec::new();
     for kind in ChannelType::ALL {
-        let service = service_url(base_url, storage, kind);
+        let service = service_url(origins, storage, kind);
         quads.extend(statements(&[(&root, notify::SUBSCRIPTION, &service)]).quads);
         quads.extend(service_statements(&service, kind));
     }
@@ -55,19 +56,25 @@ pub fn subscriptions(base_url: &str, storage: &str) -> Vec<Quad> {
 
 /// The same services in the description resource data model.
 #[must_use]
-pub fn services_json(base_url: &str, storage: &str) -> Value {
+pub fn services_json(origins: &Origins, storage: &str) -> Value {
     let services = ChannelType::ALL
         .into_iter()
-        .map(|kind| service_json(base_url, storage, kind));
+        .map(|kind| service_json(origins, storage, kind));
     Value::Array(services.collect())
 }
 
 /// One service by itself.
 #[must_use]
-pub(crate) fn service(base_url: &str, storage: &str, kind: ChannelType, context: Context, modified: i64) -> Described {
-    let url = service_url(base_url, storage, kind);
+pub(crate) fn service(
+    origins: &Origins,
+    storage: &str,
+    kind: ChannelType,
+    context: Context,
+    modified: i64,
+) -> Described {
+    let url = service_url(origins, storage, kind);
     let mut json = json!({ "@context": [context.iri()] });
-    if let (Some(whole), Value::Object(members)) = (json.as_object_mut(), service_json(base_url, storage, kind)) {
+    if let (Some(whole), Value::Object(members)) = (json.as_object_mut(), service_json(origins, storage, kind)) {
         whole.extend(members);
     }
     Described {
@@ -83,10 +90,10 @@ pub(crate) fn service(base_url: &str, storage: &str, kind: ChannelType, context:
     }
 }
 
-fn service_json(base_url: &str, storage: &str, kind: ChannelType) -> Value {
+fn service_json(origins: &Origins, storage: &str, kind: ChannelType) -> Value {
     let features: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).collect();
     json!({
-        "id": service_url(base_url, storage, kind),
+        "id": service_url(origins, storage, kind),
         "channelType": kind.iri(),
         "feature": features,
     })

@@ -9,6 +9,7 @@ use super::context::Context;
 use super::discovery::service_url;
 use super::request::unfit;
 use crate::error::Error;
+use crate::origins::Origins;
 
 /// Methods of the gateway.
 pub const METHODS: &str = "OPTIONS, POST";
@@ -28,7 +29,7 @@ pub fn is_plain_json(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// 422 when the client speaks none of the server's protocols, or what it sent is no negotiation.
-pub fn negotiate(bytes: &[u8], base_url: &str, storage: &str) -> Result<Value, Error> {
+pub fn negotiate(bytes: &[u8], origins: &Origins, storage: &str) -> Result<Value, Error> {
     let asked = object(bytes)?;
     let speaks = |protocol: &str| {
         let protocols = asked.get("protocols").and_then(Value::as_array);
@@ -47,7 +48,7 @@ pub fn negotiate(bytes: &[u8], base_url: &str, storage: &str) -> Result<Value, E
         .filter(|feature| feature.as_str().is_some_and(|name| FEATURES.contains(&name)))
         .collect();
     Ok(json!({
-        "endpoint": service_url(base_url, storage, ChannelType::WebSocketChannel2023),
+        "endpoint": service_url(origins, storage, ChannelType::WebSocketChannel2023),
         "protocol": "ws",
         "features": features,
     }))
@@ -76,9 +77,9 @@ pub fn as_json_ld(bytes: &[u8], kind: ChannelType) -> Result<bytes::Bytes, Error
 
 /// What such a client connects to.
 #[must_use]
-pub fn connection(channel: &Channel, base_url: &str) -> Map<String, Value> {
+pub fn connection(channel: &Channel, origins: &Origins) -> Map<String, Value> {
     let mut answer = Map::new();
-    answer.insert("endpoint".to_owned(), channel.receive_from(base_url).into());
+    answer.insert("endpoint".to_owned(), channel.receive_from(origins).into());
     answer.insert("protocol".to_owned(), "ws".into());
     answer.insert("subprotocol".to_owned(), "solid-0.2".into());
     answer

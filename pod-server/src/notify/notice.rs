@@ -14,6 +14,7 @@ use super::channel::timestamp;
 use super::context::Context;
 use crate::http::media_type::Syntax;
 use crate::ldp::document::Document;
+use crate::origins::Origins;
 
 const RDF_TYPE: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type";
 
@@ -38,12 +39,12 @@ pub struct Notice {
 impl Notice {
     /// The notification of a change.
     #[must_use]
-    pub fn of(change: &Change, base_url: &str, state: Option<String>, published: i64) -> Self {
+    pub fn of(change: &Change, origins: &Origins, state: Option<String>, published: i64) -> Self {
         Self {
             position: change.position,
             activity: change.activity,
-            topic: change.topic.iri(base_url),
-            object: change.object.iri(base_url),
+            topic: change.topic.iri(origins),
+            object: change.object.iri(origins),
             state,
             published,
             written: Default::default(),

@@ -16,6 +16,7 @@ use crate::http::media_type::Syntax;
 use crate::http::negotiation::choose_syntax;
 use crate::ldp::nesting::{self, Grammar};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 
 /// Brackets that may be open at one time in a request.
 const NESTING_MAX: u32 = 16;
@@ -51,8 +52,8 @@ pub struct Wanted {
 /// What a request is read against.
 #[derive(Clone, Copy, Debug)]
 pub struct Surroundings<'s> {
-    /// Base URL of the server, with a closing slash.
-    pub base_url: &'s str,
+    /// Where the resources of the server are.
+    pub origins: &'s Origins,
     /// Name of the storage whose service was asked.
     pub storage: &'s str,
     /// Type of channel that the service makes.
@@ -144,12 +145,7 @@ fn named_context(bytes: &[u8]) -> Result<Context, Error> {
 }
 
 fn statements(bytes: &[u8], around: &Surroundings<'_>) -> Result<Vec<Quad>, Error> {
-    let base = format!(
-        "{}{}/.notifications/{}",
-        around.base_url,
-        around.storage,
-        around.kind.name()
-    );
+    let base = super::discovery::service_url(around.origins, around.storage, around.kind);
     let parser = JsonLdParser::new()
         .with_base_iri(&base)
         .map_err(|error| Error::Internal(format!("`{base}` is no base IRI: {error}")))?
@@ -222,13 +218,11 @@ fn topics(said: &Said<'_>, around: &Surroundings<'_>) -> Result<Vec<ResourceName
     let mut topics = Vec::new();
     for term in said.all(notify::TOPIC) {
         let iri = value_of(term, "topic")?;
-        let path = iri
-            .strip_prefix(around.base_url.trim_end_matches('/'))
-            .filter(|path| path.starts_with(&root) && !path.contains(['?', '#']));
-        let name = path.and_then(|path| ResourceName::parse(path).ok()).ok_or_else(|| {
+        let name = ResourceName::from_iri(iri, around.origins).filter(|name| name.as_str().starts_with(&root));
+        let name = name.ok_or_else(|| {
             unfit(format!(
-                "`topic` must be the URL of a resource below `{}{}/`, whose service this is",
-                around.base_url, around.storage
+                "`topic` must be the URL of a resource below `{}`, whose service this is",
+                around.origins.root(around.storage)
             ))
         })?;
         if !topics.contains(&name) {

@@ -37,6 +37,7 @@ use crate::authz::{Caller, Pep};
 use crate::error::Error;
 use crate::ldp::headers;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{ReadPermit, Store};
 
 /// Random bytes of a channel's id and of the capability in `receiveFrom`.
@@ -59,8 +60,8 @@ pub struct NotifyParts {
     pub clock: Arc<dyn Clock>,
     /// Ids and capabilities.
     pub random: Arc<dyn Random>,
-    /// Base URL of pod content, with a closing slash.
-    pub base_url: Arc<str>,
+    /// Where the resources of the server are.
+    pub origins: Origins,
     /// What sends webhooks.
     pub webhooks: WebhookParts,
     /// Bounds.
@@ -92,7 +93,7 @@ impl NotifyService {
             rights: Rights::new(parts.pep),
             registry,
             intake,
-            base_url: parts.base_url,
+            origins: parts.origins,
             webhooks: Webhooks::new(parts.webhooks, parts.bounds.webhook.clone()),
             lanes: Mutex::new(HashMap::new()),
             bounds: parts.bounds,
@@ -198,7 +199,7 @@ impl NotifyService {
         match parts.method {
             Method::GET | Method::HEAD | Method::OPTIONS => {
                 let context = profile(&parts.headers).unwrap_or_default();
-                let mut response = discovery::service(&self.delivery.base_url, storage, kind, context, modified)
+                let mut response = discovery::service(&self.delivery.origins, storage, kind, context, modified)
                     .answer(&parts.method, &parts.headers)?;
                 response
                     .headers_mut()
@@ -219,13 +220,13 @@ impl NotifyService {
                 };
                 let channel = self.subscribe(&bytes, caller, storage, kind).await?;
                 let description = if plain {
-                    gateway::connection(&channel, &self.delivery.base_url)
+                    gateway::connection(&channel, &self.delivery.origins)
                 } else {
                     self.describe(&channel)
                 };
                 let mut response = json_response(&description.into(), !plain);
                 // The answer is the description of the new channel (RFC 9110 §9.3.3).
-                if let Ok(iri) = HeaderValue::from_str(&channel.iri(&self.delivery.base_url)) {
+                if let Ok(iri) = HeaderValue::from_str(&channel.iri(&self.delivery.origins)) {
                     response.headers_mut().insert(CONTENT_LOCATION, iri);
                 }
                 Ok(response)
@@ -253,7 +254,7 @@ impl NotifyService {
         let wanted = Wanted::read(
             bytes,
             &Surroundings {
-                base_url: &self.delivery.base_url,
+                origins: &self.delivery.origins,
                 storage,
                 kind,
                 now: self.now(),
@@ -352,7 +353,7 @@ impl NotifyService {
     }
 
     fn describe(&self, channel: &Channel) -> Map<String, Value> {
-        channel.describe(&self.delivery.base_url, self.delivery.webhooks.sender.web_id())
+        channel.describe(&self.delivery.origins, self.delivery.webhooks.sender.web_id())
     }
 
     /// The document of the server as the sender of webhooks.
@@ -466,7 +467,7 @@ impl NotifyService {
             Method::OPTIONS => Ok(options(gateway::METHODS)),
             Method::POST => {
                 let bytes = self.read(request.into_body()).await?;
-                let answer = gateway::negotiate(&bytes, &self.delivery.base_url, storage)?;
+                let answer = gateway::negotiate(&bytes, &self.delivery.origins, storage)?;
                 Ok(json_response(&answer, false))
             }
             _ => Err(not_allowed(gateway::METHODS)),

@@ -32,6 +32,7 @@ use crate::error::Error;
 use crate::index::Index;
 use crate::index::follow::Follower;
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{Change, CommitListener, Event, ReadPermit, RecordKind, Snapshot, Store};
 
 /// Seconds beyond which a decision is not waited for, when it never ends by itself.
@@ -43,7 +44,7 @@ pub struct QueryService {
     scope: Arc<Scope>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    base_url: Arc<str>,
+    origins: Origins,
     limits: Arc<QueryLimits>,
     pool: Pool,
     revocations: watch::Receiver<u64>,
@@ -59,8 +60,8 @@ pub struct QueryParts {
     pub store: Arc<dyn Store>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Base URL of pod content.
-    pub base_url: Arc<str>,
+    /// Where the resources of the server are.
+    pub origins: Origins,
     /// Bounds.
     pub limits: QueryLimits,
 }
@@ -98,7 +99,7 @@ impl QueryService {
             scope: parts.scope,
             store: parts.store,
             clock: parts.clock,
-            base_url: parts.base_url,
+            origins: parts.origins,
             limits: Arc::new(parts.limits),
             revocations,
         })
@@ -109,7 +110,7 @@ impl QueryService {
     /// # Errors
     /// When no thread can be started.
     pub fn follow(&self, stop: watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
-        let follower = Follower::new(Arc::clone(&self.index), Arc::clone(&self.store), &*self.base_url);
+        let follower = Follower::new(Arc::clone(&self.index), Arc::clone(&self.store), self.origins.clone());
         follower.spawn(stop)
     }
 
@@ -202,7 +203,7 @@ impl QueryService {
 
     async fn parse(&self, asked: &SparqlRequest, storage: Option<&ResourceName>) -> Result<ParsedQuery, Problem> {
         let root = storage.map_or("/", ResourceName::as_str);
-        let base = format!("{}{root}", self.base_url.trim_end_matches('/'));
+        let base = self.origins.place(root);
         let (text, limits) = (asked.query.clone(), Arc::clone(&self.limits));
         let (defaults, named) = (asked.default_graphs.clone(), asked.named_graphs.clone());
         let job = move || {

@@ -20,6 +20,7 @@ use crate::dataspace::catalog::Summaries;
 use crate::dataspace::dataset::Dataset;
 use crate::index::{Index, IndexSnapshot, NamedSnapshot, Summary};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::Sequence;
 
 /// Summaries that are kept until the index changes.
@@ -28,24 +29,23 @@ const KEPT_MAX: usize = 10_000;
 /// Statistics from the index.
 pub struct IndexSummaries {
     index: Arc<Index>,
-    base_url: Arc<str>,
+    origins: Origins,
     kept: Cache<String, (u64, Arc<Summary>)>,
 }
 
 impl IndexSummaries {
     /// Statistics of the datasets of a server.
     #[must_use]
-    pub fn new(index: Arc<Index>, base_url: Arc<str>) -> Self {
+    pub fn new(index: Arc<Index>, origins: Origins) -> Self {
         Self {
             index,
-            base_url,
+            origins,
             kept: Cache::new(KEPT_MAX),
         }
     }
 
     fn name_of(&self, iri: &str) -> Option<ResourceName> {
-        let path = iri.strip_prefix(self.base_url.trim_end_matches('/'))?;
-        ResourceName::parse(path).ok().filter(ResourceName::is_container)
+        ResourceName::from_iri(iri, &self.origins).filter(ResourceName::is_container)
     }
 }
 

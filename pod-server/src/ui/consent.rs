@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::layout::form_token;
 use super::{Notice, Visit, words};
 use crate::consent::stored::StoredConsent;
+use crate::origins::Origins;
 
 /// Where a request is answered.
 pub const ANSWER: &str = "/consent/answer";
@@ -34,7 +35,7 @@ pub struct Shown<'a> {
 #[must_use]
 pub fn page(
     visit: &Visit,
-    base_url: &str,
+    origins: &Origins,
     shown: &[Shown<'_>],
     now: OffsetDateTime,
     notice: Option<&Notice>,
@@ -45,12 +46,12 @@ pub fn page(
         p { (visit.text("consent-intro")) }
         @for part in shown {
             @if several { h2 { (visit.text_with("consent-storage", &[("name", part.storage.trim_matches('/'))])) } }
-            (storage(visit, base_url, part, now))
+            (storage(visit, origins, part, now))
         }
     }
 }
 
-fn storage(visit: &Visit, base_url: &str, shown: &Shown<'_>, now: OffsetDateTime) -> Markup {
+fn storage(visit: &Visit, origins: &Origins, shown: &Shown<'_>, now: OffsetDateTime) -> Markup {
     let name = shown.storage.trim_matches('/');
     let of = |wanted: fn(ConsentStatus) -> bool| {
         shown.consents.iter().filter_map(move |(id, consent)| {
@@ -65,12 +66,12 @@ fn storage(visit: &Visit, base_url: &str, shown: &Shown<'_>, now: OffsetDateTime
         section aria-labelledby=(format!("requests-{name}")) {
             h2 id=(format!("requests-{name}")) { (visit.text("consent-requests")) }
             @if waiting.is_empty() { p.quiet { (visit.text("consent-requests-none")) } }
-            @for (id, consent, record) in &waiting { (request(visit, base_url, shown.storage, id, consent, record, now)) }
+            @for (id, consent, record) in &waiting { (request(visit, origins, shown.storage, id, consent, record, now)) }
         }
         section aria-labelledby=(format!("shared-{name}")) {
             h2 id=(format!("shared-{name}")) { (visit.text("consent-shared")) }
             @if shared.is_empty() { p.quiet { (visit.text("consent-shared-none")) } }
-            @for (id, consent, record) in &shared { (given(visit, base_url, shown.storage, id, consent, record)) }
+            @for (id, consent, record) in &shared { (given(visit, origins, shown.storage, id, consent, record)) }
         }
         @if !past.is_empty() {
             section aria-labelledby=(format!("past-{name}")) {
@@ -79,11 +80,11 @@ fn storage(visit: &Visit, base_url: &str, shown: &Shown<'_>, now: OffsetDateTime
                     @for (id, consent, record) in &past {
                         li {
                             p {
-                                (who(visit, base_url, record)) ", " (why(visit, record)) ": "
+                                (who(visit, origins, record)) ", " (why(visit, record)) ": "
                                 (status(visit, consent.status_at(now))) ", "
                                 time datetime=(words::instant(record.changed_at)) { (words::day(record.changed_at)) }
                             }
-                            (receipt_link(visit, shown.storage, id, &who(visit, base_url, record)))
+                            (receipt_link(visit, shown.storage, id, &who(visit, origins, record)))
                         }
                     }
                 }
@@ -94,14 +95,14 @@ fn storage(visit: &Visit, base_url: &str, shown: &Shown<'_>, now: OffsetDateTime
 
 fn request(
     visit: &Visit,
-    base_url: &str,
+    origins: &Origins,
     storage: &str,
     id: &str,
     consent: &StoredConsent,
     record: &ConsentRecord,
     now: OffsetDateTime,
 ) -> Markup {
-    let who = who(visit, base_url, record);
+    let who = who(visit, origins, record);
     let until = words::day(record.expires_at);
     let offered: Vec<u8> = PERIODS_MONTHS
         .into_iter()
@@ -113,10 +114,10 @@ fn request(
             p lang=(record.notice.language) { (consent.notice_text) }
             dl {
                 dt { (visit.text("consent-who")) } dd { (who) }
-                dt { (visit.text("consent-what")) } dd { (what(visit, base_url, record)) }
+                dt { (visit.text("consent-what")) } dd { (what(visit, origins, record)) }
                 dt { (visit.text("consent-why")) } dd { (why(visit, record)) }
                 @if let Some(asker) = &consent.requested_by {
-                    dt { (visit.text("consent-controller")) } dd { (words::person(base_url, asker)) }
+                    dt { (visit.text("consent-controller")) } dd { (words::person(origins, asker)) }
                 }
                 dt { (visit.text("consent-until-asked")) }
                 dd { time datetime=(words::instant(record.expires_at)) { (until) } }
@@ -155,21 +156,21 @@ fn choice(id: &str, value: &str, label: &str, chosen: bool) -> Markup {
 
 fn given(
     visit: &Visit,
-    base_url: &str,
+    origins: &Origins,
     storage: &str,
     id: &str,
     consent: &StoredConsent,
     record: &ConsentRecord,
 ) -> Markup {
-    let who = who(visit, base_url, record);
+    let who = who(visit, origins, record);
     html! {
         article.card aria-labelledby=(format!("share-{id}")) {
             h3 id=(format!("share-{id}")) { (who) }
             dl {
-                dt { (visit.text("consent-what")) } dd { (what(visit, base_url, record)) }
+                dt { (visit.text("consent-what")) } dd { (what(visit, origins, record)) }
                 dt { (visit.text("consent-why")) } dd { (why(visit, record)) }
                 @if let Some(asker) = &consent.requested_by {
-                    dt { (visit.text("consent-controller")) } dd { (words::person(base_url, asker)) }
+                    dt { (visit.text("consent-controller")) } dd { (words::person(origins, asker)) }
                 }
                 @if let Some(since) = record.given_at {
                     dt { (visit.text("consent-since")) }
@@ -217,7 +218,7 @@ fn receipt_url(storage: &str, id: &str, form: Option<&str>) -> String {
 
 /// The receipt of one consent: everything that was decided, when, and on what words (TS 27560).
 #[must_use]
-pub fn receipt(visit: &Visit, base_url: &str, storage: &str, id: &str, consent: &StoredConsent) -> Markup {
+pub fn receipt(visit: &Visit, origins: &Origins, storage: &str, id: &str, consent: &StoredConsent) -> Markup {
     let Some(record) = consent.current() else {
         return html! {};
     };
@@ -225,11 +226,11 @@ pub fn receipt(visit: &Visit, base_url: &str, storage: &str, id: &str, consent: 
         section.card {
             dl {
                 dt { (visit.text("consent-identifier")) } dd { code { (record.id) } }
-                dt { (visit.text("consent-who")) } dd { (who(visit, base_url, record)) }
-                dt { (visit.text("consent-what")) } dd { (what(visit, base_url, record)) }
+                dt { (visit.text("consent-who")) } dd { (who(visit, origins, record)) }
+                dt { (visit.text("consent-what")) } dd { (what(visit, origins, record)) }
                 dt { (visit.text("consent-why")) } dd { (why(visit, record)) }
                 @if let Some(asker) = &consent.requested_by {
-                    dt { (visit.text("consent-controller")) } dd { (words::person(base_url, asker)) }
+                    dt { (visit.text("consent-controller")) } dd { (words::person(origins, asker)) }
                 }
                 dt { (visit.text("consent-until")) }
                 dd { time datetime=(words::instant(record.expires_at)) { (words::minute(record.expires_at)) } }
@@ -268,27 +269,27 @@ pub fn after_months(from: OffsetDateTime, months: u8) -> OffsetDateTime {
     time::Date::from_calendar_date(year, month, day).map_or(from, |date| from.replace_date(date))
 }
 
-fn who(visit: &Visit, base_url: &str, record: &ConsentRecord) -> String {
+fn who(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> String {
     match &record.recipients {
         Recipients::Any => visit.text("consent-any-recipient"),
         Recipients::These(these) => these
             .iter()
-            .map(|web_id| words::person(base_url, web_id.as_str()))
+            .map(|web_id| words::person(origins, web_id.as_str()))
             .collect::<Vec<_>>()
             .join(", "),
     }
 }
 
-fn what(visit: &Visit, base_url: &str, record: &ConsentRecord) -> Markup {
+fn what(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> Markup {
     let data = &record.data;
     let whole = data.containers.contains(&record.storage);
     html! {
         ul {
             @if whole { li { (visit.text("consent-all-data")) } }
             @for container in data.containers.iter().filter(|container| **container != record.storage) {
-                li { code { (words::place(base_url, container)) } }
+                li { code { (words::place(origins, container)) } }
             }
-            @for dataset in &data.datasets { li { code { (words::place(base_url, dataset)) } } }
+            @for dataset in &data.datasets { li { code { (words::place(origins, dataset)) } } }
             @for property in data.properties.iter().flatten() { li { (vocab::local_name(property)) } }
         }
     }

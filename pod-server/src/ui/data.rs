@@ -8,6 +8,7 @@ use super::layout::{Field, form_token};
 use super::{Language, Notice, Visit};
 use crate::ldp::MemberPage;
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::store::{Member, ResourceKind};
 
 /// Where these pages are; the name of a folder or document follows.
@@ -39,7 +40,7 @@ pub struct Folder<'a> {
     /// Its name.
     pub name: &'a ResourceName,
     /// Origin of pod content.
-    pub base_url: &'a str,
+    pub origins: &'a Origins,
     /// The members.
     pub page: &'a MemberPage,
     /// Whether this is not the first page.
@@ -54,7 +55,7 @@ pub struct Document<'a> {
     /// Its name.
     pub name: &'a ResourceName,
     /// Origin of pod content.
-    pub base_url: &'a str,
+    pub origins: &'a Origins,
     /// Media type without parameters.
     pub media_type: &'a str,
     /// Bytes.
@@ -147,7 +148,7 @@ pub fn folder(visit: &Visit, shown: &Folder<'_>, notice: Option<&Notice>) -> Mar
             (upload(visit, shown))
             (new_folder(visit, shown.name))
         }
-        p.quiet { (visit.text("data-address")) " " code { (shown.name.iri(shown.base_url)) } }
+        p.quiet { (visit.text("data-address")) " " code { (shown.name.iri(shown.origins)) } }
     }
 }
 
@@ -237,7 +238,7 @@ pub fn document(visit: &Visit, shown: &Document<'_>, notice: Option<&Notice>) ->
                 dt { (visit.text("data-modified")) }
                 dd { (moment(shown.modified)) }
                 dt { (visit.text("data-address")) }
-                dd { code { (shown.name.iri(shown.base_url)) } }
+                dd { code { (shown.name.iri(shown.origins)) } }
             }
         }
         (view(visit, shown))

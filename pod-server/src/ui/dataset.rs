@@ -10,6 +10,7 @@ use crate::dataspace::agreement::Agreement;
 use crate::dataspace::dataset::Dataset;
 use crate::dataspace::negotiation::Negotiation;
 use crate::dataspace::offer;
+use crate::origins::Origins;
 
 /// Where a request is accepted or refused.
 pub const DECIDE: &str = "/datasets/decide";
@@ -31,7 +32,7 @@ pub struct Shown {
 
 /// The page.
 #[must_use]
-pub fn page(visit: &Visit, base_url: &str, shown: &[Shown], notice: Option<&Notice>) -> Markup {
+pub fn page(visit: &Visit, origins: &Origins, shown: &[Shown], notice: Option<&Notice>) -> Markup {
     html! {
         @if let Some(notice) = notice { (notice) }
         p { (visit.text("dataset-intro")) }
@@ -39,14 +40,14 @@ pub fn page(visit: &Visit, base_url: &str, shown: &[Shown], notice: Option<&Noti
             @if shown.len() > 1 {
                 h2 { (visit.text_with("dataset-storage", &[("name", part.storage.trim_matches('/'))])) }
             }
-            (waiting(visit, base_url, part))
-            (datasets(visit, base_url, part))
-            (agreements(visit, base_url, part))
+            (waiting(visit, origins, part))
+            (datasets(visit, origins, part))
+            (agreements(visit, origins, part))
         }
     }
 }
 
-fn waiting(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
+fn waiting(visit: &Visit, origins: &Origins, shown: &Shown) -> Markup {
     let open: Vec<_> = shown
         .negotiations
         .iter()
@@ -56,13 +57,13 @@ fn waiting(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
         section aria-labelledby=(format!("waiting-{}", shown.storage.trim_matches('/'))) {
             h2 id=(format!("waiting-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-waiting")) }
             @if open.is_empty() { p.quiet { (visit.text("dataset-waiting-none")) } }
-            @for (key, negotiation) in open { (request(visit, base_url, shown, key, negotiation)) }
+            @for (key, negotiation) in open { (request(visit, origins, shown, key, negotiation)) }
         }
     }
 }
 
-fn request(visit: &Visit, base_url: &str, shown: &Shown, key: &str, negotiation: &Negotiation) -> Markup {
-    let who = words::person(base_url, &negotiation.consumer);
+fn request(visit: &Visit, origins: &Origins, shown: &Shown, key: &str, negotiation: &Negotiation) -> Markup {
+    let who = words::person(origins, &negotiation.consumer);
     let title = shown
         .datasets
         .iter()
@@ -73,7 +74,7 @@ fn request(visit: &Visit, base_url: &str, shown: &Shown, key: &str, negotiation:
     let id = key.replace('/', "-");
     html! {
         article.card aria-labelledby=(format!("ask-{id}")) {
-            h3 id=(format!("ask-{id}")) { (visit.text_with("dataset-asks", &[("who", who), ("what", title)])) }
+            h3 id=(format!("ask-{id}")) { (visit.text_with("dataset-asks", &[("who", &who), ("what", title)])) }
             dl {
                 dt { (visit.text("dataset-with")) } dd { code { (negotiation.consumer) } }
                 dt { (visit.text("dataset-purpose")) } dd { (words::purpose(visit.language, &negotiation.purpose)) }
@@ -93,17 +94,17 @@ fn request(visit: &Visit, base_url: &str, shown: &Shown, key: &str, negotiation:
     }
 }
 
-fn datasets(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
+fn datasets(visit: &Visit, origins: &Origins, shown: &Shown) -> Markup {
     html! {
         section aria-labelledby=(format!("datasets-{}", shown.storage.trim_matches('/'))) {
             h2 id=(format!("datasets-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-datasets")) }
             @if shown.datasets.is_empty() { p.quiet { (visit.text("dataset-datasets-none")) } }
-            @for dataset in &shown.datasets { (described(visit, base_url, dataset)) }
+            @for dataset in &shown.datasets { (described(visit, origins, dataset)) }
         }
     }
 }
 
-fn described(visit: &Visit, base_url: &str, dataset: &Dataset) -> Markup {
+fn described(visit: &Visit, origins: &Origins, dataset: &Dataset) -> Markup {
     let language = explain::Language::from_tag(visit.language.tag());
     let rule = if dataset.automatic {
         "dataset-automatic"
@@ -117,7 +118,7 @@ fn described(visit: &Visit, base_url: &str, dataset: &Dataset) -> Markup {
             dl {
                 dt { (visit.text("dataset-covers")) }
                 dd {
-                    @for container in &dataset.containers { div { code { (words::place(base_url, container)) } } }
+                    @for container in &dataset.containers { div { code { (words::place(origins, container)) } } }
                     @for path in &dataset.member_containers {
                         div { (visit.text_with("dataset-members", &[("path", path)])) }
                     }
@@ -138,18 +139,18 @@ fn described(visit: &Visit, base_url: &str, dataset: &Dataset) -> Markup {
     }
 }
 
-fn agreements(visit: &Visit, base_url: &str, shown: &Shown) -> Markup {
+fn agreements(visit: &Visit, origins: &Origins, shown: &Shown) -> Markup {
     html! {
         section aria-labelledby=(format!("agreements-{}", shown.storage.trim_matches('/'))) {
             h2 id=(format!("agreements-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-agreements")) }
             @if shown.agreements.is_empty() { p.quiet { (visit.text("dataset-agreements-none")) } }
-            @for agreement in &shown.agreements { (agreed(visit, base_url, shown, agreement)) }
+            @for agreement in &shown.agreements { (agreed(visit, origins, shown, agreement)) }
         }
     }
 }
 
-fn agreed(visit: &Visit, base_url: &str, shown: &Shown, agreement: &Agreement) -> Markup {
-    let who = words::person(base_url, &agreement.assignee);
+fn agreed(visit: &Visit, origins: &Origins, shown: &Shown, agreement: &Agreement) -> Markup {
+    let who = words::person(origins, &agreement.assignee);
     let title = shown
         .datasets
         .iter()
@@ -170,7 +171,7 @@ fn agreed(visit: &Visit, base_url: &str, shown: &Shown, agreement: &Agreement) -
                 dd { (visit.text(&format!("dataset-state-{}", agreement.state.as_str()))) }
             }
             @if ends {
-                p.quiet id=(format!("end-{id}")) { (visit.text_with("dataset-end-what", &[("who", who)])) }
+                p.quiet id=(format!("end-{id}")) { (visit.text_with("dataset-end-what", &[("who", &who)])) }
                 form method="post" action=(END) {
                     (form_token(visit))
                     input type="hidden" name="agreement" value=(agreement.iri);

@@ -9,6 +9,7 @@ use policies::wac::Modes;
 
 use super::{Visit, words};
 use crate::log::own::LogExport;
+use crate::origins::Origins;
 
 /// Where a proof is fetched.
 pub const PROOF: &str = "/log/proof";
@@ -26,21 +27,21 @@ pub struct Shown<'a> {
 
 /// The page.
 #[must_use]
-pub fn page(visit: &Visit, base_url: &str, shown: &[Shown<'_>]) -> Markup {
+pub fn page(visit: &Visit, origins: &Origins, shown: &[Shown<'_>]) -> Markup {
     html! {
         p { (visit.text("log-intro")) }
-        @for part in shown { (storage(visit, base_url, part)) }
+        @for part in shown { (storage(visit, origins, part)) }
         p.quiet { (visit.text("log-verify")) }
     }
 }
 
-fn storage(visit: &Visit, base_url: &str, shown: &Shown<'_>) -> Markup {
+fn storage(visit: &Visit, origins: &Origins, shown: &Shown<'_>) -> Markup {
     let name = shown.storage.trim_matches('/');
     html! {
         section aria-labelledby=(format!("log-{name}")) {
             h2 id=(format!("log-{name}")) { (visit.text_with("log-table", &[("name", name)])) }
             @if shown.page.entries.is_empty() { p.quiet { (visit.text("log-none")) } }
-            @for entry in &shown.page.entries { (one(visit, base_url, shown.storage, entry.leaf, &entry.sealed.record)) }
+            @for entry in &shown.page.entries { (one(visit, origins, shown.storage, entry.leaf, &entry.sealed.record)) }
             div.actions {
                 @if shown.later { a href=(super::layout::path::LOG) { (visit.text("log-newest")) } }
                 @if let Some(next) = shown.page.next {
@@ -51,10 +52,10 @@ fn storage(visit: &Visit, base_url: &str, shown: &Shown<'_>) -> Markup {
     }
 }
 
-fn one(visit: &Visit, base_url: &str, storage: &str, leaf: u64, record: &AuditRecord) -> Markup {
+fn one(visit: &Visit, origins: &Origins, storage: &str, leaf: u64, record: &AuditRecord) -> Markup {
     let who = record.agent.as_deref().map_or_else(
         || visit.text("log-unknown-person"),
-        |agent| words::person(base_url, agent).to_owned(),
+        |agent| words::person(origins, agent),
     );
     let did = visit.text(&format!("log-action-{}", word(record)));
     let refused = record.outcome == Outcome::Deny;
@@ -72,7 +73,7 @@ fn one(visit: &Visit, base_url: &str, storage: &str, leaf: u64, record: &AuditRe
                 dt { (visit.text("log-when")) }
                 dd { time datetime=(words::instant(record.time)) { (words::minute(record.time)) } }
                 dt { (visit.text("log-did")) }
-                dd { @for target in targets { div { code { (words::place(base_url, target)) } } } }
+                dd { @for target in targets { div { code { (words::place(origins, target)) } } } }
                 @if let Some(via) = &record.via { dt { (visit.text("log-through")) } dd { (via) } }
                 dt { (visit.text("log-why")) }
                 dd {
@@ -82,7 +83,7 @@ fn one(visit: &Visit, base_url: &str, storage: &str, leaf: u64, record: &AuditRe
                     }
                 }
                 @if let Some(agreement) = &record.agreement {
-                    dt { (visit.text("log-agreement")) } dd { code { (words::place(base_url, agreement)) } }
+                    dt { (visit.text("log-agreement")) } dd { code { (words::place(origins, agreement)) } }
                 }
                 dt { (visit.text("log-outcome")) }
                 dd { @for sentence in sentences(visit, record) { div { (sentence) } } }

@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 use time::OffsetDateTime;
 
+use crate::origins::Origins;
+
 use super::data::size;
 use super::entrance::new_password;
 use super::layout::{Field, form_token};
@@ -58,7 +60,7 @@ pub struct Shown<'a> {
     /// Their storages.
     pub storages: Vec<Room>,
     /// Origin of pod content.
-    pub base_url: &'a str,
+    pub origins: &'a Origins,
     /// Templates for a further storage, the usual one first.
     pub templates: Vec<&'a str>,
     /// Approved applications: client id, name, since when.
@@ -109,13 +111,12 @@ fn identity(visit: &Visit, shown: &Shown<'_>) -> Markup {
 }
 
 fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
-    let base = shown.base_url.trim_end_matches('/');
     html! {
         section.card aria-labelledby="storages" {
             h2 #storages { (visit.text("storages-title")) }
             ul.rows {
                 @for room in &shown.storages {
-                    @let url = format!("{base}{}", room.root);
+                    @let url = shown.origins.place(&room.root);
                     li {
                         div {
                             p { a href=(url) { (url) } }
@@ -133,7 +134,7 @@ fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
                     (form_token(visit))
                     (Field {
                         name: "name", kind: "text", label: visit.text("storage-name-label"),
-                        hint: Some(visit.text_with("name-hint", &[("base", shown.base_url)])), autocomplete: "off",
+                        hint: Some(visit.text_with("name-hint", &[("base", shown.origins.base_url())])), autocomplete: "off",
                         characters_max: 63, ..Field::default()
                     })
                     (super::webids::choice(visit, shown.session, "storage-webid", Some(("new", "storage-webid-new"))))

@@ -8,6 +8,7 @@ use super::layout::form_token;
 use super::{Notice, Visit, words};
 use crate::browse::{Share, Who};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 
 /// What the page shows.
 #[derive(Debug)]
@@ -15,7 +16,7 @@ pub struct Shown<'a> {
     /// The folder or document.
     pub name: &'a ResourceName,
     /// Origin of pod content.
-    pub base_url: &'a str,
+    pub origins: &'a Origins,
     /// The person's own WebID.
     pub own_webid: &'a str,
     /// Whose rules count: its own, or those of a folder above.
@@ -154,8 +155,8 @@ fn name(visit: &Visit, shown: &Shown<'_>, who: &Who) -> String {
         Who::Everyone => visit.text("share-everyone"),
         Who::LoggedIn => visit.text("share-logged-in"),
         Who::Agent(iri) if iri == shown.own_webid => visit.text("share-you"),
-        Who::Agent(iri) => words::person(shown.base_url, iri).to_owned(),
-        Who::Group(iri) => visit.text_with("share-group", &[("name", words::person(shown.base_url, iri))]),
+        Who::Agent(iri) => words::person(shown.origins, iri),
+        Who::Group(iri) => visit.text_with("share-group", &[("name", &words::person(shown.origins, iri))]),
     }
 }
 

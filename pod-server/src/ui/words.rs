@@ -3,6 +3,8 @@
 use time::OffsetDateTime;
 
 use super::Language;
+use crate::name::ResourceName;
+use crate::origins::Origins;
 
 /// A purpose in the visitor's words where there are some, else the last part of its IRI with its words apart.
 #[must_use]
@@ -15,19 +17,27 @@ pub fn purpose(language: Language, iri: &str) -> String {
 
 /// A WebID by the name of its storage where it is of this server, else without scheme and fragment.
 #[must_use]
-pub fn person<'w>(base_url: &str, web_id: &'w str) -> &'w str {
-    let local = web_id
-        .strip_prefix(base_url)
-        .and_then(|path| path.split_once("/profile/card#"))
-        .map(|(name, _)| name);
+pub fn person(origins: &Origins, web_id: &str) -> String {
+    let document = web_id.split_once('#').map(|(document, _)| document);
+    let local = document
+        .and_then(|document| ResourceName::from_iri(document, origins))
+        .and_then(|name| {
+            Some(
+                name.as_str()
+                    .strip_suffix("/profile/card")?
+                    .trim_start_matches('/')
+                    .to_owned(),
+            )
+        });
     let bare = web_id.split_once("://").map_or(web_id, |(_, rest)| rest);
-    local.unwrap_or_else(|| bare.split('#').next().unwrap_or(bare))
+    local.unwrap_or_else(|| bare.split('#').next().unwrap_or(bare).to_owned())
 }
 
 /// What lies where, without this server's own address.
 #[must_use]
-pub fn place<'i>(base_url: &str, iri: &'i str) -> &'i str {
-    iri.strip_prefix(base_url.trim_end_matches('/')).unwrap_or(iri)
+pub fn place(origins: &Origins, iri: &str) -> String {
+    let (document, fragment) = iri.find('#').map_or((iri, ""), |at| iri.split_at(at));
+    ResourceName::from_iri(document, origins).map_or_else(|| iri.to_owned(), |name| format!("{name}{fragment}"))
 }
 
 /// A day as it is written in Belgium.
@@ -74,7 +84,7 @@ mod tests {
 
     #[test]
     fn people_read_words_and_not_identifiers() {
-        let base = "https://pod.example/";
+        let base = &Origins::new("https://pod.example/");
         assert_eq!(
             purpose(Language::Nl, "https://w3id.org/meent/ns#BicyclePolicy"),
             "fietsbeleid"

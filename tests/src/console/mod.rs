@@ -111,7 +111,7 @@ impl Console {
             StoreConfig::new(directory.path().join("store")),
             Arc::clone(&time),
         )?);
-        let profiles = pod_server::identity::profiles::StoredProfiles::new(Arc::clone(&store), site.base_url());
+        let profiles = pod_server::identity::profiles::StoredProfiles::new(Arc::clone(&store), site.origins());
         let authenticator = Authenticator::new(
             AuthnConfig::default(),
             Arc::clone(&egress),

@@ -13,6 +13,7 @@ use pod_server::identity::account::{AccountKind, AccountTools, FirstLogin, NewAc
 use pod_server::identity::{Passwords, Site, credential};
 use pod_server::import::{self, ImportOptions, Progress, Report};
 use pod_server::name::ResourceName;
+use pod_server::origins::Origins;
 use pod_server::store::{SqliteStore, StoreConfig};
 use server_kit::clock::SystemClock;
 use server_kit::egress::{Egress, EgressConfig, EgressRequest, Resolve, SystemResolver};
@@ -235,7 +236,7 @@ impl Network {
                 .transpose()?;
             let options = ImportOptions {
                 into: ResourceName::parse(feed.into).map_err(|error| failed(&error))?,
-                base_url: pod.base_url.clone(),
+                origins: Origins::new(&pod.base_url),
                 mapping,
                 constants: feed.constants.clone(),
                 sources: feed.sources.clone(),

@@ -82,7 +82,7 @@ async fn plain_http_leads_to_tls() {
     let running = app::start(serde_json::from_value(config).unwrap(), shutdown.clone())
         .await
         .unwrap();
-    let base = running.app.base_url.trim_end_matches('/').to_owned();
+    let base = running.app.origins.base_url().trim_end_matches('/').to_owned();
     let plain = format!("http://{}/", running.redirect.unwrap());
     for (line, target) in [
         ("GET /alice/x.ttl?page=1", "/alice/x.ttl?page=1"),

@@ -20,6 +20,7 @@ use crate::consent::Wanted;
 use crate::dataspace::agreement::{self as stored, Agreement};
 use crate::index::{DocumentId, IndexSnapshot, Names};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::query::{Predicates, View};
 use crate::store::{Snapshot, StorageId};
 
@@ -85,7 +86,7 @@ impl Scope {
             return Err(refused(problem, vec![ReasonCode::NothingVisible]));
         }
         let owner = owner_of(agreement, &*snapshot);
-        let since = reach_since(&*snapshot, &self.base_url, &terms.dataset)?;
+        let since = reach_since(&*snapshot, &self.origins, &terms.dataset)?;
         drop(snapshot);
         let agreed = self.agreed_view(agreement, terms, since, now)?;
         let subjects_min = decision.obligations.iter().filter_map(|obligation| match obligation {
@@ -145,7 +146,7 @@ impl Scope {
     ) -> Decision {
         // The purposes of DPV are built in; this node knows no others.
         let mut facts = Facts::new().with(FactRequest::Purposes, Fact::Absent);
-        for (request, fact) in stored::facts(snapshot, &self.base_url, &grant.agreement) {
+        for (request, fact) in stored::facts(snapshot, &self.origins, &grant.agreement) {
             facts.insert(request, fact);
         }
         let request = AccessRequest {
@@ -289,7 +290,7 @@ impl Scope {
     /// The storages whose owners consent to what an agreement is for, whatever was asked now.
     fn people_behind(&self, agreement: &Agreement, snapshot: &dyn Snapshot) -> RoaringBitmap {
         let mut people = RoaringBitmap::new();
-        let dataset = stored::load_dataset(snapshot, &self.base_url, &agreement.dataset);
+        let dataset = stored::load_dataset(snapshot, &self.origins, &agreement.dataset);
         let Ok(Some(dataset)) = dataset else {
             return people;
         };
@@ -369,8 +370,8 @@ fn storages_of(snapshot: &IndexSnapshot, documents: &RoaringBitmap) -> RoaringBi
 }
 
 /// Unix seconds since when a dataset has covered no more than it does.
-fn reach_since(snapshot: &dyn Snapshot, base_url: &str, dataset: &str) -> Result<i64, Refusal> {
-    let dataset = stored::load_dataset(snapshot, base_url, dataset)
+fn reach_since(snapshot: &dyn Snapshot, origins: &Origins, dataset: &str) -> Result<i64, Refusal> {
+    let dataset = stored::load_dataset(snapshot, origins, dataset)
         .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
     // A dataset that is gone covers nothing, and no consent to it counts.
     Ok(dataset.map_or(i64::MAX, |dataset| dataset.reach_since))

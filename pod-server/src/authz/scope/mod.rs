@@ -30,6 +30,7 @@ use crate::audit::AuditWriter;
 use crate::consent::ConsentLedger;
 use crate::index::{Index, ListState};
 use crate::name::ResourceName;
+use crate::origins::Origins;
 use crate::query::View;
 use crate::store::{ReadPermit, Snapshot, StorageId, Store};
 
@@ -115,7 +116,7 @@ pub struct Scope {
     consents: Arc<ConsentLedger>,
     audit: Arc<AuditWriter>,
     clock: Arc<dyn Clock>,
-    base_url: Arc<str>,
+    origins: Origins,
     readable: Cache<String, Arc<readable::Readable>>,
     public: Cache<Box<[ListState]>, readable::Reach>,
     agreed: Cache<String, Arc<agreement::Agreed>>,
@@ -135,8 +136,8 @@ pub struct ScopeParts {
     pub audit: Arc<AuditWriter>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Base URL of pod content.
-    pub base_url: Arc<str>,
+    /// Where the resources of the server are.
+    pub origins: Origins,
 }
 
 impl Scope {
@@ -150,7 +151,7 @@ impl Scope {
             consents: parts.consents,
             audit: parts.audit,
             clock: parts.clock,
-            base_url: parts.base_url,
+            origins: parts.origins,
             readable: Cache::new(VIEWS_MAX),
             public: Cache::new(PUBLIC_VERDICTS_MAX),
             agreed: Cache::new(VIEWS_MAX),
@@ -273,7 +274,7 @@ impl Scope {
     /// IRI of the endpoint that was asked.
     fn endpoint(&self, asked: &Asked) -> String {
         let root = asked.storage.as_ref().map_or("/", ResourceName::as_str);
-        format!("{}{root}sparql", self.base_url.trim_end_matches('/'))
+        self.origins.place(&format!("{root}sparql"))
     }
 
     /// The storage of the endpoint that was asked.

@@ -252,7 +252,7 @@ impl Scope {
 
     async fn ask_if_made_by(&self, subject: &Subject, resource: &ResourceName, maker: Fact) -> Result<Answer, Refusal> {
         let asked = FactRequest::Creators {
-            resource: resource.iri(&self.base_url),
+            resource: resource.iri(&self.origins),
         };
         self.ask_knowing(subject, resource, Facts::new().with(asked, maker))
             .await
@@ -266,7 +266,7 @@ impl Scope {
         let request = AccessRequest {
             subject,
             action: Action::Wac(Modes::READ),
-            resource: resource.iri(&self.base_url),
+            resource: resource.iri(&self.origins),
             purpose: None,
             now: self.clock.now(),
             agreement: None,

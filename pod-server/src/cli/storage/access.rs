@@ -57,12 +57,12 @@ impl AccessCommand {
                     .to_owned(),
             ));
         }
-        let base_url = app.base_url.to_string();
+        let origins = app.origins.clone();
         let bounds = Bounds {
             nesting_max: app.config.ldp.nesting_max,
         };
         let work = move |transaction: &mut dyn Transaction| {
-            to_policies(transaction, &root, &base_url, bounds).map_err(CommitError::Refused)
+            to_policies(transaction, &root, &origins, bounds).map_err(CommitError::Refused)
         };
         let warrant = Warrant::without_proof("the operator changes the system of a storage on a stopped server");
         match commit::<usize, Error>(app.store.as_ref(), warrant, Box::new(work)).await {

@@ -35,7 +35,7 @@ impl ExportCommand {
         let app = Arc::new(App::build(self.file.load()?)?);
         let source = Source {
             root: root.clone(),
-            base_url: app.base_url.to_string(),
+            origins: app.origins.clone(),
             issuer: app.config.server.console_url.to_string(),
             now: app.clock.now(),
         };

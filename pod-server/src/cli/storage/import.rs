@@ -61,7 +61,7 @@ impl ImportCommand {
             root: root.clone(),
             owner: self.owner.clone(),
             issuer: app.config.server.console_url.to_string(),
-            base_url: app.base_url.to_string(),
+            origins: app.origins.clone(),
             bounds: app.config.ldp.clone(),
             limits: ReadLimits {
                 unpacked_bytes_max: self.unpacked_bytes_max,
@@ -78,7 +78,7 @@ impl ImportCommand {
             .map_err(said)
         })
         .await?;
-        tell(&imported, &root.iri(&app.base_url));
+        tell(&imported, &root.iri(&app.origins));
         if self.account {
             self.make_account(&app, &imported.owner, root.last_segment(), root.as_str())
                 .await?;

@@ -94,7 +94,7 @@ async fn create(
     };
     match commit::<_, Error>(app.store.as_ref(), warrant, Box::new(work)).await {
         Ok(_) => {
-            say(&format!("made {}{name}/ for {owner}", app.base_url));
+            say(&format!("made {} for {owner}", app.origins.root(&name)));
             Ok(())
         }
         Err(CommitError::Refused(error)) => Err(Failure::Said(error.to_string())),

@@ -111,7 +111,7 @@ fn storages(site: &Site, plan: &Plan) -> Arc<Storages> {
 }
 
 fn new_root(site: &Site, pod: &MovingPod) -> String {
-    format!("{}{}/", site.base_url(), pod.name)
+    site.origins().root(&pod.name)
 }
 
 struct Running<'r> {
@@ -234,7 +234,7 @@ impl Running<'_> {
             root: root(pod)?,
             owner: Some(rebase.iri(&owner)),
             issuer: target.tools.site.issuer().to_owned(),
-            base_url: target.tools.site.base_url().to_owned(),
+            origins: target.tools.site.origins().clone(),
             bounds: target.bounds.clone(),
             limits: ReadLimits::default(),
             rebase: Some(rebase.clone()),
@@ -253,7 +253,7 @@ impl Running<'_> {
             },
             root: destination.root.clone(),
             rules: Rules {
-                base_url: destination.base_url.clone(),
+                origins: destination.origins.clone(),
                 bounds: target.bounds.clone(),
                 system: self.system,
                 owner: rebase.iri(&owner),
@@ -310,7 +310,7 @@ impl Running<'_> {
                 continue;
             }
             // A WebID in a storage of this server is that of the storage's account, whoever was let in there.
-            let others = moved.starts_with(self.target.tools.site.base_url()) && !is_own(webid);
+            let others = self.target.tools.site.origins().hold(&moved) && !is_own(webid);
             if others || has_webid(self.target.store.as_ref(), &moved)? {
                 let reason = format!(
                     "a WebID that the account {} had too; it belongs to another one here",

@@ -368,7 +368,8 @@ mod tests {
         let (state, waiting) = hook.state();
         let shown = state.describe(waiting);
         assert_eq!((&shown["status"], &shown["waiting"]), (&"failing".into(), &1.into()));
-        let notice = Notice::of(&change(1), "https://pod.example/", None, 0);
+        let origins = crate::origins::Origins::new("https://pod.example/");
+        let notice = Notice::of(&change(1), &origins, None, 0);
         hook.bury(&notice, 2, "status 502", 30);
         let (state, _) = hook.state();
         let shown = state.describe(0);
