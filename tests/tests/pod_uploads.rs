@@ -243,6 +243,8 @@ async fn a_large_upload_does_not_fill_the_memory() {
     assert_eq!(made.status(), 201);
     made.into_body().collect().await.unwrap();
     let (mut highest, sent) = sending.await.unwrap();
+    // The connection takes the next request once its driver has seen the end of the answer.
+    connection.ready().await.unwrap();
     let mut read = connection
         .send_request(request(Method::GET, body::empty()))
         .await
