@@ -105,6 +105,13 @@ pub struct ServerSection {
     /// Further values of `Host` that this server answers to, besides the authority of `base_url`.
     #[serde(default)]
     pub hosts_additional: Vec<String>,
+    /// Whether new storages get an origin of their own, such as `https://gent.data.example/`; those that are there keep
+    /// the place that they were made with. Name service and certificate must hold `*.` with the host of `base_url`.
+    #[serde(default)]
+    pub subdomains: bool,
+    /// Names below the host of `base_url` that are other servers', such as `www`: no storage gets them as its host.
+    #[serde(default)]
+    pub subdomains_reserved: Vec<String>,
 }
 
 /// The operator's listener.
@@ -330,6 +337,12 @@ impl Config {
                 "must not share an origin with `server.base_url`: pod content could act on the console's cookies",
             ));
         }
+        if self.server.subdomains && self.server.base_url.domain().is_none() {
+            return Err(fault(
+                "server.subdomains",
+                "needs a host name in `server.base_url`: an address has no names below it",
+            ));
+        }
         if self.tls.is_none() && !self.server.plain_http_beyond_loopback {
             for (key, address) in [
                 ("server.content_listen", self.server.content_listen),
@@ -446,7 +459,7 @@ mod tests {
     #[test]
     fn broken_values_name_their_key() {
         type Patch = fn(&mut serde_json::Value);
-        let cases: [(Patch, &str); 4] = [
+        let cases: [(Patch, &str); 5] = [
             (
                 |value| value["server"]["console_url"] = "https://pod.example/".into(),
                 "server.console_url",
@@ -454,6 +467,13 @@ mod tests {
             (
                 |value| value["server"]["base_url"] = "https://pod.example/x/".into(),
                 "server.base_url",
+            ),
+            (
+                |value| {
+                    value["server"]["base_url"] = "https://192.0.2.1/".into();
+                    value["server"]["subdomains"] = true.into();
+                },
+                "server.subdomains",
             ),
             (
                 |value| value["server"]["content_listen"] = "0.0.0.0:80".into(),

@@ -54,6 +54,7 @@ impl<'p> Route<'p> {
             "sparql" => Self::Sparql(Some(storage)),
             ".log" => Self::StorageLog(storage),
             ".well-known/solid" => Self::StorageDescription(storage),
+            ".constraints" => Self::Constraints,
             ".dataspace/catalog" => Self::Catalog(Some(storage)),
             _ => {
                 if let Some(rest) = inside.strip_prefix(".dataspace/") {
@@ -113,6 +114,7 @@ mod tests {
                 Route::Notifications("gent", "channels/1"),
             ),
             ("/.constraints", Route::Constraints),
+            ("/gent/.constraints", Route::Constraints),
             ("/.constraint", Route::Resource),
             ("/gent/", Route::Resource),
             ("/gent/a/sparql", Route::Resource),

@@ -188,6 +188,7 @@ async fn prepare(server: &PodServer, kortrijk: &Agent, company: &Agent) -> Resul
         let refused = method == Method::GET;
         let call = Call {
             method,
+            iri: server.app.origins.place(path),
             path: path.to_owned(),
             query: None,
             headers,

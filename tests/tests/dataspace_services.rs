@@ -13,6 +13,7 @@ mod offers;
 mod pages;
 
 use meent_tests::pod::{Client, PodServer, Reply};
+use pod_server::name::ResourceName;
 
 /// Turtle prefixes of descriptions.
 const PREFIXES: &str = "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dcterms: <http://purl.org/dc/terms/> .
@@ -26,11 +27,11 @@ const BICYCLES: &str = "https://w3id.org/meent/ns#BicyclePolicy";
 /// A dataset over `/gent/fietsen/` for mobility planning; `more` is said about the dataset as well.
 fn dataset(server: &PodServer, more: &str) -> String {
     format!(
-        "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Fietstellingen\"@nl ; meent:container <{}gent/fietsen/> ;
+        "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Fietstellingen\"@nl ; meent:container <{}fietsen/> ;
            odrl:hasPolicy <#offer> ; {more} .
          <#offer> a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:permission [ odrl:target <> ; odrl:action odrl:use ;
            odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand meent:MobilityPlanning ] ] .",
-        server.base_url
+        server.app.origins.root("gent")
     )
 }
 
@@ -48,9 +49,7 @@ async fn post(client: &Client, path: &str, json: &serde_json::Value) -> Reply {
 
 /// The path of a full URL of the server.
 fn path(server: &PodServer, url: &str) -> String {
-    format!(
-        "/{}",
-        url.strip_prefix(&server.base_url)
-            .unwrap_or_else(|| panic!("`{url}` is not here"))
-    )
+    ResourceName::from_iri(url, &server.app.origins)
+        .unwrap_or_else(|| panic!("`{url}` is not here"))
+        .to_string()
 }

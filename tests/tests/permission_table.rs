@@ -251,8 +251,7 @@ impl Scene {
     }
 }
 
-async fn walk_all(system: AuthorizationSystem) {
-    let server = PodServer::start().await;
+async fn walk_all(server: PodServer, system: AuthorizationSystem) {
     let (alice, bob) = (server.agent_under("alice", system).await, server.agent("bob").await);
     let scene = Arc::new(Scene {
         server,
@@ -287,11 +286,18 @@ async fn walk_all(system: AuthorizationSystem) {
 /// absent, under access control lists.
 #[tokio::test(flavor = "multi_thread")]
 async fn access_control_lists() {
-    walk_all(AuthorizationSystem::Wac).await;
+    walk_all(PodServer::start().await, AuthorizationSystem::Wac).await;
 }
 
 /// Requirements solid 50, 84, 86, 87, 92, T5, T16, T22: the same rows hold under access control policies.
 #[tokio::test(flavor = "multi_thread")]
 async fn access_control_policies() {
-    walk_all(AuthorizationSystem::Acp).await;
+    walk_all(PodServer::start().await, AuthorizationSystem::Acp).await;
+}
+
+/// Requirements solid 3, 68-77, T5, T16, T22: they hold for storages on origins of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn storages_on_their_own_origins() {
+    let server = PodServer::start_on_subdomains(serde_json::json!({})).await;
+    walk_all(server, AuthorizationSystem::Wac).await;
 }

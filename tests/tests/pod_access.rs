@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use meent_tests::pod::{PodServer, raw_request};
 
+const METHODS: [&str; 6] = ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"];
 const DOCUMENT: &str = "<#it> <urn:p> \"x\" .";
 
 /// An authorization for someone; nothing for no modes.
@@ -269,7 +270,35 @@ fn spellings() -> Vec<String> {
 /// T1, T2, T3, T4, T8, T9, T59: no spelling of a private resource leaks it or changes it.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_spelling_opens_a_private_resource() {
-    let server = PodServer::start().await;
+    open_nothing(PodServer::start().await, |authority, path| {
+        vec![(authority.to_owned(), path.to_owned())]
+    })
+    .await;
+}
+
+/// T1, T2, T3, T4, T8, T9, T10, T59: nor below the server's own origin, when the storage has one of its own, nor on that one,
+/// nor on that of another storage.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_spelling_opens_a_private_resource_of_another_origin() {
+    let server = PodServer::start_on_subdomains(serde_json::json!({})).await;
+    open_nothing(server, |authority, path| {
+        let mut targets = vec![(authority.to_owned(), path.to_owned())];
+        for storage in ["alice", "bob"] {
+            let encoded = percent(storage);
+            let inside = [storage, encoded.as_str()]
+                .iter()
+                .find_map(|name| path.strip_prefix(&format!("/{name}")));
+            let inside = inside.unwrap_or(path);
+            let slash = if inside.starts_with('/') { "" } else { "/" };
+            targets.push((format!("{storage}.{authority}"), format!("{slash}{inside}")));
+        }
+        targets
+    })
+    .await;
+}
+
+/// Asks for every spelling, at the hosts and by the paths that `targets` makes of it.
+async fn open_nothing(server: PodServer, targets: fn(&str, &str) -> Vec<(String, String)>) {
     let alice = server.agent("alice").await.client();
     server.agent("bob").await;
     let canary = "the canary sings";
@@ -296,20 +325,9 @@ async fn no_spelling_opens_a_private_resource() {
         let (chunk, base, authority) = (chunk.to_vec(), server.base_url.clone(), authority.clone());
         tasks.push(tokio::spawn(async move {
             for path in chunk {
-                for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"] {
-                    for target in [path.clone(), format!("http://{authority}{path}")] {
-                        let request = format!(
-                            "{method} {target} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\nContent-Type: text/plain\r\n\
-                             Slug: .acl\r\nContent-Length: 1\r\n\r\nx"
-                        );
-                        let reply = raw_request(&base, request.as_bytes(), false).await.unwrap();
-                        let text = String::from_utf8_lossy(&reply.bytes).into_owned();
-                        assert!(!text.contains("canary"), "{method} {target} leaks: {text}");
-                        assert!(
-                            matches!(reply.status, 400 | 401 | 404 | 405 | 409 | 414 | 421),
-                            "{method} {target}: {text}"
-                        );
-                        assert!(!text.to_ascii_lowercase().contains("\r\netag:"), "{method} {target}: {text}");
+                for (host, path) in targets(&authority, &path) {
+                    for method in METHODS {
+                        attempt(&base, method, &host, &path).await;
                     }
                 }
             }
@@ -325,4 +343,25 @@ async fn no_spelling_opens_a_private_resource() {
     );
     assert_eq!(before, after);
     server.stop().await;
+}
+
+/// One request for a spelling, in both forms of its target.
+async fn attempt(base: &str, method: &str, host: &str, path: &str) {
+    for target in [path.to_owned(), format!("http://{host}{path}")] {
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: text/plain\r\n\
+             Slug: .acl\r\nContent-Length: 1\r\n\r\nx"
+        );
+        let reply = raw_request(base, request.as_bytes(), false).await.unwrap();
+        let text = String::from_utf8_lossy(&reply.bytes).into_owned();
+        assert!(!text.contains("canary"), "{method} {target} leaks: {text}");
+        assert!(
+            matches!(reply.status, 400 | 401 | 404 | 405 | 409 | 414 | 421),
+            "{method} {target}: {text}"
+        );
+        assert!(
+            !text.to_ascii_lowercase().contains("\r\netag:"),
+            "{method} {target}: {text}"
+        );
+    }
 }

@@ -4,7 +4,6 @@ use super::DepositError;
 use crate::app::Broker;
 use crate::error::{self, Answer};
 use crate::http::{Call, json, no_content};
-use crate::source::description::authority;
 use crate::state::DepositRow;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -115,15 +114,8 @@ async fn deposit(broker: &Arc<Broker>, call: &Call, web_id: String, jkt: &str) -
             "the token has expired: fetch a fresh one from the owner",
         ));
     }
-    let origin = authority(&sent.agreement).to_owned();
-    let known = broker.catalogue.snapshot().members.values().any(|member| {
-        member
-            .config
-            .url
-            .as_ref()
-            .is_some_and(|url| authority(url.as_str()) == origin)
-    });
-    if !known {
+    let snapshot = broker.catalogue.snapshot();
+    if snapshot.speaker(&sent.agreement).is_none() {
         return Err(error::unprocessable(
             "unknown-member",
             "the agreement is not with a member of this federation",

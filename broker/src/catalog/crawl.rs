@@ -26,7 +26,8 @@ pub async fn crawl(catalogue: &Catalogue, egress: &Egress, limits: &CatalogSecti
         return;
     };
     let Some(base) = known.config.url.clone() else { return };
-    let outcome = fetch(egress, limits, &known, base.as_str()).await;
+    let others = catalogue.snapshot().others(name).map(str::to_owned).collect();
+    let outcome = fetch(egress, limits, &known, base.as_str(), others).await;
     let now = clock.now();
     let mut next = MemberState::clone(&known);
     match outcome {
@@ -55,7 +56,13 @@ pub async fn crawl(catalogue: &Catalogue, egress: &Egress, limits: &CatalogSecti
 
 type Fetched = Option<(parse::Parsed, Option<String>)>;
 
-async fn fetch(egress: &Egress, limits: &CatalogSection, known: &MemberState, base: &str) -> Result<Fetched, String> {
+async fn fetch(
+    egress: &Egress,
+    limits: &CatalogSection,
+    known: &MemberState,
+    base: &str,
+    others: Vec<String>,
+) -> Result<Fetched, String> {
     let mut request = EgressRequest::get(format!("{base}catalog"))
         .header(ACCEPT, HeaderValue::from_static("text/turtle"))
         .redirects(Redirects::SameOrigin(2))
@@ -77,7 +84,7 @@ async fn fetch(egress: &Egress, limits: &CatalogSection, known: &MemberState, ba
                 .and_then(|value| value.to_str().ok())
                 .map(str::to_owned);
             let (name, base, body) = (known.config.name.clone(), base.to_owned(), response.body);
-            let parsed = tokio::task::spawn_blocking(move || parse::parse(&body, &name, &base))
+            let parsed = tokio::task::spawn_blocking(move || parse::parse(&body, &name, &base, &others))
                 .await
                 .map_err(|_| "the parser stopped".to_owned())?
                 .map_err(|error| error.to_string())?;

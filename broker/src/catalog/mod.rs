@@ -6,6 +6,7 @@ pub mod search;
 
 use crate::config::MemberConfig;
 use crate::source::SourceDescription;
+use crate::source::description::authority;
 use arc_swap::ArcSwap;
 use oxrdf::Triple;
 use policies::odrl::Policy;
@@ -115,6 +116,24 @@ impl Snapshot {
         all
     }
 
+    /// The member on whose origins an IRI lies.
+    #[must_use]
+    pub fn speaker(&self, iri: &str) -> Option<&Arc<MemberState>> {
+        self.members.values().find(|member| {
+            let base = member.config.url.as_ref();
+            base.is_some_and(|base| speaks_for(base.as_str(), self.others(&member.config.name), iri))
+        })
+    }
+
+    /// Where the members besides one are.
+    pub fn others(&self, name: &str) -> impl Iterator<Item = &str> {
+        let members = self.members.values().map(|member| &member.config);
+        let others = members.filter(move |member| member.name != name);
+        others
+            .flat_map(|member| member.url.iter().chain(&member.sparql))
+            .map(url::Url::as_str)
+    }
+
     /// A dataset by IRI.
     #[must_use]
     pub fn dataset(&self, iri: &str) -> Option<Arc<DatasetEntry>> {
@@ -124,6 +143,23 @@ impl Snapshot {
             .find(|dataset| dataset.iri == iri)
             .cloned()
     }
+}
+
+/// Whether an IRI lies on the origins of the member with a base URL: on that of the base URL, or on that of a storage, which is
+/// one label below it. What lies on another member's origin is that member's, also where its host is below this one.
+#[must_use]
+pub fn speaks_for<'o>(base: &str, mut others: impl Iterator<Item = &'o str>, iri: &str) -> bool {
+    let (own, asked) = (authority(base), authority(iri));
+    if asked == own {
+        return true;
+    }
+    let storage = own.split_once("://").and_then(|(scheme, host)| {
+        let (asked_scheme, asked_host) = asked.split_once("://")?;
+        let label = asked_host.strip_suffix(host)?.strip_suffix('.')?;
+        let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        Some(scheme == asked_scheme && !label.is_empty() && label.bytes().all(plain))
+    });
+    storage.unwrap_or(false) && !others.any(|other| authority(other).eq_ignore_ascii_case(asked))
 }
 
 /// The catalogue in service.
@@ -159,5 +195,40 @@ impl Catalogue {
         let mut next = Snapshot::clone(&self.current.load());
         next.members.insert(state.config.name.clone(), Arc::new(state));
         self.current.store(Arc::new(next));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T67: a member speaks for its own origin and those of its storages, and for no other member's.
+    #[test]
+    fn members_speak_for_their_own_storages() {
+        let others = ["https://brugge.data.example/", "https://other.example/"];
+        let speaks = |iri: &str| speaks_for("https://data.example/", others.into_iter(), iri);
+        for own in [
+            "https://data.example/gent/.dataspace/datasets/a",
+            "https://gent.data.example/.dataspace/datasets/a",
+            "https://gent.data.example",
+        ] {
+            assert!(speaks(own), "{own}");
+        }
+        for foreign in [
+            "https://brugge.data.example/.dataspace/datasets/a",
+            "https://Brugge.data.example/.dataspace/datasets/a",
+            "https://a.gent.data.example/x",
+            "https://gent.data.example:8443/x",
+            "http://gent.data.example/x",
+            "https://evildata.example/x",
+            "https://.data.example/x",
+            "https://user@gent.data.example/x",
+            "https://data.example.evil/x",
+            "https://example/x",
+            "https://other.example/x",
+            "urn:data.example",
+        ] {
+            assert!(!speaks(foreign), "{foreign}");
+        }
     }
 }

@@ -36,11 +36,11 @@ pub struct Parsed {
     pub remarks: Vec<String>,
 }
 
-/// Parses the Turtle of a catalogue published by `member` at `base`.
+/// Parses the Turtle of a catalogue published by `member` at `base`; `others` are the base URLs of the other members.
 ///
 /// # Errors
 /// [`CatalogError`]; then nothing of it counts.
-pub fn parse(turtle: &[u8], member: &str, base: &str) -> Result<Parsed, CatalogError> {
+pub fn parse(turtle: &[u8], member: &str, base: &str, others: &[String]) -> Result<Parsed, CatalogError> {
     nesting::check(turtle, Grammar::Turtle, nesting::DEPTH_MAX)
         .map_err(|error| CatalogError::Syntax(format!("line {}: {error}", error.line)))?;
     let parser = TurtleParser::new()
@@ -51,14 +51,13 @@ pub fn parse(turtle: &[u8], member: &str, base: &str) -> Result<Parsed, CatalogE
         .collect::<Result<_, _>>()
         .map_err(|error| CatalogError::Syntax(error.to_string()))?;
     let graph = Graph::new(&triples);
-    let origin = crate::source::description::authority(base);
     let mut parsed = Parsed::default();
     for subject in graph.instances(dcat::DATASET) {
         let NamedOrBlankNode::NamedNode(iri) = subject else {
             continue;
         };
         // A member may speak for its own data only: otherwise it could put itself in another's place.
-        if crate::source::description::authority(iri.as_str()) != origin {
+        if !super::speaks_for(base, others.iter().map(String::as_str), iri.as_str()) {
             return Err(CatalogError::Foreign(iri.as_str().to_owned()));
         }
         let entry = dataset(&graph, iri, member, &triples, &mut parsed.remarks);
@@ -238,6 +237,26 @@ fn reachable(graph: &Graph<'_>, root: &NamedOrBlankNode, _all: &[Triple]) -> Vec
 mod tests {
     use super::*;
 
+    /// A member's storages may have origins of their own; another member's, below its host, are not among them.
+    #[test]
+    fn a_member_describes_what_lies_on_its_storages_origins() {
+        let turtle = format!(
+            "<https://gent.data.example/.dataspace/datasets/a> a <{}> ; <{}> <https://gent.data.example/sparql> .",
+            dcat::DATASET,
+            void::SPARQL_ENDPOINT
+        );
+        let read = |others: &[String]| parse(turtle.as_bytes(), "data", "https://data.example/", others);
+        let parsed = read(&["https://brugge.data.example/".to_owned()]).unwrap_or_default();
+        let endpoints: Vec<_> = parsed
+            .datasets
+            .iter()
+            .map(|dataset| dataset.endpoint.as_deref())
+            .collect();
+        assert_eq!(endpoints, [Some("https://gent.data.example/sparql")]);
+        let refused = read(&["https://gent.data.example/".to_owned()]);
+        assert!(matches!(refused, Err(CatalogError::Foreign(_))));
+    }
+
     /// T67, T97: a member's catalogue cannot end the broker.
     #[test]
     fn a_nested_catalogue_is_refused() {
@@ -246,7 +265,7 @@ mod tests {
             "<<(<a> <b> ".repeat(100_000),
             ")>>".repeat(100_000)
         );
-        let refused = parse(nested.as_bytes(), "gent", "https://gent.example/");
+        let refused = parse(nested.as_bytes(), "gent", "https://gent.example/", &[]);
         assert!(matches!(refused, Err(CatalogError::Syntax(_))));
     }
 }

@@ -25,6 +25,7 @@ impl App {
         let body = Reader::new(incoming, limits)?.all().await?;
         let call = Call {
             method: parts.method,
+            iri: self.origins.place(parts.uri.path()),
             path: parts.uri.path().to_owned(),
             query: parts.uri.query().map(str::to_owned),
             headers: parts.headers,

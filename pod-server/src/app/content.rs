@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
 use policies::request::Subject;
 use server_kit::authn::Credentials;
 use server_kit::body::{self, Body};
 
-use super::App;
+use super::{App, host};
 use crate::authz::Caller;
 use crate::error::Error;
 use crate::http::cors;
@@ -19,16 +19,19 @@ impl App {
     /// Answers a plain request for what anyone may read, if that can be done without waiting. The way of all others needs
     /// memory of its own, which costs more than such an answer.
     pub fn at_once(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
-        self.hosts.check(request.uri(), request.headers()).ok()?;
-        self.ldp.fast(request.method(), request.uri().path(), request.headers())
+        let inside = self.from_the_root(request).ok()?;
+        let path = inside.as_ref().unwrap_or(request.uri()).path();
+        self.ldp.fast(request.method(), path, request.headers())
     }
 
     /// Answers a request for pod content.
-    pub async fn content(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        if let Err(error) = self.hosts.check(request.uri(), request.headers()) {
-            return self.finish(None, Err(error));
-        }
+    pub async fn content(self: Arc<Self>, mut request: Request<Incoming>) -> Response<Body> {
         let origin = cors::origin(request.headers());
+        match self.from_the_root(&request) {
+            Ok(Some(inside)) => *request.uri_mut() = inside,
+            Ok(None) => {}
+            Err(error) => return self.finish(origin, Err(error)),
+        }
         if cors::is_preflight(request.method(), request.headers()) {
             return self.finish(origin, Ok(cors::preflight(request.headers())));
         }
@@ -39,6 +42,18 @@ impl App {
             self.complete(response, reads, allow);
         }
         self.finish(origin, answer)
+    }
+
+    /// Checks the host. Behind this point a path begins at the server's root, whatever origin it was asked on: that of a
+    /// request to a storage's own origin is answered with the storage in front. Below the server's own origin such a storage
+    /// has nothing, because a resource has one IRI (invariant 6).
+    fn from_the_root(&self, request: &Request<Incoming>) -> Result<Option<Uri>, Error> {
+        let uri = request.uri();
+        match self.hosts.storage(uri, request.headers(), &self.origins)? {
+            Some(storage) => host::inside(&storage, uri).map(Some),
+            None if self.origins.leads_away(uri.path()) => Err(Error::NotFound),
+            None => Ok(None),
+        }
     }
 
     /// What every success says (solid#6, solid#8). An answer that is made for its request is as old as the answer itself.
@@ -116,12 +131,12 @@ impl App {
         if !headers.contains_key(header::AUTHORIZATION) && !headers.contains_key("dpop") {
             return Ok(Credentials::public());
         }
-        // The URL as the client wrote it, on the origin that this server has by configuration (T10).
+        // The URL as the client wrote it, on the origin that the server, or the storage, has by configuration (T10).
         let target = request
             .uri()
             .path_and_query()
             .map_or("/", http::uri::PathAndQuery::as_str);
-        let url = format!("{}{target}", self.origins.base_url().trim_end_matches('/'));
+        let url = self.origins.place(target);
         Ok(self.authenticator.authenticate(request.method(), &url, headers).await?)
     }
 }

@@ -34,7 +34,7 @@ use crate::notify::{NotifyParts, NotifyService, Sender, WebhookParts};
 use crate::origins::Origins;
 use crate::query::QueryService;
 use crate::query::summaries::IndexSummaries;
-use crate::store::{SqliteStore, Store, StoreError};
+use crate::store::{ReadPermit, SqliteStore, Store, StoreError};
 
 pub use running::{Ended, Running, start};
 
@@ -137,13 +137,23 @@ impl App {
         config.check()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random: Arc<dyn Random> = Arc::new(SystemRandom);
-        let origins = Origins::new(config.server.base_url.as_str());
+        let hosts = reserved_hosts(&config);
+        let origins = Origins::with(config.server.base_url.as_str(), config.server.subdomains, &hosts);
         let base_url = origins.base_url();
         let console_url = config.server.console_url.as_str().to_owned();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(config.store.clone(), Arc::clone(&clock))?);
         let journal = config.backup.journal_path(&config.store.directory);
         let journal = Journal::open(&journal, base_url, &*store)?;
         store.listen(Arc::clone(&journal) as _);
+        let permit = ReadPermit::without_proof("where storages lie is asked before anything is read");
+        origins.learn(&*store.snapshot(permit)?)?;
+        let console = config.server.console_url.host_str().unwrap_or_default();
+        if let Some(storage) = origins.storage_of_host(console) {
+            return Err(StartError::Fault(ConfigFault::Value {
+                key: "server.console_url",
+                reason: format!("is the host of the storage `{storage}`: pod content and console share no origin"),
+            }));
+        }
         let egress = Arc::new(Egress::new(config.egress.clone())?);
         let issuer = LocalIssuer::load_or_generate(&*console_url, &config.store.directory.join(ISSUER_KEY_FILE))?;
         let issuer = Arc::new(issuer);
@@ -289,4 +299,14 @@ impl App {
             origins,
         })
     }
+}
+
+/// Hosts that answer for something else than a storage.
+fn reserved_hosts(config: &Config) -> Vec<String> {
+    let server = &config.server;
+    let host = server.base_url.host_str().unwrap_or_default();
+    let names = server.subdomains_reserved.iter().map(|name| format!("{name}.{host}"));
+    let console = server.console_url.host_str().map(str::to_owned);
+    let further = server.hosts_additional.iter().cloned();
+    console.into_iter().chain(further).chain(names).collect()
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
 
-use super::{App, StartError};
+use super::{App, StartError, host};
 use crate::config::Config;
 use crate::store::ReadPermit;
 
@@ -192,7 +192,7 @@ fn console_handler(app: &Arc<App>) -> Handler {
 
 /// Sends every plain request to the same path on the `https` origin (solid#2).
 fn redirect_handler(app: &Arc<App>) -> Handler {
-    let base = app.origins.base_url().trim_end_matches('/').to_owned();
+    let origins = app.origins.clone();
     Arc::new(move |request: Request<Incoming>, _: Peer| {
         let target = request
             .uri()
@@ -203,7 +203,8 @@ fn redirect_handler(app: &Arc<App>) -> Handler {
             .unwrap_or("/");
         let mut response: Response<Body> = Response::new(body::empty());
         *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
-        if let Ok(location) = HeaderValue::from_str(&format!("{base}{target}")) {
+        let origin = host::secure_origin(request.uri(), request.headers(), &origins);
+        if let Ok(location) = HeaderValue::from_str(&format!("{origin}{target}")) {
             response.headers_mut().insert(header::LOCATION, location);
         }
         Box::pin(std::future::ready(response))

@@ -14,6 +14,7 @@ use super::read::{Item, Part, ReadLimits, Visit, read};
 use super::{About, ArchiveError, Complete, How, Rebase};
 use crate::authz::{AuthorizationSystem, note_creator};
 use crate::config::LdpSection;
+use crate::error::Error;
 use crate::http::media_type::{MediaType, Syntax};
 use crate::ldp::intake::{self, Rules};
 use crate::name::ResourceName;
@@ -116,7 +117,7 @@ pub fn import<R: Read + Seek>(
         input,
         limits: destination.limits,
     };
-    let mut check = Check::new(store, destination, heard);
+    let mut check = Check::new(store, destination, heard)?;
     let checked = archive.read(&mut |about, item, content| check.entry(about, item, content))?;
     store_entries(store, &mut archive, destination, &checked, heard)
 }
@@ -126,8 +127,16 @@ pub struct Check<'t>(Taking<'t>);
 
 impl<'t> Check<'t> {
     /// Looks at entries for a destination. `heard` is told as with [`import`].
-    pub fn new(store: &'t Arc<dyn Store>, destination: &'t Destination, heard: &'t mut dyn FnMut(u64, u64)) -> Self {
-        Self(Taking::new(store, destination, heard))
+    ///
+    /// # Errors
+    /// When no storage can have the name, or the store fails.
+    pub fn new(
+        store: &'t Arc<dyn Store>,
+        destination: &'t Destination,
+        heard: &'t mut dyn FnMut(u64, u64),
+    ) -> Result<Self, ArchiveError> {
+        find_place(store.as_ref(), destination)?;
+        Ok(Self(Taking::new(store, destination, heard)))
     }
 
     /// Whether an entry could be stored.
@@ -150,6 +159,7 @@ pub fn store_entries(
     (about, complete): &(About, Complete),
     heard: &mut dyn FnMut(u64, u64),
 ) -> Result<Imported, ArchiveError> {
+    find_place(store.as_ref(), destination)?;
     let owner = rules(about, destination).owner;
     policies::request::WebId::parse(owner.as_str())
         .map_err(|error| ArchiveError::invalid(super::ABOUT, format!("the owner: {error}")))?;
@@ -172,6 +182,18 @@ pub fn store_entries(
     let mut imported = storing.imported;
     (imported.from, imported.owner) = (about.storage.clone(), owner);
     Ok(imported)
+}
+
+/// Settles where the new storage will be, before any IRI in it is written.
+fn find_place(store: &dyn Store, destination: &Destination) -> Result<(), ArchiveError> {
+    let view = store.snapshot(ReadPermit::without_proof("the operator asks whether a storage exists"))?;
+    if view.storage(&destination.root)?.is_none() {
+        let name = destination.root.as_str().trim_matches('/');
+        let refused = |reason: &str| ArchiveError::refused(&destination.root, &Error::BadRequest(reason.to_owned()));
+        destination.origins.check(name).map_err(refused)?;
+        destination.origins.expect(name);
+    }
+    Ok(())
 }
 
 fn rebase(about: &About, destination: &Destination) -> Rebase {
@@ -333,9 +355,10 @@ impl<'t> Taking<'t> {
             done: self.entries,
         };
         let (root, owner, system) = (self.destination.root.clone(), storing.owner.clone(), storing.system);
-        let goes_on = self.done_before > 0;
+        let (goes_on, origins) = (self.done_before > 0, self.destination.origins.clone());
         let work = move |transaction: &mut dyn Transaction| -> Result<u64, StoreError> {
             if transaction.storage(&root)?.is_none() {
+                origins.assign(transaction, &root)?;
                 transaction.create_storage(&root, &owner)?;
                 system.assign(transaction, &root)?;
                 if system == AuthorizationSystem::Acp {

@@ -121,6 +121,8 @@ impl Pip {
                     let (fact, dependency) = self.groups.here(group, name)?;
                     Ok((fact, Some(dependency)))
                 }
+                // Never asked over the network: what lies on this server is here or nowhere.
+                None if self.origins.hold(group) => Ok((Fact::Absent, None)),
                 None => Ok((self.groups.elsewhere(group).await, Some(Dependency::RemoteGroup))),
             },
             // Read anew at each decision, so that an agreement that ended counts from the next one (invariant 8).

@@ -37,6 +37,9 @@ const FREE_BYTES_MIN: u64 = 1 << 30;
 /// 1 January 2026: no clock that is right shows an earlier time.
 const EARLIEST: i64 = 1_767_225_600;
 
+/// A label that stands for those of all storages.
+const STORAGE: &str = "storage";
+
 /// What one look found.
 enum Finding {
     /// As it should be.
@@ -86,6 +89,7 @@ fn examine(config: &Config) -> usize {
     ] {
         findings.push((key, name(url)));
     }
+    findings.extend(storage_name(config).map(|finding| ("server.subdomains", finding)));
     for (key, address) in [
         ("server.content_listen", Some(config.server.content_listen)),
         ("server.console_listen", Some(config.server.console_listen)),
@@ -293,11 +297,9 @@ fn certificate(config: &Config) -> Finding {
         return Bad(format!("`{}` is missing", tls.key_file.display()));
     }
     let path = &tls.certificate_file;
-    let leaf = fs::read(path).map_err(|error| error.to_string());
-    let leaf = leaf.and_then(|pem| X509::from_pem(&pem).map_err(|error| error.to_string()));
-    let leaf = match leaf {
+    let leaf = match leaf(path) {
         Ok(leaf) => leaf,
-        Err(error) => return Bad(format!("`{}`: {error}", path.display())),
+        Err(reason) => return Bad(reason),
     };
     let soon = Asn1Time::days_from_now(CERTIFICATE_DAYS_MIN);
     let (now, until) = (Asn1Time::days_from_now(0), leaf.not_after());
@@ -305,18 +307,56 @@ fn certificate(config: &Config) -> Finding {
         return Bad(format!("the certificate ended on {until}: renew it"));
     }
     let urls = [&config.server.base_url, &config.server.console_url];
-    let missing: Vec<&str> = urls
+    let mut missing: Vec<String> = urls
         .iter()
         .filter_map(|url| url.host_str())
         .filter(|host| !covers(&leaf, host))
+        .map(str::to_owned)
         .collect();
+    let below = storages_of(config);
+    missing.extend(below.filter(|host| !covers(&leaf, &host.replacen('*', STORAGE, 1))));
     if !missing.is_empty() {
         return Bad(format!("the certificate is not for {}", missing.join(" and ")));
     }
     if soon.as_ref().is_ok_and(|soon| until < soon) {
         return Doubtful(format!("the certificate ends on {until}: its renewal is overdue"));
     }
-    Good(format!("a certificate for both names until {until}"))
+    Good(format!("a certificate for every name until {until}"))
+}
+
+fn leaf(path: &Path) -> Result<X509, String> {
+    let pem = fs::read(path).map_err(|error| error.to_string());
+    let leaf = pem.and_then(|pem| X509::from_pem(&pem).map_err(|error| error.to_string()));
+    leaf.map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// Why the certificate cannot be that of storages with an origin of their own; none where it can, or need not.
+pub(super) fn unfit_for_storages(config: &Config) -> Option<String> {
+    let (tls, below) = (config.tls.as_ref()?, storages_of(config)?);
+    match leaf(&tls.certificate_file) {
+        Ok(leaf) if covers(&leaf, &below.replacen('*', STORAGE, 1)) => None,
+        Ok(_) => Some(format!(
+            "the certificate is not for `{below}`, where `server.subdomains` puts storages"
+        )),
+        Err(reason) => Some(reason),
+    }
+}
+
+/// The hosts of storages that have an origin of their own, as a name service and a certificate write them.
+fn storages_of(config: &Config) -> Option<String> {
+    let host = config.server.base_url.domain()?;
+    config.server.subdomains.then(|| format!("*.{host}"))
+}
+
+/// Looks one storage's host up, whether or not there is such a storage.
+fn storage_name(config: &Config) -> Option<Finding> {
+    let below = storages_of(config)?;
+    let mut url = config.server.base_url.clone();
+    url.set_host(Some(&below.replacen('*', STORAGE, 1))).ok()?;
+    Some(match name(&url) {
+        Bad(text) => Bad(format!("{text}. Storages need `{below}` in the name service")),
+        finding => finding,
+    })
 }
 
 /// Whether a certificate names a host (RFC 6125: in full, or with one `*` for the first label).

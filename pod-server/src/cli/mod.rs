@@ -119,6 +119,9 @@ impl Cli {
                         return Err(Failure::Said(format!("configuration: {reason}")));
                     }
                 }
+                if let Some(reason) = doctor::unfit_for_storages(&config) {
+                    return Err(Failure::Said(format!("configuration: `tls`: {reason}")));
+                }
                 say("the configuration is sound; `pod-server doctor` looks at the machine too");
                 Ok(())
             }

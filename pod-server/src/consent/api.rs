@@ -83,7 +83,7 @@ impl Consents {
                 edge::json(StatusCode::OK, &described(id, &consent, self.node.clock.now()))
             }
             ([_, "give" | "refuse" | "withdraw"], method) => Err(edge::method_not_allowed(method, "POST")),
-            _ => Err(edge::not_found(&call.path)),
+            _ => Err(edge::not_found(&call.iri)),
         }
     }
 
@@ -92,15 +92,15 @@ impl Consents {
         if caller == storage.owner {
             return Ok(());
         }
-        self.node.note(refused(Some(caller), storage, &call.path)).await?;
-        Err(edge::not_found(&call.path))
+        self.node.note(refused(Some(caller), storage, &call.iri)).await?;
+        Err(edge::not_found(&call.iri))
     }
 
     async fn post(&self, call: &Call, storage: &Storage, caller: &str) -> Answer {
         let own = caller == storage.owner;
         if !own && !self.may_ask(caller)? {
-            self.node.note(refused(Some(caller), storage, &call.path)).await?;
-            return Err(edge::not_found(&call.path));
+            self.node.note(refused(Some(caller), storage, &call.iri)).await?;
+            return Err(edge::not_found(&call.iri));
         }
         if own {
             may_give(call)?;
@@ -147,9 +147,9 @@ impl Consents {
                 .is_some_and(|consent| consent.requested_by.as_deref() == Some(caller));
         let (Some(consent), true) = (consent, allowed) else {
             if caller != storage.owner {
-                self.node.note(refused(Some(caller), storage, &call.path)).await?;
+                self.node.note(refused(Some(caller), storage, &call.iri)).await?;
             }
-            return Err(edge::not_found(&call.path));
+            return Err(edge::not_found(&call.iri));
         };
         match wants_rdf(call) {
             Some(syntax) => Ok(edge::revalidated(call, syntax, as_rdf(&consent, syntax)?)),
@@ -171,8 +171,8 @@ impl Consents {
     async fn bulk(&self, call: &Call, umbrella: &Storage, caller: &str) -> Answer {
         let name = umbrella.root.as_str().trim_matches('/');
         if caller != umbrella.owner || !self.config.umbrella_storages.iter().any(|known| known == name) {
-            self.node.note(refused(Some(caller), umbrella, &call.path)).await?;
-            return Err(edge::not_found(&call.path));
+            self.node.note(refused(Some(caller), umbrella, &call.iri)).await?;
+            return Err(edge::not_found(&call.iri));
         }
         let bulk: Bulk = call.json()?;
         if bulk.storages.len() > self.config.bulk_subjects_max {

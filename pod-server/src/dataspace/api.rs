@@ -88,7 +88,7 @@ impl Dataspace {
                 ["negotiations", _, "agree" | "terminate"] | ["agreements", _, "verify" | "token" | "terminate"],
                 method,
             ) => Err(edge::method_not_allowed(method, "POST")),
-            _ => Err(edge::not_found(&call.path)),
+            _ => Err(edge::not_found(&call.iri)),
         }
     }
 
@@ -100,7 +100,7 @@ impl Dataspace {
         }
         let reasons = vec![ReasonCode::AclDoesNotGrant];
         self.node
-            .note(Event::refused(action, Some(caller), storage.id, reasons).on(&call.path))
+            .note(Event::refused(action, Some(caller), storage.id, reasons).on(&call.iri))
             .await?;
         Err(edge::forbidden("only the owner of the storage may do this"))
     }
@@ -114,8 +114,7 @@ impl Dataspace {
         let caught_up = self.summaries.caught_up(wanted).await;
         let summaries: &dyn Summaries = if caught_up { &*self.summaries } else { &NoSummaries };
         let snapshot = self.node.snapshot()?;
-        let iri = self.node.origins.place(&call.path);
-        let mut catalog = Catalog::new(&self.node.origins, iri);
+        let mut catalog = Catalog::new(&self.node.origins, call.iri.clone());
         if let Some(storage) = storage {
             catalog.publisher(&storage.owner);
         }
@@ -165,7 +164,7 @@ impl Dataspace {
             .record(RecordKind::Dataset, &key)
             .and_then(|bytes| agreement::read_json(bytes, &key))
             .map_err(|error| edge::store_problem(&error))?
-            .ok_or_else(|| edge::not_found(&call.path))?;
+            .ok_or_else(|| edge::not_found(&call.iri))?;
         let owner = call
             .credentials
             .agent
@@ -276,16 +275,15 @@ impl Dataspace {
 
     async fn delete_dataset(&self, call: &Call, storage: &Storage, id: &str) -> Answer {
         let caller = self.owner(call, storage, AuditAction::Delete).await?.to_owned();
-        let (key, path, storage_id) = (key(storage, id), call.path.clone(), storage.id);
+        let (key, iri, storage_id) = (key(storage, id), call.iri.clone(), storage.id);
         self.node
             .commit(move |node, transaction| {
                 let gone = transaction
                     .record_delete(RecordKind::Dataset, &key)
                     .map_err(|error| edge::store_problem(&error))?;
                 if !gone {
-                    return Err(edge::not_found(&path));
+                    return Err(edge::not_found(&iri));
                 }
-                let iri = node.origins.place(&path);
                 node.record(
                     transaction,
                     &Event::done(AuditAction::Delete, &caller, storage_id).on(&iri),
@@ -428,7 +426,7 @@ impl Dataspace {
         let agreement = agreement::load(&*snapshot, &iri)
             .map_err(|error| edge::store_problem(&error))?
             .filter(|agreement| agreement.is_party(caller))
-            .ok_or_else(|| edge::not_found(&call.path))?;
+            .ok_or_else(|| edge::not_found(&call.iri))?;
         let triples = offer::described(&agreement)?;
         Ok(edge::revalidated(call, syntax, written(&triples, syntax)?))
     }

@@ -22,8 +22,10 @@ use crate::store::{CommitError, StoreError};
 pub struct Call {
     /// Method.
     pub method: Method,
-    /// Canonical path.
+    /// Path below the server's root, with the storage in front whatever origin it was asked on.
     pub path: String,
+    /// IRI of what was asked.
+    pub iri: String,
     /// Query string without the question mark.
     pub query: Option<String>,
     /// Headers.

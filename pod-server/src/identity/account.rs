@@ -290,7 +290,7 @@ async fn insert(
 }
 
 fn insert_one(transaction: &mut dyn Transaction, site: &Site, account: &Account) -> Result<(), AccountError> {
-    claim(transaction, &account.name)?;
+    claim(transaction, site, &account.name)?;
     storage::create(
         transaction,
         site,
@@ -304,7 +304,11 @@ fn insert_one(transaction: &mut dyn Transaction, site: &Site, account: &Account)
 }
 
 /// Sees to it that no login, storage or document has a name.
-fn claim(transaction: &dyn Transaction, name: &str) -> Result<(), AccountError> {
+fn claim(transaction: &dyn Transaction, site: &Site, name: &str) -> Result<(), AccountError> {
+    site.origins().check(name).map_err(|reason| AccountError::Name {
+        name: name.to_owned(),
+        reason,
+    })?;
     let taken = || AccountError::Taken(name.to_owned());
     let root = ResourceName::parse(&Site::root(name)).map_err(|_| taken())?;
     let twin = root.slash_twin().ok_or_else(taken)?;
@@ -341,7 +345,7 @@ pub async fn add_storage_of(
     let (site, id, name) = (site.clone(), id.to_owned(), name.to_owned());
     let work = move |transaction: &mut dyn Transaction| -> Result<String, AccountError> {
         let mut account = load(transaction, &id)?.ok_or_else(|| AccountError::Unknown(id.clone()))?;
-        claim(transaction, &name)?;
+        claim(transaction, &site, &name)?;
         if account.storages.len() >= most {
             return Err(AccountError::Full);
         }

@@ -90,7 +90,7 @@ pub async fn adopt(
     }
     let account = created.account.clone();
     let (credentials, came_from) = (adoption.credentials, adoption.came_from);
-    let first = tools.site.webid(&account.name);
+    let first = format!("{}profile/card#me", tools.site.origins().root(&account.name));
     let now = tools.clock.unix();
     let suffixes: Vec<String> = credentials.iter().map(|_| tools.random.token(16)).collect();
     let work = move |transaction: &mut dyn Transaction| -> Result<(), AccountError> {

@@ -305,7 +305,7 @@ fn register_page(
     notice: Option<Notice>,
 ) -> Response<Body> {
     let characters = identity.config().password.characters_min;
-    let content = entrance::register(visit, form, characters, identity.site().base_url(), notice.as_ref());
+    let content = entrance::register(visit, form, characters, identity.site().origins(), notice.as_ref());
     Page::new(visit.text("register-title"), content)
         .status(status)
         .respond(visit)

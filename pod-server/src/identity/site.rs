@@ -10,7 +10,7 @@ use crate::origins::Origins;
 use crate::store::{StoreError, Transaction};
 
 /// Names that a storage may not have: the content origin uses them itself.
-const NAMES_RESERVED: [&str; 6] = ["sparql", "catalog", "log", "public", "admin", "api"];
+pub(crate) const NAMES_RESERVED: [&str; 6] = ["sparql", "catalog", "log", "public", "admin", "api"];
 
 /// Longest name of a storage, in characters.
 pub const NAME_CHARACTERS_MAX: usize = 63;
@@ -131,10 +131,10 @@ impl Site {
         format!("/{name}/")
     }
 
-    /// The WebID of the account whose first storage has a name.
+    /// The WebID of a new account whose first storage is to have a name.
     #[must_use]
     pub fn webid(&self, name: &str) -> String {
-        format!("{}profile/card#me", self.origins.root(name))
+        format!("{}profile/card#me", self.origins.new_root(name))
     }
 }
 

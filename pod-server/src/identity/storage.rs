@@ -30,6 +30,7 @@ pub fn create(
 ) -> Result<(), StoreError> {
     let root = parse(&Site::root(name))?;
     let system = site.system();
+    site.origins().assign(transaction, &root)?;
     transaction.create_storage(&root, webid)?;
     system.assign(transaction, &root)?;
     put_rules(transaction, system, &root, rules(webid, "./", true, None))?;

@@ -3,6 +3,7 @@
 use crate::authz::{AuthorizationSystem, FirstRules, note_creator};
 use crate::error::Error;
 use crate::name::{Auxiliary, ResourceName};
+use crate::origins::Origins;
 use crate::store::{NewBody, NewState, ResourceKind, Storage, Transaction};
 
 use super::target::{Role, Target};
@@ -14,6 +15,7 @@ use super::target::{Role, Target};
 /// exists.
 pub fn create_storage(
     transaction: &mut dyn Transaction,
+    origins: &Origins,
     name: &str,
     owner: &str,
     system: AuthorizationSystem,
@@ -26,6 +28,10 @@ pub fn create_storage(
     if transaction.storage(&root)?.is_some() {
         return Err(Error::Conflict(format!("the storage `{name}` exists")));
     }
+    origins
+        .check(name)
+        .map_err(|reason| Error::BadRequest(format!("`{name}`: {reason}")))?;
+    origins.assign(transaction, &root)?;
     let storage = transaction.create_storage(&root, owner.as_str())?;
     system.assign(transaction, &root)?;
     let rules = FirstRules {

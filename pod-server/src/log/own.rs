@@ -127,9 +127,9 @@ impl OwnLog {
         let storage = self.node.storage(&*self.node.snapshot()?, storage)?;
         if caller != storage.owner {
             let reasons = vec![ReasonCode::AclDoesNotGrant];
-            let event = Event::refused(AuditAction::Audit, Some(caller), storage.id, reasons).on(&call.path);
+            let event = Event::refused(AuditAction::Audit, Some(caller), storage.id, reasons).on(&call.iri);
             self.node.note(event).await?;
-            return Err(edge::not_found(&call.path));
+            return Err(edge::not_found(&call.iri));
         }
         let page = Page {
             before: number(call, "before")?,

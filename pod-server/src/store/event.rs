@@ -30,6 +30,9 @@ pub enum RecordKind {
     Notification,
     /// Which authorization system a storage uses, by its root; without one it is Web Access Control.
     AuthorizationSystem,
+    /// That a storage has an origin of its own, by its root; without one it lies below the server's base URL. It stays when
+    /// the storage is gone: nobody else's data gets its IRIs.
+    StorageOrigin,
     /// Who made a resource, by its identity; only in storages whose rules may ask for it.
     Creator,
     /// Progress of imports, by job.

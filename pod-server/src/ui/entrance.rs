@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::layout::{Field, form_token, path};
 use super::{Form, Notice, Visit};
+use crate::origins::Origins;
 
 /// Longest password that a field takes, in characters.
 const PASSWORD_CHARACTERS_MAX: u16 = 256;
@@ -45,7 +46,13 @@ pub fn login(
 
 /// The form for opening an account.
 #[must_use]
-pub fn register(visit: &Visit, form: &Form, characters_min: usize, base_url: &str, notice: Option<&Notice>) -> Markup {
+pub fn register(
+    visit: &Visit,
+    form: &Form,
+    characters_min: usize,
+    origins: &Origins,
+    notice: Option<&Notice>,
+) -> Markup {
     let organisation = form.field("kind") == Some("organisation");
     html! {
         div.narrow {
@@ -70,7 +77,7 @@ pub fn register(visit: &Visit, form: &Form, characters_min: usize, base_url: &st
                 })
                 (Field {
                     name: "name", kind: "text", label: visit.text("name-label"),
-                    hint: Some(visit.text_with("name-hint", &[("base", base_url)])), value: form.field("name"),
+                    hint: Some(visit.text_with("name-hint", &[("address", &origins.new_root(&visit.text("name-example")))])), value: form.field("name"),
                     autocomplete: "username", characters_max: 63,
                 })
                 (new_password(visit, "password", characters_min))

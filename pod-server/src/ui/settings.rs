@@ -134,7 +134,7 @@ fn storages(visit: &Visit, shown: &Shown<'_>) -> Markup {
                     (form_token(visit))
                     (Field {
                         name: "name", kind: "text", label: visit.text("storage-name-label"),
-                        hint: Some(visit.text_with("name-hint", &[("base", shown.origins.base_url())])), autocomplete: "off",
+                        hint: Some(visit.text_with("name-hint", &[("address", &shown.origins.new_root(&visit.text("name-example")))])), autocomplete: "off",
                         characters_max: 63, ..Field::default()
                     })
                     (super::webids::choice(visit, shown.session, "storage-webid", Some(("new", "storage-webid-new"))))

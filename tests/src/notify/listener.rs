@@ -37,7 +37,8 @@ impl WebSocketListener {
     /// When the connection fails otherwise.
     pub async fn open(url: &str) -> Result<Self, u16> {
         let authority = url.trim_start_matches("ws://").split('/').next().expect("an authority");
-        let stream = TcpStream::connect(authority).await.expect("a connection");
+        let stream = TcpStream::connect(crate::pod::address(authority));
+        let stream = stream.await.expect("a connection");
         match client_async(url, stream).await {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
+use pod_server::origins::Origins;
 use server_kit::authn::LocalIssuer;
 use server_kit::authn::client::DpopKey;
 use server_kit::clock::{Clock, SystemClock};
@@ -17,7 +18,7 @@ pub struct Agent {
     pub web_id: String,
     key: Arc<DpopKey>,
     token: Arc<str>,
-    base_url: String,
+    origins: Origins,
 }
 
 impl Agent {
@@ -45,8 +46,14 @@ impl Agent {
             web_id,
             key: Arc::new(key),
             token: token.into(),
-            base_url: base_url.to_owned(),
+            origins: Origins::new(base_url),
         }
+    }
+
+    /// The same agent, who finds storages where they are.
+    #[must_use]
+    pub fn at(self, origins: Origins) -> Self {
+        Self { origins, ..self }
     }
 
     /// The same agent and key with another token, such as one that is bound to an agreement.
@@ -60,7 +67,7 @@ impl Agent {
 
     /// A client that sends this agent's credentials with every request.
     pub fn client(&self) -> Client {
-        Client::new(&self.base_url).with_agent(self.clone())
+        Client::of(self.origins.clone()).with_agent(self.clone())
     }
 
     /// The key that the agent's tokens are bound to.

@@ -6,14 +6,16 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use pod_server::origins::Origins;
 
 use super::agent::Agent;
+use super::local::LocalNames;
 
-/// Sends requests to one origin.
+/// Sends requests to one server.
 #[derive(Clone)]
 pub struct Client {
-    pool: Pool<HttpConnector, Full<Bytes>>,
-    base_url: String,
+    pool: Pool<HttpConnector<LocalNames>, Full<Bytes>>,
+    origins: Origins,
     agent: Option<Agent>,
     bearer: Option<String>,
 }
@@ -55,11 +57,16 @@ impl Reply {
 impl Client {
     /// A client for an origin.
     pub fn new(base_url: &str) -> Self {
+        Self::of(Origins::new(base_url))
+    }
+
+    /// A client for a server, whose storages it finds where they are.
+    pub fn of(origins: Origins) -> Self {
         Self {
             pool: Pool::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
-                .build_http(),
-            base_url: base_url.trim_end_matches('/').to_owned(),
+                .build(HttpConnector::new_with_resolver(LocalNames::default())),
+            origins,
             agent: None,
             bearer: None,
         }
@@ -79,10 +86,10 @@ impl Client {
         self
     }
 
-    /// Begins a request; `path` begins with `/` or is a full URL.
+    /// Begins a request; `path` begins with `/` and the name of a storage, or is a full URL.
     pub fn request(&self, method: &str, path: &str) -> RequestBuilder<'_> {
         let url = if path.starts_with('/') {
-            format!("{}{path}", self.base_url)
+            self.origins.place(path)
         } else {
             path.to_owned()
         };

@@ -3,6 +3,7 @@
 mod agent;
 mod client;
 mod crawl;
+mod local;
 mod process;
 mod raw;
 mod server;
@@ -10,6 +11,7 @@ mod server;
 pub use agent::Agent;
 pub use client::{Client, Reply, RequestBuilder};
 pub use crawl::{Seen, crawl};
+pub use local::address;
 pub use process::{PodFolder, PodProcess};
 pub use raw::{RawReply, raw_request};
 pub use server::{PodServer, PodSettings};

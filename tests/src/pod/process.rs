@@ -8,6 +8,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use pod_server::origins::Origins;
 use server_kit::authn::LocalIssuer;
 use tempfile::TempDir;
 
@@ -25,6 +26,8 @@ pub struct PodFolder {
     pub base_url: String,
     /// Origin of the console, with a closing slash.
     pub console_url: String,
+    /// Where its storages are.
+    pub origins: Origins,
 }
 
 /// A running server process, killed at the end of the test.
@@ -39,18 +42,32 @@ impl PodFolder {
     /// # Panics
     /// When the folder cannot be made.
     pub fn new(more: &str) -> Self {
+        Self::on("127.0.0.1", false, more)
+    }
+
+    /// As [`new`](Self::new), for a server whose storages each have an origin of their own.
+    ///
+    /// # Panics
+    /// When the folder cannot be made.
+    pub fn on_subdomains(more: &str) -> Self {
+        Self::on("data.localhost", true, more)
+    }
+
+    fn on(host: &str, subdomains: bool, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
         let free = || std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let ports = [free(), free()].map(|listener| listener.local_addr().expect("an address").port());
         let [content, console] = ports;
+        let base_url = format!("http://{host}:{content}/");
         let made = Self {
-            base_url: format!("http://127.0.0.1:{content}/"),
+            origins: Origins::with(&base_url, subdomains, &[]),
+            base_url,
             console_url: format!("http://127.0.0.1:{console}/"),
             folder: Arc::new(folder),
         };
         let text = format!(
             "[server]\nbase_url = \"{}\"\nconsole_url = \"{}\"\ncontent_listen = \"127.0.0.1:{content}\"\n\
-             console_listen = \"127.0.0.1:{console}\"\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n[egress]\n\
+             console_listen = \"127.0.0.1:{console}\"\nsubdomains = {subdomains}\n\n[admin]\nlisten = \"127.0.0.1:0\"\n\n[egress]\n\
              allow = [\"127.0.0.1:*\"]\n\n[store]\ndirectory = {:?}\nreserve_bytes = 0\n{more}",
             made.base_url,
             made.console_url,
@@ -134,14 +151,15 @@ impl PodFolder {
     /// When the issuer's key is not there.
     pub fn agent(&self, name: &str) -> Agent {
         let issuer = LocalIssuer::load_or_generate(&self.console_url, &self.store().join("issuer.key"));
-        let web_id = format!("{}{name}/profile/card#me", self.base_url);
-        Agent::new(&issuer.expect("the issuer's key"), web_id, &self.base_url)
+        self.origins.expect(name);
+        let web_id = format!("{}profile/card#me", self.origins.root(name));
+        Agent::new(&issuer.expect("the issuer's key"), web_id, &self.base_url).at(self.origins.clone())
     }
 
     /// A client without credentials.
     #[must_use]
     pub fn client(&self) -> Client {
-        Client::new(&self.base_url)
+        Client::of(self.origins.clone())
     }
 
     /// Starts a server and waits until it is ready.

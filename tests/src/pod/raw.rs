@@ -24,7 +24,7 @@ pub struct RawReply {
 /// When the connection fails.
 pub async fn raw_request(base_url: &str, bytes: &[u8], close: bool) -> io::Result<RawReply> {
     let authority = base_url.trim_start_matches("http://").trim_end_matches('/');
-    let mut stream = TcpStream::connect(authority).await?;
+    let mut stream = TcpStream::connect(super::local::address(authority)).await?;
     stream.write_all(bytes).await?;
     if close {
         stream.shutdown().await?;

@@ -51,6 +51,16 @@ impl PodServer {
         Self::start_in(directory, settings, "http://127.0.0.1:0/", "http://127.0.0.1:0/").await
     }
 
+    /// A server whose storages each have an origin of their own, with changed settings.
+    ///
+    /// # Panics
+    /// When the server cannot start.
+    pub async fn start_on_subdomains(mut settings: PodSettings) -> Self {
+        let directory = Arc::new(tempfile::tempdir().expect("a temporary directory"));
+        merge(&mut settings, &serde_json::json!({"server": {"subdomains": true}}));
+        Self::start_in(directory, settings, "http://data.localhost:0/", "http://127.0.0.1:0/").await
+    }
+
     /// A server that speaks TLS, with the certificate (PEM) of the authority behind it.
     ///
     /// # Panics
@@ -73,8 +83,17 @@ impl PodServer {
     ///
     /// # Panics
     /// When the server cannot start again.
-    pub async fn restart(mut self) -> Self {
-        let (directory, settings) = (Arc::clone(&self.directory), self.settings.clone());
+    pub async fn restart(self) -> Self {
+        self.restart_with(serde_json::json!({})).await
+    }
+
+    /// As [`Self::restart`], with some settings changed.
+    ///
+    /// # Panics
+    /// When the server cannot start again.
+    pub async fn restart_with(mut self, changes: PodSettings) -> Self {
+        let (directory, mut settings) = (Arc::clone(&self.directory), self.settings.clone());
+        merge(&mut settings, &changes);
         let (base, console) = (self.base_url.clone(), self.console_url.clone());
         self.end().await;
         drop(self);
@@ -93,7 +112,7 @@ impl PodServer {
 
     /// A client without credentials.
     pub fn client(&self) -> Client {
-        Client::new(&self.base_url)
+        Client::of(self.app.origins.clone())
     }
 
     /// Makes a storage with a WebID profile that names this server's issuer, and an agent that is its owner.
@@ -109,10 +128,10 @@ impl PodServer {
     /// # Panics
     /// When the storage cannot be made.
     pub async fn agent_under(&self, name: &str, system: AuthorizationSystem) -> Agent {
-        let web_id = format!("{}{name}/profile/card#me", self.base_url);
+        let web_id = format!("{}profile/card#me", self.app.origins.new_root(name));
         let profile = format!(
             "<#me> <http://www.w3.org/ns/solid/terms#oidcIssuer> <{}>; \
-             <http://www.w3.org/ns/pim/space#storage> </{name}/>.",
+             <http://www.w3.org/ns/pim/space#storage> <../>.",
             self.console_url
         );
         let public = FirstRules {
@@ -122,10 +141,10 @@ impl PodServer {
             public: Some("acl:Read"),
         };
         let public = public.write(system);
-        let (storage, owner) = (name.to_owned(), web_id.clone());
+        let (origins, storage, owner) = (self.app.origins.clone(), name.to_owned(), web_id.clone());
         let card = ResourceName::parse(&format!("/{name}/profile/card")).expect("a name");
         let work = move |transaction: &mut dyn pod_server::store::Transaction| {
-            provision::create_storage(transaction, &storage, &owner, system).map_err(CommitError::Refused)?;
+            provision::create_storage(transaction, &origins, &storage, &owner, system).map_err(CommitError::Refused)?;
             transaction.put(&card, turtle(profile))?;
             transaction.put(&card.auxiliary(Auxiliary::Acl), turtle(public))?;
             Ok(())
@@ -134,7 +153,7 @@ impl PodServer {
         commit::<(), Error>(self.app.store.as_ref(), warrant, Box::new(work))
             .await
             .expect("a storage");
-        Agent::new(&self.app.issuer, web_id, &self.base_url)
+        Agent::new(&self.app.issuer, web_id, &self.base_url).at(self.app.origins.clone())
     }
 
     /// Puts documents and containers into the store, in one commit and without asking for rights: the scene of a test.

@@ -11,7 +11,7 @@ const NEGOTIATIONS: &str = "/gent/.dataspace/negotiations";
 
 fn ask(server: &PodServer, purpose: &str) -> serde_json::Value {
     serde_json::json!({
-        "dataset": format!("{}gent/.dataspace/datasets/fietsen", server.base_url),
+        "dataset": server.app.origins.place("/gent/.dataspace/datasets/fietsen"),
         "purpose": purpose,
         "message": "for the cycling plan",
     })
@@ -29,7 +29,15 @@ fn in_force(server: &PodServer, iri: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_accepted_used_and_ended() {
-    let server = PodServer::start().await;
+    agree_and_end(PodServer::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn agreements_lie_on_the_origin_of_their_storage() {
+    agree_and_end(PodServer::start_on_subdomains(serde_json::json!({})).await).await;
+}
+
+async fn agree_and_end(server: PodServer) {
     let gent = server.agent("gent").await.client();
     let consumer = server.agent("mobility").await;
     let (mobility, stranger) = (consumer.client(), server.agent("stranger").await.client());

@@ -219,9 +219,10 @@ async fn storages_never_overlap() {
         "alice.acl",
     ] {
         let (name, owner) = (name.to_owned(), alice.web_id.clone());
+        let origins = server.app.origins.clone();
         let asked = name.clone();
         let work = move |transaction: &mut dyn Transaction| {
-            create_storage(transaction, &name, &owner, AuthorizationSystem::Wac)
+            create_storage(transaction, &origins, &name, &owner, AuthorizationSystem::Wac)
                 .map(drop)
                 .map_err(CommitError::Refused)
         };

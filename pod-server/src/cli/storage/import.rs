@@ -49,13 +49,8 @@ impl ImportCommand {
     pub(in crate::cli) async fn run(self) -> Result<(), Failure> {
         let failed = |error: std::io::Error| Failure::Said(format!("`{}`: {error}", self.archive.display()));
         let about = archive::about(File::open(&self.archive).map_err(failed)?).map_err(said)?;
-        let old = about
-            .storage
-            .trim_end_matches('/')
-            .rsplit('/')
-            .next()
-            .unwrap_or_default();
-        let root = super::root(self.name.as_deref().unwrap_or(old))?;
+        let old = old_name(&about.storage);
+        let root = super::root(self.name.as_deref().unwrap_or(&old))?;
         let app = Arc::new(App::build(self.file.load()?)?);
         let destination = Destination {
             root: root.clone(),
@@ -124,6 +119,19 @@ impl ImportCommand {
 
 fn said(error: ArchiveError) -> Failure {
     Failure::Said(error.to_string())
+}
+
+/// The name that a storage had: the end of its path, or the first label of its own host.
+fn old_name(storage: &str) -> String {
+    let url = url::Url::parse(storage).ok();
+    let path = url.as_ref().map_or(storage, |url| url.path()).trim_matches('/');
+    let host = url.as_ref().and_then(|url| url.host_str()).unwrap_or_default();
+    let name = if path.is_empty() {
+        host.split('.').next()
+    } else {
+        path.rsplit('/').next()
+    };
+    name.unwrap_or_default().to_owned()
 }
 
 fn tell(imported: &Imported, iri: &str) {

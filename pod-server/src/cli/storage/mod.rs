@@ -88,7 +88,8 @@ async fn create(
     let warrant = Warrant::without_proof("the operator makes a storage on a stopped server");
     let (what, who) = (name.clone(), owner.clone());
     let work = move |transaction: &mut dyn crate::store::Transaction| {
-        let storage = provision::create_storage(transaction, &what, &who, system).map_err(CommitError::Refused)?;
+        let storage = provision::create_storage(transaction, site.origins(), &what, &who, system)
+            .map_err(CommitError::Refused)?;
         site.fill(transaction, &storage.root, &who)?;
         Ok(storage)
     };

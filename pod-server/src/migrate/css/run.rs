@@ -86,7 +86,7 @@ pub fn run(
     let plan = plan(options, &mut |finding| running.say(finding))?;
     running.written()?;
     running.refuse_conflicts(&plan)?;
-    running.storages = storages(target.tools.site, &plan);
+    running.storages = storages(target, &plan)?;
     running.system = plan.system;
     for account in &plan.accounts {
         running.account(account)?;
@@ -96,22 +96,28 @@ pub fn run(
 }
 
 /// Where each storage was and is.
-fn storages(site: &Site, plan: &Plan) -> Arc<Storages> {
-    let pods = plan.accounts.iter().flat_map(|account| &account.pods);
-    let now = pods
-        .filter_map(|pod| {
-            let old = pod.iri.strip_prefix(&plan.base_url)?.trim_end_matches('/');
-            Some((old.to_owned(), new_root(site, pod)))
-        })
-        .collect();
-    Arc::new(Storages {
+fn storages(target: &Target<'_>, plan: &Plan) -> Result<Arc<Storages>, MigrateError> {
+    let mut now = BTreeMap::new();
+    for pod in plan.accounts.iter().flat_map(|account| &account.pods) {
+        if let Some(old) = pod.iri.strip_prefix(&plan.base_url) {
+            now.insert(old.trim_end_matches('/').to_owned(), new_root(target, pod)?);
+        }
+    }
+    Ok(Arc::new(Storages {
         old: plan.base_url.clone(),
         now,
-    })
+    }))
 }
 
-fn new_root(site: &Site, pod: &MovingPod) -> String {
-    site.origins().root(&pod.name)
+fn new_root(target: &Target<'_>, pod: &MovingPod) -> Result<String, MigrateError> {
+    let permit = ReadPermit::without_proof("the operator asks which storages exist");
+    let came_before = target.store.snapshot(permit)?.storage(&root(pod)?)?.is_some();
+    let origins = target.tools.site.origins();
+    Ok(if came_before {
+        origins.root(&pod.name)
+    } else {
+        origins.new_root(&pod.name)
+    })
 }
 
 struct Running<'r> {
@@ -273,7 +279,7 @@ impl Running<'_> {
         let mut folder = StorageFolder::new(&source, &mut say);
         let heard = &mut *self.heard;
         let mut count = |entries, bytes| heard(&pod.name, entries, bytes);
-        let mut check = Check::new(target.store, &destination, &mut count);
+        let mut check = Check::new(target.store, &destination, &mut count).map_err(failed)?;
         let checked = folder
             .read(&mut |about, item, content| check.entry(about, item, content))
             .map_err(failed)?;
@@ -310,7 +316,7 @@ impl Running<'_> {
                 continue;
             }
             // A WebID in a storage of this server is that of the storage's account, whoever was let in there.
-            let others = self.target.tools.site.origins().hold(&moved) && !is_own(webid);
+            let others = (moved != webid || self.target.tools.site.origins().hold(&moved)) && !is_own(webid);
             if others || has_webid(self.target.store.as_ref(), &moved)? {
                 let reason = format!(
                     "a WebID that the account {} had too; it belongs to another one here",

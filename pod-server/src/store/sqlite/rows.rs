@@ -110,6 +110,7 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::PersonSecret => "person-secret",
         RecordKind::Notification => "notification",
         RecordKind::AuthorizationSystem => "authorization-system",
+        RecordKind::StorageOrigin => "storage-origin",
         RecordKind::Creator => "creator",
         RecordKind::Import => "import",
         RecordKind::Server => "server",
@@ -129,7 +130,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 15] = [
+const RECORD_KINDS: [RecordKind; 16] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -142,6 +143,7 @@ const RECORD_KINDS: [RecordKind; 15] = [
     RecordKind::PersonSecret,
     RecordKind::Notification,
     RecordKind::AuthorizationSystem,
+    RecordKind::StorageOrigin,
     RecordKind::Creator,
     RecordKind::Import,
     RecordKind::Server,
