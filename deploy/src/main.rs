@@ -7,6 +7,7 @@ mod fuzz;
 mod load;
 mod policy_bench;
 mod quickstart;
+mod soak;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -33,6 +34,9 @@ enum Command {
     Coverage(coverage::CoverageCommand),
     /// Search for input that breaks a parser, steered by coverage
     Fuzz(fuzz::FuzzCommand),
+    /// Compare random cases for long, and stop at the first difference
+    #[command(subcommand)]
+    Soak(soak::SoakCommand),
     /// Start a whole network on this machine, tell its story, and leave it running
     Quickstart(quickstart::QuickstartCommand),
     /// Send prepared requests to a server on loopback (a part of `bench`)
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         Command::Fuzz(command) => command.run(),
         Command::Quickstart(command) => command.run(),
         Command::Load(command) => command.run(),
+        Command::Soak(command) => command.run(),
         Command::Bare(command) => command.run(),
         Command::VerifySignatures(command) => command.run(),
         Command::Transfer(command) => command.run(),

@@ -289,6 +289,7 @@ fn by_agreement(
                 consent: grant.consent,
                 properties: grant.properties,
                 hidden: grant.hidden,
+                treatment: grant.treatment,
             });
         }
     }

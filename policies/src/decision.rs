@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::treatment::Treatment;
 use crate::wac::Modes;
 
 /// The four outcomes of XACML. The enforcement point maps all but [`Effect::Permit`] to refusal.
@@ -202,6 +203,8 @@ pub enum Obligation {
     },
     /// The use is in the log before data leaves.
     Log,
+    /// Values are changed before anything looks at them, as [`View::treatment`] says.
+    ChangeValues,
 }
 
 /// A remark that the enforcement point may ignore.
@@ -236,6 +239,9 @@ pub struct View {
     pub properties: Option<BTreeSet<String>>,
     /// Predicates that are hidden whatever else is said.
     pub hidden: BTreeSet<String>,
+    /// What becomes of values before they are shown.
+    #[serde(default)]
+    pub treatment: Treatment,
 }
 
 impl View {

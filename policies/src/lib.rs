@@ -20,6 +20,7 @@ pub mod odrl;
 pub mod purpose;
 pub mod request;
 mod statements;
+pub mod treatment;
 pub mod wac;
 
 pub use decide::{Response, decide};

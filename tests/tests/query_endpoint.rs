@@ -515,3 +515,60 @@ async fn aggregates_only_over_enough_persons() {
     );
     scene.server.stop().await;
 }
+
+/// Values and names are changed before anything looks at them: projection, filters, order, aggregates, constants and graph
+/// names all see the codes and the coarse values only, and another agreement has other codes.
+///
+/// Requirements ENF-13, ENF-14, ENF-31.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_and_names_are_changed_before_anything_looks() {
+    let scene = scene().await;
+    let refined = |left: &str, right: &str| {
+        format!("odrl:refinement [ odrl:leftOperand meent:{left} ; odrl:operator odrl:eq ; odrl:rightOperand {right} ]")
+    };
+    let coarse = format!(
+        "odrl:duty [ odrl:action [ <http://www.w3.org/1999/02/22-rdf-syntax-ns#value> meent:generalise ; {} ; {} ] ] ,
+           [ odrl:action meent:pseudonymise ] ;",
+        refined("property", "<urn:speed>"),
+        refined("precision", "20")
+    );
+    let mut codes = Vec::new();
+    for name in ["grof", "grover"] {
+        describe(&scene, name, &coarse).await;
+        let (_, company) = conclude(&scene, name).await;
+        let purpose = [("purpose", RESEARCH)];
+        let query =
+            async |text: &str, variable: &str| values(&ask(&company, "/sparql", text, &purpose).await, variable);
+        assert_eq!(query(ALL, "v").await, ["0", "20", "20", "40", "40"]);
+        for (value, count) in [(30, "0"), (20, "2"), (10, "0")] {
+            let counted = format!("SELECT (COUNT(*) AS ?n) {{ ?s <urn:speed> ?v FILTER(?v = {value}) }}");
+            assert_eq!(query(&counted, "n").await, [count]);
+            let bound = format!("SELECT (COUNT(*) AS ?n) {{ ?s <urn:speed> {value} }}");
+            assert_eq!(query(&bound, "n").await, [count]);
+        }
+        assert_eq!(
+            query("SELECT (SUM(?v) AS ?t) { ?s <urn:speed> ?v }", "t").await,
+            ["120"]
+        );
+        let subjects = query(ALL, "s").await;
+        let graphs = query("SELECT ?g { GRAPH ?g { ?s <urn:speed> ?v } }", "g").await;
+        for code in subjects.iter().chain(&graphs) {
+            assert!(code.starts_with("urn:meent:pseudonym:"), "{code}");
+        }
+        let of = |subject: &str| format!("SELECT ?v {{ <{subject}> <urn:speed> ?v }}");
+        assert_eq!(
+            query(&of(&subjects[0]), "v").await,
+            ["0"],
+            "a code is a name like any other"
+        );
+        let own = format!("{}burger1/telraam/d#it", scene.server.base_url);
+        assert!(query(&of(&own), "v").await.is_empty(), "the name itself means nothing");
+        assert_eq!(query(ALL, "s").await, subjects, "codes stay");
+        codes.extend(subjects);
+    }
+    let all = codes.len();
+    codes.sort();
+    codes.dedup();
+    assert_eq!(codes.len(), all, "no code of one agreement is one of another");
+    scene.server.stop().await;
+}

@@ -26,6 +26,7 @@ vocabulary! {
         POSITIVE_INTEGER "positiveInteger", LONG "long", INT "int", SHORT "short", BYTE "byte",
         UNSIGNED_LONG "unsignedLong", UNSIGNED_INT "unsignedInt",
         UNSIGNED_SHORT "unsignedShort", UNSIGNED_BYTE "unsignedByte", YEAR_MONTH_DURATION "yearMonthDuration", G_YEAR "gYear",
+        G_YEAR_MONTH "gYearMonth",
     }
 }
 

@@ -36,6 +36,8 @@ vocabulary! {
         LOG "log",
         PSEUDONYMISE "pseudonymise",
         GENERALISE "generalise",
+        HASH "hash",
+        DROP "drop",
         // Usage-control classes of International Data Spaces.
         PC1 "pc1",
         PC2 "pc2",
@@ -153,6 +155,8 @@ mod tests {
             (PRECISION, "odrl:LeftOperand"),
             (PSEUDONYMISE, "odrl:Action"),
             (GENERALISE, "odrl:Action"),
+            (HASH, "odrl:Action"),
+            (DROP, "odrl:Action"),
             (AGGREGATE_ONLY, "odrl:Action"),
             (LOG, "odrl:Action"),
         ] {

@@ -71,6 +71,9 @@ pub enum StartError {
     /// A template of new storages cannot be used.
     #[error(transparent)]
     Template(#[from] TemplateError),
+    /// The secret of pseudonyms cannot be used.
+    #[error(transparent)]
+    Pseudonyms(#[from] crate::authz::scope::pseudonyms::PseudonymsError),
     /// Consents, agreements or the audit log cannot be used.
     #[error(transparent)]
     Dataspace(#[from] DataspaceError),
@@ -274,6 +277,7 @@ impl App {
             pep: &pep,
             consents: &dataspace.ledger,
             origins: &origins,
+            random: &*random,
         };
         let query = Arc::new(queries::service(&config, &index, &shared)?);
         Ok(Self {

@@ -7,11 +7,12 @@ use hyper::body::Incoming;
 use server_kit::authn::Credentials;
 use server_kit::body::Body;
 use server_kit::clock::Clock;
+use server_kit::random::Random;
 
 use super::{App, StartError};
 use crate::audit::AuditWriter;
 use crate::authz::Pep;
-use crate::authz::scope::{Scope, ScopeParts};
+use crate::authz::scope::{Pseudonyms, Scope, ScopeParts};
 use crate::config::Config;
 use crate::consent::ConsentLedger;
 use crate::error::Error;
@@ -29,10 +30,12 @@ pub(super) struct Shared<'a> {
     pub pep: &'a Arc<Pep>,
     pub consents: &'a Arc<ConsentLedger>,
     pub origins: &'a Origins,
+    pub random: &'a dyn Random,
 }
 
 /// Builds the endpoints over an index.
 pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) -> Result<QueryService, StartError> {
+    let pseudonyms = Pseudonyms::load_or_generate(&config.store.directory, config.query.pseudonym_days, shared.random)?;
     let scope = Scope::new(ScopeParts {
         index: Arc::clone(index),
         store: Arc::clone(shared.store),
@@ -41,6 +44,7 @@ pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) 
         audit: Arc::clone(shared.audit),
         clock: Arc::clone(shared.clock),
         origins: shared.origins.clone(),
+        pseudonyms,
     });
     QueryService::new(QueryParts {
         index: Arc::clone(index),

@@ -33,6 +33,7 @@ pub struct Dictionary {
     numbers: RwLock<HashTable<TermId>>,
     hasher: RandomState,
     text_bytes: AtomicUsize,
+    triple_terms: AtomicUsize,
 }
 
 impl Dictionary {
@@ -131,6 +132,12 @@ impl Dictionary {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether there are, or were, terms that are triples.
+    #[must_use]
+    pub fn has_triple_terms(&self) -> bool {
+        self.triple_terms.load(Ordering::Acquire) > 0
     }
 
     /// Bytes in use, heap included.
@@ -253,6 +260,9 @@ impl Batch<'_> {
         dictionary
             .text_bytes
             .fetch_add(self.text.len() + heap, Ordering::Relaxed);
+        let triple_terms = self.entries.iter().filter(|entry| entry.kind == Kind::Triple).count();
+        // Before anybody can meet one.
+        dictionary.triple_terms.fetch_add(triple_terms, Ordering::Release);
         dictionary
             .segments
             .push(self.text.into_boxed_str())

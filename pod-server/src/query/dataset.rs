@@ -11,12 +11,15 @@ use roaring::RoaringBitmap;
 use spareval::{CancellationToken, ExpressionTerm, InternalQuad, QueryableDataset};
 use spargebra::algebra::QueryDataset;
 
+use super::codes::CodesCell;
 use super::limits::QueryLimits;
-use super::scan::{Scan, ScanPlan};
+use super::scan::ScanPlan;
 use super::terms::{QueryTerms, UnknownTerm};
+use super::treated_scan::Rows;
 use super::view::View;
 use super::work::BoundTerm;
 use crate::index::{DocumentId, DocumentSet, TermId};
+use crate::store::StorageId;
 
 /// Why an evaluation stopped early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +54,7 @@ pub struct Execution<'v> {
     literal_bytes_max: usize,
     stopped: Cell<Option<ScanError>>,
     near: Vec<[Cell<usize>; 5]>,
+    pub(super) codes: CodesCell,
 }
 
 impl std::fmt::Debug for Execution<'_> {
@@ -67,26 +71,12 @@ impl<'v> Execution<'v> {
     #[must_use]
     pub fn new(view: &'v View, dataset: Option<&QueryDataset>, token: CancellationToken, limits: &QueryLimits) -> Self {
         let terms = QueryTerms::new(view.snapshot().dictionary());
-        let documents = |graphs: &[oxrdf::NamedNode]| {
-            let numbers = graphs.iter().filter_map(|graph| {
-                let graph = terms.indexed(graph.as_ref().into())?;
-                view.document_of_graph(graph).map(|document| document.0)
-            });
-            DocumentSet::new(&numbers.collect::<RoaringBitmap>())
-        };
-        let (default, named) = match dataset {
-            None => (view.visible().clone(), view.visible().clone()),
-            Some(dataset) => (
-                documents(&dataset.default),
-                documents(dataset.named.as_deref().unwrap_or(&[])),
-            ),
-        };
         let near = view.snapshot().runs().iter().map(|_| <[Cell<usize>; 5]>::default());
-        Self {
+        let mut execution = Self {
             view,
             terms,
-            default,
-            named,
+            default: view.visible().clone(),
+            named: view.visible().clone(),
             attributed: false,
             token,
             scanned: Cell::new(0),
@@ -94,7 +84,39 @@ impl<'v> Execution<'v> {
             literal_bytes_max: limits.literal_bytes_max,
             stopped: Cell::new(None),
             near: near.collect(),
+            codes: CodesCell::default(),
+        };
+        if let Some(dataset) = dataset {
+            let default = execution.documents(&dataset.default);
+            execution.named = execution.documents(dataset.named.as_deref().unwrap_or(&[]));
+            execution.default = default;
         }
+        execution
+    }
+
+    /// The visible documents whose graphs have these names.
+    fn documents(&self, graphs: &[oxrdf::NamedNode]) -> DocumentSet {
+        let numbers = graphs.iter().filter_map(|graph| {
+            // An evaluation that stopped here tells why in the end.
+            let graph = self.number(graph.clone().into()).ok()?;
+            let document = self.view.document_of_graph(self.meant(graph)?)?;
+            Some(document.0)
+        });
+        DocumentSet::new(&numbers.collect::<RoaringBitmap>())
+    }
+
+    /// The number of a term of the query.
+    fn number(&self, term: Term) -> Result<TermId, ScanError> {
+        if let Term::NamedNode(node) = &term {
+            self.recognise(node.as_str())?;
+        }
+        Ok(self.terms.number(term)?)
+    }
+
+    /// The storage of a document.
+    pub(super) fn storage_of(&self, document: u32) -> Option<StorageId> {
+        let document = self.view.snapshot().document(DocumentId(document));
+        document.map(|document| document.storage)
     }
 
     /// Makes graph names stand for the data subjects of merged triples.
@@ -175,7 +197,7 @@ impl<'e> QueryableDataset<'e> for ScopedDataset<'e> {
         graph_name: Option<Option<&BoundTerm>>,
     ) -> impl Iterator<Item = Result<InternalQuad<BoundTerm>, ScanError>> + use<'e> {
         let number = |term: &BoundTerm| term.0;
-        Scan::new(
+        Rows::new(
             self.0,
             ScanPlan {
                 subject: subject.map(number),
@@ -193,16 +215,16 @@ impl<'e> QueryableDataset<'e> for ScopedDataset<'e> {
             .iter()
             .filter(move |document| execution.view.shows_any_of(*document))
             .filter_map(move |document| execution.graph_of(document))
-            .map(|graph| Ok(BoundTerm(graph)))
+            .map(move |graph| execution.shown(graph).map(BoundTerm))
     }
 
     fn contains_internal_graph_name(&self, graph_name: &BoundTerm) -> Result<bool, ScanError> {
-        let document = self.0.document(graph_name.0);
+        let document = self.0.meant(graph_name.0).and_then(|graph| self.0.document(graph));
         Ok(document.is_some_and(|document| self.0.view.shows_any_of(document.0)))
     }
 
     fn internalize_term(&self, term: Term) -> Result<BoundTerm, ScanError> {
-        Ok(BoundTerm(self.0.terms.number(term)?))
+        Ok(BoundTerm(self.0.number(term)?))
     }
 
     fn externalize_term(&self, term: BoundTerm) -> Result<Term, ScanError> {
@@ -222,6 +244,9 @@ impl<'e> QueryableDataset<'e> for ScopedDataset<'e> {
         };
         if length > self.0.literal_bytes_max {
             return Err(self.0.stop(ScanError::Literal(self.0.literal_bytes_max)));
+        }
+        if let ExpressionTerm::NamedNode(node) = &term {
+            self.0.recognise(node.as_str())?;
         }
         Ok(BoundTerm(self.0.terms.number_of_value(term)?))
     }

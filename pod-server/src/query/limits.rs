@@ -36,6 +36,8 @@ pub struct QueryLimits {
     pub chunk_bytes: usize,
     /// Pieces that wait for a slow reader before the evaluation pauses.
     pub chunks_waiting_max: usize,
+    /// Days after which the codes change that stand for names and values under an agreement; 0 for never.
+    pub pseudonym_days: u32,
 }
 
 impl Default for QueryLimits {
@@ -55,6 +57,7 @@ impl Default for QueryLimits {
             literal_bytes_max: 1024 * 1024,
             chunk_bytes: 32 * 1024,
             chunks_waiting_max: 8,
+            pseudonym_days: 0,
         }
     }
 }

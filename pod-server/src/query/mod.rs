@@ -5,6 +5,7 @@
 //! Answers are streamed; an answer that cannot be finished is never passed off as a complete one.
 
 pub mod aggregate;
+mod codes;
 pub mod dataset;
 pub mod evaluate;
 pub mod format;
@@ -19,12 +20,20 @@ mod scan;
 pub mod service;
 pub mod summaries;
 pub mod terms;
+pub mod treat;
+mod treated_scan;
 pub mod view;
 pub mod work;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod differential;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod differential_queries;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod differential_view;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod duties;
@@ -34,4 +43,5 @@ mod harness;
 
 pub use limits::QueryLimits;
 pub use service::{QueryParts, QueryService};
+pub use treat::Treated;
 pub use view::{Predicates, View};

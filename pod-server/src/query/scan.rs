@@ -5,11 +5,14 @@ use spareval::InternalQuad;
 use super::dataset::{Execution, ScanError};
 use super::terms::UnknownTerm;
 use super::work::BoundTerm;
-use crate::index::{Bounds, DocumentId, DocumentSet, Order, Row, TermId};
+use crate::index::{Bounds, DocumentId, DocumentSet, Order, Quad, Row, TermId};
 use crate::store::StorageId;
 
 /// Views with fewer triples than this share of the rows that a scan would read are read document by document.
 const SMALL_VIEW_SHARE: u64 = 16;
+
+/// A row before anything is made of it.
+pub(super) type Raw = Quad;
 
 /// A pattern as the evaluator gives it. For `graph`, `Some(None)` is the default graph and `None` any named graph.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,7 @@ pub(super) struct Scan<'e> {
     /// Rows that were gathered from the documents of a small view, or of the subjects of triples.
     gathered: std::vec::IntoIter<Row>,
     check_predicate: bool,
+    check_object: bool,
     only_predicate: Option<u32>,
     only_object: Option<u32>,
     last: Option<Row>,
@@ -68,6 +72,7 @@ impl<'e> Scan<'e> {
             others: Vec::new(),
             gathered: Vec::new().into_iter(),
             check_predicate: false,
+            check_object: execution.view.hides_triple_terms(),
             only_predicate: None,
             only_object: None,
             last: None,
@@ -96,6 +101,11 @@ impl<'e> Scan<'e> {
                 None => scan.check_predicate = true,
             }
         }
+        let changed = execution
+            .view
+            .treated()
+            .is_some_and(|treated| !treated.changed().is_empty());
+        scan.check_predicate |= changed && predicate.is_none();
         scan.place(subject, predicate, object);
         scan
     }
@@ -240,7 +250,8 @@ impl<'e> Scan<'e> {
             }
             let quad = self.order.quad(row);
             if self.documents.contains(quad.document)
-                && (!self.check_predicate || self.execution.view.predicates().show(quad.predicate))
+                && (!self.check_predicate || self.execution.view.shows_plainly(quad.predicate))
+                && !(self.check_object && self.execution.view.is_triple_term(quad.object))
                 && self.only_predicate.is_none_or(|predicate| predicate == quad.predicate)
                 && self.only_object.is_none_or(|object| object == quad.object)
             {
@@ -248,6 +259,35 @@ impl<'e> Scan<'e> {
                 return Ok(Some(row));
             }
         }
+    }
+
+    /// The next visible row before anything is made of it.
+    pub(super) fn raw(&mut self) -> Result<Option<Raw>, ScanError> {
+        if self.over {
+            return Ok(None);
+        }
+        let row = self.visible_row()?;
+        self.over = row.is_none();
+        Ok(row.map(|row| self.order.quad(row)))
+    }
+
+    /// Whether rows of several documents stay several rows.
+    pub(super) const fn tells_documents_apart(&self) -> bool {
+        matches!(self.target, Target::Graphs | Target::Graph(_))
+    }
+
+    /// The graph name of a row of this scan that comes from a document, or from storages where they are merged.
+    pub(super) fn graph_name(
+        &self,
+        document: Option<u32>,
+        storages: &[StorageId],
+    ) -> Result<Option<TermId>, ScanError> {
+        Ok(match self.target {
+            Target::Merged => None,
+            Target::Attributed => Some(self.execution.terms.subjects(storages)?),
+            Target::Graphs => document.and_then(|document| self.execution.graph_of(document)),
+            Target::Graph(graph) => Some(graph),
+        })
     }
 
     fn step(&mut self) -> Result<Option<InternalQuad<BoundTerm>>, ScanError> {

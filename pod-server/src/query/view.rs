@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::index::{Bounds, DocumentId, DocumentSet, IndexSnapshot, Order, Summary, TermId, summary};
+use super::treat::Treated;
+use crate::index::{Bounds, DocumentId, DocumentSet, IndexSnapshot, Order, Sort, Summary, TermId, summary};
 
 /// Predicates that a view shows, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub struct View {
     snapshot: Arc<IndexSnapshot>,
     visible: DocumentSet,
     predicates: Predicates,
+    treated: Option<Arc<Treated>>,
     triples: u64,
     graphs: OnceLock<FxHashMap<TermId, DocumentId>>,
     summary: OnceLock<Arc<Summary>>,
@@ -81,10 +83,43 @@ impl View {
             snapshot,
             visible,
             predicates,
+            treated: None,
             triples,
             graphs: OnceLock::new(),
             summary: OnceLock::new(),
         }
+    }
+
+    /// The same view with changed values or names; `treat` makes the changes out of the snapshot and the documents.
+    #[must_use]
+    pub fn treated_by(mut self, treat: impl FnOnce(&IndexSnapshot, &DocumentSet) -> Option<Arc<Treated>>) -> Self {
+        self.treated = treat(&self.snapshot, &self.visible);
+        self
+    }
+
+    /// How values and names are changed, if they are.
+    #[must_use]
+    pub fn treated(&self) -> Option<&Treated> {
+        self.treated.as_deref()
+    }
+
+    /// Whether the values of a predicate are shown as they are.
+    #[inline]
+    #[must_use]
+    pub fn shows_plainly(&self, predicate: u32) -> bool {
+        self.predicates.show(predicate) && self.treated().is_none_or(|treated| treated.change(predicate).is_none())
+    }
+
+    /// Whether triples inside of triples are left out: what they say may be what is hidden or changed.
+    #[must_use]
+    pub fn hides_triple_terms(&self) -> bool {
+        (self.treated.is_some() || !self.predicates.all()) && self.snapshot.dictionary().has_triple_terms()
+    }
+
+    /// Whether a term is a triple.
+    #[must_use]
+    pub fn is_triple_term(&self, number: u32) -> bool {
+        TermId::from_number(number).and_then(|term| self.snapshot.dictionary().sort(term)) == Some(Sort::Triple)
     }
 
     /// The snapshot.
@@ -169,11 +204,17 @@ impl View {
     /// Whether a visible document has at least one triple that is shown.
     #[must_use]
     pub fn shows_any_of(&self, document: u32) -> bool {
-        self.snapshot.runs().iter().any(|run| {
-            run.range(Bounds::prefix(Order::Dspo, &[document]))
-                .iter()
-                .any(|row| self.predicates.show(Order::Dspo.quad(*row).predicate))
-        })
+        let hides_triple_terms = self.hides_triple_terms();
+        let shown = |row: &crate::index::Row| {
+            let quad = Order::Dspo.quad(*row);
+            self.predicates.show(quad.predicate)
+                && !(hides_triple_terms && self.is_triple_term(quad.object))
+                && self
+                    .treated()
+                    .is_none_or(|treated| treated.keeps(self.snapshot.dictionary(), quad.predicate, quad.object))
+        };
+        let mut runs = self.snapshot.runs().iter();
+        runs.any(|run| run.range(Bounds::prefix(Order::Dspo, &[document])).iter().any(shown))
     }
 
     /// Statistics of what the view shows; computed once.

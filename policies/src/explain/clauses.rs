@@ -189,12 +189,59 @@ impl List {
                     ClauseClass::Technical,
                 )
             }
+            action @ (meent::GENERALISE | meent::HASH | meent::DROP | meent::PSEUDONYMISE) => {
+                (changed(action, duty, language), ClauseClass::Technical)
+            }
             other => {
                 let text = ["Verplichting: {}.", "Obligation : {}.", "Duty: {}."];
                 (language.fill(text, action(other, language)), ClauseClass::Contract)
             }
         }
     }
+}
+
+/// What becomes of values before they are shown.
+fn changed(action: &str, duty: &Duty, language: Language) -> String {
+    let conditions = || duty.constraints.iter().chain(&duty.action.refinements);
+    let of = |operand: &str| {
+        conditions().find_map(|one| match one {
+            Constraint::Atomic(atomic) if atomic.left_operand == operand => Some(values(atomic)),
+            _ => None,
+        })
+    };
+    let properties = of(meent::PROPERTY);
+    let text: Text = match (action, properties.is_some()) {
+        (meent::GENERALISE, _) => [
+            "Deze gegevens worden alleen minder nauwkeurig getoond: {}.",
+            "Ces données ne sont montrées que de façon moins précise : {}.",
+            "These data are shown less precisely only: {}.",
+        ],
+        (meent::HASH, _) => [
+            "Van deze gegevens wordt alleen een vingerafdruk getoond: {}.",
+            "De ces données, seule une empreinte est montrée : {}.",
+            "Of these data only a fingerprint is shown: {}.",
+        ],
+        (meent::DROP, _) => [
+            "Deze gegevens worden weggelaten: {}.",
+            "Ces données sont omises : {}.",
+            "These data are left out: {}.",
+        ],
+        (_, true) => [
+            "Deze gegevens worden vervangen door codes: {}.",
+            "Ces données sont remplacées par des codes : {}.",
+            "These data are replaced by codes: {}.",
+        ],
+        (_, false) => [
+            "De namen van opslagplaatsen en documenten worden vervangen door codes.",
+            "Les noms des espaces de stockage et des documents sont remplacés par des codes.",
+            "The names of storages and documents are replaced by codes.",
+        ],
+    };
+    let mut what = properties.unwrap_or_default();
+    if let Some(precision) = of(meent::PRECISION) {
+        what = format!("{what} ({precision})");
+    }
+    language.fill(text, what)
 }
 
 /// The class of a constraint: purposes are declared, the rest that is understood is enforced, what is not understood

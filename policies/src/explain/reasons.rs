@@ -39,6 +39,13 @@ pub fn decision(decision: &Decision, language: Language) -> Vec<String> {
                     "The use is recorded.",
                 ])
                 .to_owned(),
+            Obligation::ChangeValues => language
+                .pick([
+                    "Sommige gegevens worden minder nauwkeurig of als code getoond.",
+                    "Certaines données sont montrées de façon moins précise ou sous forme de code.",
+                    "Some data are shown less precisely or as codes.",
+                ])
+                .to_owned(),
         });
     }
     if let Some(until) = decision.valid_until {

@@ -6,14 +6,16 @@ use time::OffsetDateTime;
 
 use super::condition::Condition;
 use super::constraint::{Truth, all, turning_points};
-use super::model::{Action, AtomicConstraint, ConflictStrategy, Constraint, Duty, Operator, Party, Permission};
+use super::model::{Action, AtomicConstraint, ConflictStrategy, Constraint, Operator, Party, Permission};
 use super::model::{Policy, PolicyKind, Prohibition, Target};
 use super::query_action::{AFTERWARDS, QUERYING};
+use super::query_duty::Asked;
 use super::truth::Tri;
 use super::validate::validate;
 use super::world::{Of, World};
 use crate::decision::{ConsentCondition, Effect, Obligation, Reason, ReasonCode};
 use crate::purpose::Hierarchy;
+use crate::treatment::Treatment;
 
 /// The state of the world in which a policy is evaluated.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,8 @@ pub struct Grant {
     pub properties: Option<BTreeSet<String>>,
     /// Hidden predicates.
     pub hidden: BTreeSet<String>,
+    /// What becomes of values before they are shown.
+    pub treatment: Treatment,
 }
 
 /// The outcome for a policy.
@@ -75,6 +79,7 @@ struct Active {
     rule: String,
     consent: Option<ConsentCondition>,
     obligations: Vec<Obligation>,
+    treatment: Treatment,
     scope: Scope,
 }
 
@@ -97,11 +102,10 @@ pub fn evaluate(policy: &Policy, situation: &Situation<'_>) -> Evaluation {
     if let Err((effect, reason)) = usable(policy, situation) {
         return refused(effect, vec![reason]);
     }
-    let mut shared = Vec::new();
+    let mut shared = Asked::default();
     for (index, duty) in policy.obligations.iter().enumerate() {
-        match obligation(duty) {
-            Ok(obligation) => shared.push(obligation),
-            Err(reason) => return refused(Effect::Deny, vec![reason.at(format!("obligation[{index}]"))]),
+        if let Err(reason) = shared.take(duty) {
+            return refused(Effect::Deny, vec![reason.at(format!("obligation[{index}]"))]);
         }
     }
     let mut bans = Vec::new();
@@ -121,13 +125,14 @@ pub fn evaluate(policy: &Policy, situation: &Situation<'_>) -> Evaluation {
     for (index, permission) in policy.permissions.iter().enumerate() {
         let path = format!("permission[{index}]");
         match permit(policy, permission, situation) {
-            Ok((consent, mut obligations, scope)) => {
-                obligations.extend(shared.iter().copied());
+            Ok((consent, asked, scope)) => {
+                let asked = asked.and(&shared);
                 active.push(Active {
                     rule: path,
                     consent,
-                    obligations: joined(obligations),
-                    scope,
+                    obligations: asked.obligations,
+                    treatment: asked.treatment,
+                    scope: scope.and(Scope::Except(asked.dropped)),
                 });
             }
             Err(reason) => reasons.push(reason.at(path)),
@@ -225,7 +230,7 @@ fn is_target(target: &Target, situation: &Situation<'_>) -> bool {
     target.source == situation.dataset || situation.part_of.contains(&target.source)
 }
 
-type Permitted = (Option<ConsentCondition>, Vec<Obligation>, Scope);
+type Permitted = (Option<ConsentCondition>, Asked, Scope);
 
 fn permit(policy: &Policy, permission: &Permission, situation: &Situation<'_>) -> Result<Permitted, Reason> {
     if !is_target(&permission.target, situation) {
@@ -241,13 +246,14 @@ fn permit(policy: &Policy, permission: &Permission, situation: &Situation<'_>) -
             None => return Err(Reason::new(ReasonCode::UnknownCollection, &assignee.id)),
         }
     }
-    let mut obligations = match permission.action.id.as_str() {
-        vocab::odrl::USE | vocab::odrl::READ => Vec::new(),
+    let mut asked = Asked::default();
+    match permission.action.id.as_str() {
+        vocab::odrl::USE | vocab::odrl::READ => {}
         // Only aggregating is permitted, so only aggregates may leave.
-        vocab::odrl::AGGREGATE => vec![Obligation::AggregateOnly { subjects_min: 1 }],
+        vocab::odrl::AGGREGATE => asked.obligations.push(Obligation::AggregateOnly { subjects_min: 1 }),
         other if is_known_action(other) => return Err(Reason::new(ReasonCode::ActionNotPermitted, other)),
         other => return Err(Reason::new(ReasonCode::UnknownAction, other)),
-    };
+    }
     let scope = properties(&permission.target)?;
     let truth = both(
         all(&permission.constraints, situation),
@@ -259,9 +265,9 @@ fn permit(policy: &Policy, permission: &Permission, situation: &Situation<'_>) -
         Truth::ByConsent => Some(consent_condition(situation)?),
     };
     for duty in &permission.duties {
-        obligations.push(obligation(duty)?);
+        asked.take(duty)?;
     }
-    Ok((consent, obligations, scope))
+    Ok((consent, asked, scope))
 }
 
 fn both(first: Truth, second: Truth) -> Truth {
@@ -369,69 +375,6 @@ fn property_scope(atomic: &AtomicConstraint) -> Result<Scope, Reason> {
     }
 }
 
-/// What a duty asks of us; whatever cannot be carried out here is not fulfilled.
-fn obligation(duty: &Duty) -> Result<Obligation, Reason> {
-    let unknown = |about: &str| Reason::new(ReasonCode::UnknownDuty, about);
-    if duty.target.is_some() {
-        return Err(unknown("a duty on another asset"));
-    }
-    if let Some((function, _)) = duty.parties.first() {
-        return Err(unknown(function));
-    }
-    if let Some(term) = duty.unknown.first() {
-        return Err(Reason::new(ReasonCode::UnknownTerm, term));
-    }
-    let mut conditions = duty.constraints.iter().chain(&duty.action.refinements);
-    match duty.action.id.as_str() {
-        vocab::meent::LOG => match conditions.next() {
-            None => Ok(Obligation::Log),
-            Some(_) => Err(unknown(vocab::meent::LOG)),
-        },
-        vocab::meent::AGGREGATE_ONLY => {
-            let mut subjects_min = 1;
-            for condition in conditions {
-                subjects_min = subjects_min.max(group_size(condition)?);
-            }
-            Ok(Obligation::AggregateOnly { subjects_min })
-        }
-        other => Err(unknown(other)),
-    }
-}
-
-fn group_size(constraint: &Constraint) -> Result<u32, Reason> {
-    let Constraint::Atomic(atomic) = constraint else {
-        return Err(Reason::new(ReasonCode::UnknownDuty, vocab::meent::AGGREGATE_ONLY));
-    };
-    if atomic.left_operand != vocab::meent::DISTINCT_DATA_SUBJECTS {
-        return Err(Reason::new(ReasonCode::UnknownLeftOperand, &atomic.left_operand));
-    }
-    let unusable = || Reason::new(ReasonCode::UnknownRightOperand, &atomic.left_operand);
-    let (None, None, None, [oxrdf::Term::Literal(literal)]) = (
-        &atomic.right_operand_reference,
-        &atomic.unit,
-        &atomic.status,
-        atomic.right_operands.as_slice(),
-    ) else {
-        return Err(unusable());
-    };
-    let number: u32 = literal.value().trim().parse().map_err(|_| unusable())?;
-    match atomic.operator {
-        Operator::Gteq => Ok(number),
-        Operator::Gt => number.checked_add(1).ok_or_else(unusable),
-        _ => Err(Reason::new(ReasonCode::UnknownOperator, atomic.operator.iri())),
-    }
-}
-
-/// Sorted, one of each kind, the strictest group size.
-fn joined(mut obligations: Vec<Obligation>) -> Vec<Obligation> {
-    // AggregateOnly sorts by its number, so the last one seen is the strictest.
-    obligations.sort_unstable();
-    obligations.reverse();
-    obligations.dedup_by_key(|obligation| std::mem::discriminant(obligation));
-    obligations.reverse();
-    obligations
-}
-
 impl Scope {
     /// Predicates in both.
     fn and(self, other: Self) -> Self {
@@ -479,7 +422,7 @@ fn protection(active: &Active) -> impl Ord + use<> {
         .iter()
         .map(|obligation| match obligation {
             Obligation::AggregateOnly { subjects_min } => *subjects_min,
-            Obligation::Log => 0,
+            Obligation::Log | Obligation::ChangeValues => 0,
         })
         .max();
     let breadth = match &active.scope {
@@ -487,8 +430,14 @@ fn protection(active: &Active) -> impl Ord + use<> {
         Scope::Except(names) => (1, usize::MAX - names.len(), names.clone()),
         Scope::All => (2, 0, BTreeSet::new()),
     };
-    let duties = std::cmp::Reverse((subjects_min, active.consent.is_some(), active.obligations.len()));
-    (duties, breadth)
+    let changes = active.treatment.values.len() + usize::from(active.treatment.names);
+    let duties = std::cmp::Reverse((
+        subjects_min,
+        active.consent.is_some(),
+        active.obligations.len(),
+        changes,
+    ));
+    (duties, breadth, active.treatment.clone())
 }
 
 fn combine(active: Vec<Active>, bans: &[(String, Scope)], valid_until: Option<OffsetDateTime>) -> Evaluation {
@@ -505,10 +454,9 @@ fn combine(active: Vec<Active>, bans: &[(String, Scope)], valid_until: Option<Of
         if one.scope.is_empty() {
             continue;
         }
-        match groups
-            .iter_mut()
-            .find(|group| group.consent == one.consent && group.obligations == one.obligations)
-        {
+        match groups.iter_mut().find(|group| {
+            group.consent == one.consent && group.obligations == one.obligations && group.treatment == one.treatment
+        }) {
             Some(group) => {
                 group.scope = std::mem::replace(&mut group.scope, Scope::All).or(one.scope);
                 group.rule = format!("{} {}", group.rule, one.rule);
@@ -547,6 +495,7 @@ fn combine(active: Vec<Active>, bans: &[(String, Scope)], valid_until: Option<Of
             consent: chosen.consent,
             properties,
             hidden,
+            treatment: chosen.treatment,
         }),
         valid_until,
     }

@@ -22,6 +22,7 @@ pub mod operand;
 pub mod parse;
 mod parts;
 pub(crate) mod query_action;
+mod query_duty;
 pub mod report;
 mod rules;
 mod steps;

@@ -67,7 +67,7 @@ fn of_operand(operand: &str) -> Option<u8> {
 fn of_duty(action: &str) -> Option<u8> {
     Some(match action {
         odrl::DELETE | odrl::UNINSTALL => 12,
-        meent::GENERALISE | meent::PSEUDONYMISE => 13,
+        meent::GENERALISE | meent::PSEUDONYMISE | meent::HASH | meent::DROP => 13,
         odrl::MODIFY | odrl::TRANSFORM => 14,
         meent::LOG | odrl::ACCEPT_TRACKING => 15,
         odrl::INFORM => 16,

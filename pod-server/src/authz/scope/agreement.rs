@@ -9,6 +9,7 @@ use policies::decision::{self, Decision, Effect, Obligation, Reason, ReasonCode}
 use policies::facts::{Fact, FactRequest, Facts};
 use policies::odrl::{Constraint, Policy};
 use policies::request::{AccessRequest, Action};
+use policies::treatment::PseudonymKey;
 use roaring::RoaringBitmap;
 use server_kit::authn::AgreementGrant;
 use server_kit::problem::Problem;
@@ -21,7 +22,7 @@ use crate::dataspace::agreement::{self as stored, Agreement};
 use crate::index::{DocumentId, IndexSnapshot, Names};
 use crate::name::ResourceName;
 use crate::origins::Origins;
-use crate::query::{Predicates, View};
+use crate::query::{Predicates, Treated, View};
 use crate::store::{Snapshot, StorageId};
 
 const PURPOSE: &str = "http://www.w3.org/ns/odrl/2/purpose";
@@ -33,6 +34,8 @@ pub(super) struct Agreed {
     terms: decision::View,
     /// The consenting storages of each container, in the order of the terms.
     covering: Vec<RoaringBitmap>,
+    /// The key of codes, where values are changed.
+    key: Option<PseudonymKey>,
     view: Arc<View>,
     storages: RoaringBitmap,
 }
@@ -88,11 +91,16 @@ impl Scope {
         let owner = owner_of(agreement, &*snapshot);
         let since = reach_since(&*snapshot, &self.origins, &terms.dataset)?;
         drop(snapshot);
-        let agreed = self.agreed_view(agreement, terms, since, now)?;
+        let treated = (!terms.treatment.is_none()).then(|| {
+            let purpose = asked.stated_purpose().unwrap_or_default();
+            self.pseudonyms.key(&agreement.iri, purpose, now)
+        });
+        let (key, key_until) = treated.map_or((None, None), |(key, until)| (Some(key), until));
+        let agreed = self.agreed_view(agreement, terms, key, since, now)?;
         let subjects_min = decision.obligations.iter().filter_map(|obligation| match obligation {
             Obligation::AggregateOnly { subjects_min } => Some(*subjects_min),
-            // Every use is recorded anyhow.
-            Obligation::Log => None,
+            // Every use is recorded anyhow, and the view changes its values.
+            Obligation::Log | Obligation::ChangeValues => None,
         });
         let mut owners: BTreeSet<i64> = owner.iter().map(|storage| storage.0).collect();
         let subjects = if terms.consent.is_some() {
@@ -105,7 +113,7 @@ impl Scope {
             scoped: ScopedView {
                 view: Arc::clone(&agreed.view),
                 subjects_min: subjects_min.max(),
-                valid_until: decision.valid_until,
+                valid_until: [decision.valid_until, key_until].into_iter().flatten().min(),
             },
             target: terms.dataset.clone(),
             decision: Some(decision),
@@ -177,6 +185,7 @@ impl Scope {
         &self,
         agreement: &Agreement,
         terms: &decision::View,
+        key: Option<PseudonymKey>,
         since: i64,
         now: OffsetDateTime,
     ) -> Result<Arc<Agreed>, Refusal> {
@@ -192,6 +201,7 @@ impl Scope {
             && known.names == epoch
             && known.terms == *terms
             && known.covering == covering
+            && known.key == key
         {
             return Ok(known);
         }
@@ -209,11 +219,19 @@ impl Scope {
         let storages = storages_of(&snapshot, &visible);
         let permitted = terms.properties.as_ref().map(|all| all.iter().map(String::as_str));
         let predicates = Predicates::from_iris(&snapshot, permitted, terms.hidden.iter().map(String::as_str));
+        let view = View::new(snapshot, &visible, predicates);
+        let view = match &key {
+            Some(key) => view.treated_by(|snapshot, visible| {
+                Treated::new(&terms.treatment, key.clone(), &self.origins, snapshot, visible)
+            }),
+            None => view,
+        };
         let agreed = Arc::new(Agreed {
             names: epoch,
             terms: terms.clone(),
             covering,
-            view: Arc::new(View::new(snapshot, &visible, predicates)),
+            key,
+            view: Arc::new(view),
             storages,
         });
         self.agreed.insert(iri.to_owned(), Arc::clone(&agreed));

@@ -10,6 +10,7 @@
 //! was named and for the people whose data it is about.
 
 mod agreement;
+pub mod pseudonyms;
 mod readable;
 mod refusal;
 
@@ -34,6 +35,7 @@ use crate::origins::Origins;
 use crate::query::View;
 use crate::store::{ReadPermit, Snapshot, StorageId, Store};
 
+pub use pseudonyms::Pseudonyms;
 pub use refusal::Refusal;
 
 /// Views that are kept for the next query.
@@ -117,6 +119,7 @@ pub struct Scope {
     audit: Arc<AuditWriter>,
     clock: Arc<dyn Clock>,
     origins: Origins,
+    pseudonyms: Pseudonyms,
     readable: Cache<String, Arc<readable::Readable>>,
     public: Cache<Box<[ListState]>, readable::Reach>,
     agreed: Cache<String, Arc<agreement::Agreed>>,
@@ -138,6 +141,8 @@ pub struct ScopeParts {
     pub clock: Arc<dyn Clock>,
     /// Where the resources of the server are.
     pub origins: Origins,
+    /// Makes the keys of codes.
+    pub pseudonyms: Pseudonyms,
 }
 
 impl Scope {
@@ -152,6 +157,7 @@ impl Scope {
             audit: parts.audit,
             clock: parts.clock,
             origins: parts.origins,
+            pseudonyms: parts.pseudonyms,
             readable: Cache::new(VIEWS_MAX),
             public: Cache::new(PUBLIC_VERDICTS_MAX),
             agreed: Cache::new(VIEWS_MAX),
@@ -211,6 +217,7 @@ impl Scope {
                 let view = &now.scoped.view;
                 // Documents that were replaced meanwhile have new numbers; their names decide.
                 view.predicates_cover(&scoped.view)
+                    && view.treated() == scoped.view.treated()
                     && now.scoped.subjects_min >= scoped.subjects_min
                     && scoped.view.documents_within(view)
             }

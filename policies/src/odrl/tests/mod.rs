@@ -3,6 +3,7 @@
 mod documents;
 mod properties;
 mod rules;
+mod treatment;
 
 use std::collections::BTreeSet;
 

@@ -1,0 +1,112 @@
+//! What the terms of the index are called in one evaluation, and back.
+
+use std::cell::RefCell;
+
+use policies::treatment::is_pseudonym;
+use rustc_hash::FxHashMap;
+
+use super::dataset::{Execution, ScanError};
+use super::terms::UnknownTerm;
+use super::treat::Treated;
+use crate::index::{Bounds, DocumentId, Order, TermId};
+
+/// What was named so far.
+#[derive(Debug, Default)]
+pub(super) struct Codes {
+    /// The shown name of each name of the index.
+    shown: FxHashMap<u32, TermId>,
+    /// The name of the index behind a code.
+    meant: FxHashMap<TermId, u32>,
+    /// Changed values by predicate and value.
+    values: FxHashMap<(u32, u32), Option<TermId>>,
+    /// Whether the codes of all names in the view are known.
+    complete: bool,
+}
+
+pub(super) type CodesCell = RefCell<Codes>;
+
+impl Execution<'_> {
+    fn renaming(&self) -> Option<&Treated> {
+        self.view.treated().filter(|treated| treated.renames())
+    }
+
+    /// What a name of the index is called here.
+    pub(super) fn shown(&self, name: TermId) -> Result<TermId, ScanError> {
+        let Some(treated) = self.renaming() else {
+            return Ok(name);
+        };
+        if let Some(known) = self.codes.borrow().shown.get(&name.number()) {
+            return Ok(*known);
+        }
+        let shown = match treated.code(self.view.snapshot().dictionary(), name) {
+            None => name,
+            Some(code) => {
+                let code = self.terms.number(code)?;
+                self.codes.borrow_mut().meant.insert(code, name.number());
+                code
+            }
+        };
+        self.codes.borrow_mut().shown.insert(name.number(), shown);
+        Ok(shown)
+    }
+
+    /// What a value of a predicate becomes; none when it is not shown.
+    pub(super) fn shown_value(&self, predicate: u32, object: u32) -> Result<Option<TermId>, ScanError> {
+        let name = TermId::from_number(object).ok_or(UnknownTerm)?;
+        let Some((treated, change)) = self
+            .view
+            .treated()
+            .and_then(|treated| Some((treated, treated.change(predicate)?)))
+        else {
+            return self.shown(name).map(Some);
+        };
+        if let Some(known) = self.codes.borrow().values.get(&(predicate, object)) {
+            return Ok(*known);
+        }
+        // A name is replaced first: its fingerprint is then that of its code.
+        let shown = self.shown(name)?;
+        let value = treated.value(change, &self.terms.term(shown)?);
+        let value = value.map(|value| self.terms.number(value)).transpose()?;
+        self.codes.borrow_mut().values.insert((predicate, object), value);
+        Ok(value)
+    }
+
+    /// The name of the index that a term stands for here; none when it stands for nothing in the view.
+    pub(super) fn meant(&self, term: TermId) -> Option<TermId> {
+        let Some(treated) = self.renaming() else {
+            return Some(term);
+        };
+        if let Some(number) = self.codes.borrow().meant.get(&term) {
+            return TermId::from_number(*number);
+        }
+        term.position()?;
+        let hidden = treated.code(self.view.snapshot().dictionary(), term).is_some();
+        (!hidden).then_some(term)
+    }
+
+    /// Makes sure that the code in a query, if it is one, is known for what it stands for.
+    pub(super) fn recognise(&self, iri: &str) -> Result<(), ScanError> {
+        if !is_pseudonym(iri) || self.renaming().is_none() || self.codes.borrow().complete {
+            return Ok(());
+        }
+        let snapshot = self.view.snapshot();
+        for document in self.view.visible().iter() {
+            if let Some(graph) = self.graph_of(document) {
+                self.shown(graph)?;
+            }
+            let bounds = Bounds::prefix(Order::Dspo, &[DocumentId(document).0]);
+            for run in snapshot.runs() {
+                let rows = run.range(bounds);
+                self.count(rows.len() as u64)?;
+                for row in rows {
+                    let quad = Order::Dspo.quad(*row);
+                    for number in [quad.subject, quad.object] {
+                        self.shown(TermId::from_number(number).ok_or(UnknownTerm)?)?;
+                    }
+                }
+            }
+        }
+        self.codes.borrow_mut().complete = true;
+        Ok(())
+    }
+}
