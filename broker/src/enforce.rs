@@ -170,6 +170,8 @@ fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted
         policy: Arc::clone(&deposit.policy),
         state: AgreementState::Active,
         expires_at: None,
+        // The owner's server counts, and refuses what is too much.
+        uses: Some(0),
     };
     let facts = Facts::new()
         .with(

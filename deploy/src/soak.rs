@@ -38,7 +38,7 @@ impl SoakCommand {
         if !status.success() {
             return Err(Failure(format!("a difference was found within {cases} cases")));
         }
-        println!("{cases} random cases, no difference");
+        crate::say(&format!("{cases} random cases, no difference"));
         Ok(())
     }
 }

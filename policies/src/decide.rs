@@ -247,6 +247,7 @@ fn by_agreement(
         now: request.now,
         purposes,
         world: None,
+        uses: agreement.uses,
     };
     let Evaluation {
         effect,

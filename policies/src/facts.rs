@@ -97,6 +97,8 @@ pub struct AgreementFact {
     pub state: AgreementState,
     /// When it ends whatever its rules say.
     pub expires_at: Option<OffsetDateTime>,
+    /// How often it was used until now, where uses are counted. What asks for a count holds for nobody without.
+    pub uses: Option<u64>,
 }
 
 /// What a dataset covers, from its DCAT description.

@@ -341,6 +341,8 @@ async fn con_12_a_consent_to_a_dataset_covers_what_it_reached_then() {
 }
 
 /// T87: a query waits for its turn, the right to the data ends, and only then the query is evaluated.
+///
+/// Requirements ENF-39.
 #[tokio::test(flavor = "multi_thread")]
 async fn t87_a_right_that_ends_while_a_query_waits_counts() {
     let settings = json!({ "query": {

@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use crate::consent::stored;
-use crate::dataspace::agreement;
+use crate::dataspace::{agreement, uses};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{Change, CommitListener, Event, ReadPermit, RecordKind, Sequence, Snapshot, Store, StoreError};
 
@@ -74,6 +74,8 @@ pub enum What {
     Consent(String),
     /// An agreement, by its IRI, has another state now.
     Agreement(String, AgreementState),
+    /// An agreement, by its IRI, was used for the n-th time; the number is `n`.
+    Uses(String, u64),
     /// Client credentials were deleted.
     Credential(String),
     /// A way to log in besides the password, by its record key, was removed or used up.
@@ -316,6 +318,11 @@ fn record(snapshot: &dyn Snapshot, kind: RecordKind, key: &str, deleted: bool) -
                 .map(|agreement| agreement.state);
             let state = state.filter(|_| !deleted).unwrap_or(AgreementState::Terminated);
             Some(What::Agreement(key.to_owned(), state))
+        }
+        RecordKind::Use if deleted => None,
+        RecordKind::Use => {
+            let uses = uses::until_now(snapshot, key).ok()?;
+            Some(What::Uses(key.to_owned(), uses))
         }
         RecordKind::ClientCredential => deleted.then(|| What::Credential(key.to_owned())),
         RecordKind::Issuer => {

@@ -17,6 +17,7 @@ use crate::authz::AuthorizationSystem;
 use crate::consent::stored;
 use crate::dataspace::Node;
 use crate::dataspace::agreement::{self, StateChange};
+use crate::dataspace::uses;
 use crate::ldp::provision;
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{
@@ -61,6 +62,7 @@ impl Replaying {
                 What::Begins(_) | What::Seen => {}
                 What::Consent(key) => self.consent(key, false)?,
                 What::Agreement(iri, state) => self.agreement(iri, *state)?,
+                What::Uses(iri, uses) => self.uses(iri, *uses)?,
                 What::Credential(id) => self.credential(id)?,
                 What::Login(key) => self.login(key)?,
                 What::Account(id, generation) => self.account(id, *generation)?,
@@ -204,6 +206,13 @@ impl Replaying {
             self.replayed.agreements.push(iri.to_owned());
         }
         Ok(())
+    }
+
+    /// What was used stays used.
+    fn uses(&mut self, iri: &str, uses: u64) -> Result<(), BackupError> {
+        let owned = iri.to_owned();
+        self.commit(move |_, transaction| uses::at_least(transaction, &owned, uses))
+            .map(drop)
     }
 
     fn credential(&mut self, id: &str) -> Result<(), BackupError> {

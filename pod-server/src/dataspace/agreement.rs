@@ -141,11 +141,22 @@ pub fn fact(snapshot: &dyn Snapshot, iri: &str) -> Fact {
         Err(error) => return Fact::Unavailable(error.to_string()),
     };
     match compiled(&agreement) {
-        Ok(policy) => Fact::Agreement(Arc::new(AgreementFact {
-            policy,
-            state: agreement.state,
-            expires_at: None,
-        })),
+        Ok(policy) => {
+            let uses = if policy.counts() {
+                super::uses::until_now(snapshot, iri).map(Some)
+            } else {
+                Ok(None)
+            };
+            match uses {
+                Ok(uses) => Fact::Agreement(Arc::new(AgreementFact {
+                    policy,
+                    state: agreement.state,
+                    expires_at: None,
+                    uses,
+                })),
+                Err(error) => Fact::Unavailable(error.to_string()),
+            }
+        }
         Err(error) => Fact::Unavailable(error.to_string()),
     }
 }

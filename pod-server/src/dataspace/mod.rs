@@ -18,6 +18,7 @@ pub mod node;
 pub mod offer;
 pub mod service;
 pub mod token;
+pub mod uses;
 
 pub use api::Dataspace;
 pub use config::DataspaceConfig;

@@ -152,6 +152,7 @@ fn tried(offer: &Policy, dataset: &Dataset, consumer: &str, purpose: &str, now: 
         .with(
             FactRequest::Agreement { id: id.clone() },
             Fact::Agreement(Arc::new(AgreementFact {
+                uses: Some(0),
                 policy: Arc::new(policy),
                 state: AgreementState::Active,
                 expires_at: None,

@@ -187,10 +187,10 @@ fn owned(account: &Account, origins: &Origins) -> Vec<(RecordKind, String)> {
             owned.push((kind, prefix.clone()));
         }
         // An agreement that is gone gives nothing any more: who holds a token of it is refused at its next use.
-        owned.push((
-            RecordKind::Agreement,
-            format!("{}.dataspace/agreements/", origins.root(root.trim_matches('/'))),
-        ));
+        let agreements = format!("{}.dataspace/agreements/", origins.root(root.trim_matches('/')));
+        for kind in [RecordKind::Agreement, RecordKind::Use] {
+            owned.push((kind, agreements.clone()));
+        }
     }
     owned
 }

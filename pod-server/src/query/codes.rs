@@ -47,7 +47,17 @@ impl Execution<'_> {
             }
         };
         self.codes.borrow_mut().shown.insert(name.number(), shown);
+        self.bounded()?;
         Ok(shown)
+    }
+
+    /// Whether what is remembered stays within its bound.
+    fn bounded(&self) -> Result<(), ScanError> {
+        let codes = self.codes.borrow();
+        if codes.shown.len() + codes.values.len() > self.replaced_max {
+            return Err(self.stop(ScanError::Replaced(self.replaced_max)));
+        }
+        Ok(())
     }
 
     /// What a value of a predicate becomes; none when it is not shown.
@@ -68,6 +78,7 @@ impl Execution<'_> {
         let value = treated.value(change, &self.terms.term(shown)?);
         let value = value.map(|value| self.terms.number(value)).transpose()?;
         self.codes.borrow_mut().values.insert((predicate, object), value);
+        self.bounded()?;
         Ok(value)
     }
 
@@ -108,5 +119,38 @@ impl Execution<'_> {
         }
         self.codes.borrow_mut().complete = true;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use policies::treatment::{PseudonymKey, Treatment};
+
+    use crate::origins::Origins;
+    use crate::query::evaluate::EvaluationFailure;
+    use crate::query::harness::{BASE, Source, answer, index_of, numbers, view_of};
+    use crate::query::{Predicates, QueryLimits, Treated};
+
+    #[test]
+    fn what_is_replaced_is_bounded() {
+        let sources = [Source::new("/a/d", 1, "<#a> ex:p <#b> . <#c> ex:p <#d> .")];
+        let index = index_of(&sources, 1);
+        let treatment = Treatment {
+            names: true,
+            ..Treatment::default()
+        };
+        let key = PseudonymKey::derive(&[1; 32], "agreement", "purpose", 0);
+        let view = view_of(&index, numbers(&index, &sources), Predicates::default())
+            .treated_by(|snapshot, visible| Treated::new(&treatment, key, &Origins::new(BASE), snapshot, visible));
+        let ask = |replaced_max| {
+            let limits = QueryLimits {
+                replaced_max,
+                ..QueryLimits::default()
+            };
+            answer(&view, "SELECT * { ?s ?p ?o }", None, &limits).map(|(bytes, _)| bytes.len())
+        };
+        assert!(ask(4).is_ok());
+        assert!(matches!(ask(3), Err(EvaluationFailure::Replaced(3))));
     }
 }

@@ -33,6 +33,9 @@ pub enum ScanError {
     /// An expression made a longer text than allowed.
     #[error("an expression made a text of more than {0} bytes")]
     Literal(usize),
+    /// More names and values would have to be replaced than allowed.
+    #[error("the evaluation would replace more than {0} names and values")]
+    Replaced(usize),
     /// A term has no number.
     #[error(transparent)]
     Term(#[from] UnknownTerm),
@@ -55,6 +58,7 @@ pub struct Execution<'v> {
     stopped: Cell<Option<ScanError>>,
     near: Vec<[Cell<usize>; 5]>,
     pub(super) codes: CodesCell,
+    pub(super) replaced_max: usize,
 }
 
 impl std::fmt::Debug for Execution<'_> {
@@ -85,6 +89,7 @@ impl<'v> Execution<'v> {
             stopped: Cell::new(None),
             near: near.collect(),
             codes: CodesCell::default(),
+            replaced_max: limits.replaced_max,
         };
         if let Some(dataset) = dataset {
             let default = execution.documents(&dataset.default);

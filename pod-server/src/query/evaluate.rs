@@ -85,6 +85,9 @@ pub enum EvaluationFailure {
     /// An expression made a longer text than allowed.
     #[error("an expression of the query makes a text of more than {0} bytes")]
     Literal(usize),
+    /// More names and values would have to be replaced than allowed.
+    #[error("the query would replace more than {0} names and values")]
+    Replaced(usize),
     /// The answer has more rows than allowed.
     #[error("the answer has more than {0} rows")]
     Rows(u64),
@@ -155,6 +158,7 @@ impl From<ScanError> for EvaluationFailure {
             ScanError::Cancelled => Self::Stopped,
             ScanError::Scanned(max) => Self::Scanned(max),
             ScanError::Literal(max) => Self::Literal(max),
+            ScanError::Replaced(max) => Self::Replaced(max),
             ScanError::Term(error) => Self::Evaluation(error.to_string()),
         }
     }

@@ -169,7 +169,9 @@ pub(super) fn lines(view: &View, text: &str, subjects_min: Option<u32>) -> Vec<S
 pub(super) fn sort_lines(answer: &str, query: &str) -> Vec<String> {
     let mut lines: Vec<String> = answer.lines().map(ToOwned::to_owned).collect();
     if !query.contains("ORDER BY") {
-        let header = usize::from(query.contains("SELECT")).min(lines.len());
+        // A table has a header, a graph has none, also where a sub-query makes it.
+        let graph = query.contains("CONSTRUCT") || query.contains("DESCRIBE");
+        let header = usize::from(query.contains("SELECT") && !graph).min(lines.len());
         lines[header..].sort();
     }
     lines

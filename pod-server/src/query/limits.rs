@@ -36,6 +36,8 @@ pub struct QueryLimits {
     pub chunk_bytes: usize,
     /// Pieces that wait for a slow reader before the evaluation pauses.
     pub chunks_waiting_max: usize,
+    /// Most names and values that are replaced in one evaluation, where an agreement asks for that.
+    pub replaced_max: usize,
     /// Days after which the codes change that stand for names and values under an agreement; 0 for never.
     pub pseudonym_days: u32,
 }
@@ -57,6 +59,7 @@ impl Default for QueryLimits {
             literal_bytes_max: 1024 * 1024,
             chunk_bytes: 32 * 1024,
             chunks_waiting_max: 8,
+            replaced_max: 2_000_000,
             pseudonym_days: 0,
         }
     }

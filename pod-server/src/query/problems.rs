@@ -116,6 +116,7 @@ pub(super) fn of_failure(failure: &EvaluationFailure, limits: &QueryLimits) -> P
         EvaluationFailure::Scanned(max) => ("scanned_max", *max),
         EvaluationFailure::Work(max) => ("copies_max", *max),
         EvaluationFailure::Literal(max) => ("literal_bytes_max", *max as u64),
+        EvaluationFailure::Replaced(max) => ("replaced_max", *max as u64),
         EvaluationFailure::Rows(max) => ("rows_max", *max),
         EvaluationFailure::HungUp | EvaluationFailure::Evaluation(_) => {
             tracing::error!(%failure, "a query could not be evaluated");

@@ -144,3 +144,46 @@ impl Treated {
         value.is_some_and(|value| self.value(change, &value).is_some())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use policies::treatment::Precision;
+
+    use super::*;
+    use crate::query::Predicates;
+    use crate::query::harness::{BASE, Source, index_of, lines, numbers, view_of};
+
+    /// Requirements ENF-8, ENF-14: a triple inside of a triple tells what must not be seen as well as any other.
+    #[test]
+    fn nothing_hidden_or_changed_shows_inside_of_triples() {
+        let sources = [
+            Source::new("/a/d", 1, "ex:r ex:says <<( ex:s ex:secret 5 )>> ; ex:open 1 ."),
+            Source::new("/a/e", 1, "ex:r ex:says <<( ex:s ex:secret 7 )>> ."),
+        ];
+        let index = index_of(&sources, 1);
+        let view = |predicates| view_of(&index, numbers(&index, &sources), predicates);
+        let rows = |view: &crate::query::View| {
+            let triples = lines(view, "SELECT * { ?s ?p ?o }", None).len() - 1;
+            (triples, lines(view, "SELECT ?g { GRAPH ?g {} }", None).len() - 1)
+        };
+        assert_eq!(rows(&view(Predicates::default())), (3, 2));
+        let none: Option<[&str; 0]> = None;
+        let hiding = Predicates::from_iris(&index.snapshot(), none, ["http://example.org/secret"]);
+        assert_eq!(rows(&view(hiding)), (1, 1));
+        let treatment = Treatment {
+            values: [(
+                "http://example.org/secret".to_owned(),
+                Change::Generalise {
+                    precision: Precision::Number("10".to_owned()),
+                },
+            )]
+            .into(),
+            names: false,
+        };
+        let key = PseudonymKey::derive(&[1; 32], "agreement", "purpose", 0);
+        let treated = view(Predicates::default())
+            .treated_by(|snapshot, visible| Treated::new(&treatment, key, &Origins::new(BASE), snapshot, visible));
+        assert_eq!(rows(&treated), (1, 1));
+    }
+}

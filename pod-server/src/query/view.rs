@@ -16,6 +16,8 @@ pub struct Predicates {
     pub permitted: Option<FxHashSet<u32>>,
     /// Never these.
     pub hidden: FxHashSet<u32>,
+    /// Whether anything was said about predicates, also about those that no row has.
+    pub restricted: bool,
 }
 
 impl Predicates {
@@ -30,9 +32,13 @@ impl Predicates {
             let node = oxrdf::NamedNodeRef::new(iri).ok()?;
             snapshot.dictionary().find(node.into()).map(TermId::number)
         };
+        let mut restricted = permitted.is_some();
+        let hidden = hidden.into_iter().inspect(|_| restricted = true);
+        let hidden = hidden.filter_map(number).collect();
         Self {
             permitted: permitted.map(|iris| iris.into_iter().filter_map(number).collect()),
-            hidden: hidden.into_iter().filter_map(number).collect(),
+            hidden,
+            restricted,
         }
     }
 
@@ -113,7 +119,8 @@ impl View {
     /// Whether triples inside of triples are left out: what they say may be what is hidden or changed.
     #[must_use]
     pub fn hides_triple_terms(&self) -> bool {
-        (self.treated.is_some() || !self.predicates.all()) && self.snapshot.dictionary().has_triple_terms()
+        (self.treated.is_some() || self.predicates.restricted || !self.predicates.all())
+            && self.snapshot.dictionary().has_triple_terms()
     }
 
     /// Whether a term is a triple.

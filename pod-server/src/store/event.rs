@@ -22,6 +22,8 @@ pub enum RecordKind {
     Negotiation,
     /// Agreements, by agreement IRI.
     Agreement,
+    /// How often agreements were used that limit it, by agreement IRI.
+    Use,
     /// Consents, by `{storage}/{id}`.
     Consent,
     /// Per-person secrets that salt audit commitments, by WebID or storage root. Deleting one erases the link.

@@ -345,6 +345,18 @@ fn atomic(atomic: &AtomicConstraint, language: Language) -> String {
         (odrl::DATE_TIME, O::Gteq) => ["Vanaf {}.", "À partir de {}.", "From {} on."],
         (odrl::DATE_TIME, O::Eq) => ["Alleen op {}.", "Uniquement le {}.", "Only on {}."],
         (odrl::DATE_TIME, O::Neq) => ["Niet op {}.", "Pas le {}.", "Not on {}."],
+        (odrl::COUNT, O::Lteq) => ["Hoogstens {} keer.", "Au plus {} fois.", "At most {} times."],
+        (odrl::COUNT, O::Lt) => ["Minder dan {} keer.", "Moins de {} fois.", "Fewer than {} times."],
+        (odrl::COUNT, O::Gt) => [
+            "Na de eerste {} keer.",
+            "Après les {} premières fois.",
+            "After the first {} times.",
+        ],
+        (odrl::COUNT, O::Gteq) => [
+            "Vanaf keer nummer {}.",
+            "À partir de la fois numéro {}.",
+            "From time number {} on.",
+        ],
         (meent::DATA_SUBJECT_CONSENT, O::Eq) => [
             "Alleen van mensen die toestemming gaven.",
             "Uniquement de personnes qui ont donné leur consentement.",

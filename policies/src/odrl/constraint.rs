@@ -3,7 +3,7 @@
 //! A fourth answer is special to Meent: *by consent*, which means satisfied for exactly those documents whose data
 //! subject consents; the query then carries that condition.
 
-use oxrdf::Term;
+use oxrdf::{Literal, Term};
 use time::OffsetDateTime;
 
 use super::condition::Condition;
@@ -11,7 +11,7 @@ use super::evaluate::Situation;
 use super::model::{AtomicConstraint, Constraint, LogicalConstraint, LogicalOperator, Operator};
 use super::moment::Moment;
 use super::truth::Tri;
-use super::world::Of;
+use super::world::{Of, World};
 use crate::decision::{Reason, ReasonCode};
 use crate::purpose::Relation;
 
@@ -143,18 +143,38 @@ fn exactly_one(parts: impl Iterator<Item = Truth>) -> Truth {
 
 /// Asks the facts of the world for what this evaluation does not know by itself.
 fn by_facts(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Option<Truth> {
-    let world = situation.world?;
+    Some(by_world(constraint, situation.world?))
+}
+
+fn by_world(constraint: &AtomicConstraint, world: &World) -> Truth {
     let condition = Condition::of(Of::Request, &Constraint::Atomic(constraint.clone()), 0);
     let answer = condition.judge(world, world.now().unix_timestamp_nanos(), &mut None);
     let reason = || Reason::new(answer.code, answer.about);
-    Some(match answer.truth {
+    match answer.truth {
         Tri::True => Truth::True,
         Tri::False => Truth::False(reason()),
         Tri::Unknown => Truth::Unknown(reason()),
-    })
+    }
+}
+
+/// Compares the number of uses, this one included.
+fn by_count(constraint: &AtomicConstraint, uses: u64, situation: &Situation<'_>) -> Truth {
+    if !matches!(
+        constraint.operator,
+        Operator::Lt | Operator::Lteq | Operator::Gt | Operator::Gteq
+    ) {
+        return Truth::Unknown(Reason::new(ReasonCode::UnknownOperator, constraint.operator.iri()));
+    }
+    let this_one = uses.saturating_add(1).to_string();
+    let number = Literal::new_typed_literal(this_one, vocab::node(vocab::xsd::INTEGER));
+    let world = World::at(situation.now).value(vocab::odrl::COUNT, number).build();
+    by_world(constraint, &world)
 }
 
 fn atomic(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Truth {
+    if let (vocab::odrl::COUNT, Some(uses)) = (constraint.left_operand.as_str(), situation.uses) {
+        return by_count(constraint, uses, situation);
+    }
     let own = [
         vocab::odrl::PURPOSE,
         vocab::odrl::RECIPIENT,

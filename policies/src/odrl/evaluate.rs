@@ -35,6 +35,8 @@ pub struct Situation<'a> {
     /// Further facts: values of other left operands, members of collections, what references stand for. Without them
     /// whatever needs one is not known.
     pub world: Option<&'a World>,
+    /// How often the policy was used until now, when somebody counts; `odrl:count` is compared with one more.
+    pub uses: Option<u64>,
 }
 
 /// What a permission opens.

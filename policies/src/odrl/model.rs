@@ -278,6 +278,13 @@ impl ConflictStrategy {
     }
 }
 
+fn counts(constraints: &[Constraint]) -> bool {
+    constraints.iter().any(|constraint| match constraint {
+        Constraint::Atomic(atomic) => atomic.left_operand == vocab::odrl::COUNT,
+        Constraint::Logical(logical) => counts(&logical.operands),
+    })
+}
+
 impl Policy {
     /// A policy without rules.
     #[must_use]
@@ -296,6 +303,16 @@ impl Policy {
             annotations: Vec::new(),
             unknown: Vec::new(),
         }
+    }
+
+    /// Whether a rule depends on how often the policy was used (`odrl:count`).
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        let permissions = self.permissions.iter().map(|rule| (&rule.constraints, &rule.action));
+        let prohibitions = self.prohibitions.iter().map(|rule| (&rule.constraints, &rule.action));
+        permissions
+            .chain(prohibitions)
+            .any(|(constraints, action)| counts(constraints) || counts(&action.refinements))
     }
 
     /// The one asset that all rules are about, or `None` when there is none or more than one. An agreement has

@@ -7,6 +7,7 @@ mod local;
 mod process;
 mod raw;
 mod server;
+pub mod sparql;
 
 pub use agent::Agent;
 pub use client::{Client, Reply, RequestBuilder};

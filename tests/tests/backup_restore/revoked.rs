@@ -4,6 +4,7 @@ use http::StatusCode;
 use meent_tests::pod::{Client, PodFolder};
 use pod_server::app::App;
 use pod_server::dataspace::agreement::{self, Agreement};
+use pod_server::dataspace::uses;
 use pod_server::name::ResourceName;
 use pod_server::store::{CommitError, RecordKind, Transaction, Warrant, commit_blocking};
 use policies::contract::AgreementState;
@@ -179,7 +180,19 @@ impl Backed {
             let id = transaction.record(RecordKind::Login, "gone").unwrap().unwrap();
             let id: String = serde_json::from_slice(&id).unwrap();
             assert!(transaction.record_delete(RecordKind::Account, &id).unwrap());
+            // Three uses, each counted once.
+            for used in [0, 1, 2] {
+                assert!(uses::take(transaction, "urn:x:agreement-2", used).unwrap());
+                assert!(!uses::take(transaction, "urn:x:agreement-2", used).unwrap());
+            }
+            assert!(!uses::take(transaction, "urn:x:agreement-9", 0).unwrap());
         });
+    }
+
+    fn uses(&self) -> u64 {
+        let app = app(&self.folder);
+        let permit = pod_server::store::ReadPermit::without_proof("a test");
+        uses::until_now(&*app.store.snapshot(permit).unwrap(), "urn:x:agreement-2").unwrap()
     }
 
     async fn public(&self, name: &str) -> StatusCode {
@@ -202,6 +215,8 @@ impl Backed {
 }
 
 /// Reliability T115, P13: with the journal, exactly what was revoked ends.
+///
+/// Requirements ENF-15.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_revoked_stays_revoked() {
     let backed = backed_up().await;
@@ -227,6 +242,7 @@ async fn what_was_revoked_stays_revoked() {
         backed.agreement_states(),
         [AgreementState::Terminated, AgreementState::Active]
     );
+    assert_eq!(backed.uses(), 3, "what was used stays used");
     let server = folder.serve();
     assert_eq!(status(&backed.client, &backed.ids[0]).await, "ConsentWithdrawn");
     assert_eq!(status(&backed.client, &backed.ids[1]).await, "ConsentGiven");

@@ -130,7 +130,9 @@ async fn json_ld_is_read_with_the_context_of_odrl_and_post_names_the_dataset() {
     server.stop().await;
 }
 
-/// What could not be honoured later is refused at once, with the place of the fault (issue §3: unknown terms deny).
+/// What could not be honoured later is refused at once, with the place of the fault (unknown terms deny).
+///
+/// Requirements ENF-2, ENF-25, ODR-3.
 #[tokio::test(flavor = "multi_thread")]
 async fn offers_that_cannot_be_honoured_are_refused_when_they_are_made() {
     let server = PodServer::start().await;

@@ -16,7 +16,7 @@ use server_kit::problem::Problem;
 use time::OffsetDateTime;
 
 use super::refusal::{forbidden, problem_of};
-use super::{Asked, Considered, Refusal, Scope, ScopedView};
+use super::{Asked, Considered, Counted, Moment, Refusal, Scope, ScopedView};
 use crate::consent::Wanted;
 use crate::dataspace::agreement::{self as stored, Agreement};
 use crate::index::{DocumentId, IndexSnapshot, Names};
@@ -41,7 +41,12 @@ pub(super) struct Agreed {
 }
 
 impl Scope {
-    pub(super) fn by_agreement(&self, asked: &Asked, grant: &AgreementGrant) -> Result<Considered, Refusal> {
+    pub(super) fn by_agreement(
+        &self,
+        asked: &Asked,
+        grant: &AgreementGrant,
+        moment: Moment,
+    ) -> Result<Considered, Refusal> {
         let snapshot = self.snapshot().map_err(Refusal::unrecorded)?;
         let agreement = stored::load(&*snapshot, &grant.agreement)
             .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
@@ -59,7 +64,7 @@ impl Scope {
                 .detail("the parameter `purpose` and the delegation name different purposes");
             return Err(refused(problem, vec![ReasonCode::PurposeNotPermitted]));
         }
-        let decision = self.decide_query(asked, grant, &*snapshot, now);
+        let (decision, uses) = self.decide_query(asked, grant, &*snapshot, now, moment);
         let Some(terms) = decision.view.as_ref().filter(|_| decision.permits()) else {
             let purposes = agreement.as_ref().map(purposes_of).unwrap_or_default();
             let reasons = decision.reasons.iter().map(|reason| reason.code).collect();
@@ -120,6 +125,10 @@ impl Scope {
             owners: owners.into_iter().map(StorageId).collect(),
             subjects,
             public: false,
+            counted: uses.map(|uses| Counted {
+                agreement: grant.agreement.clone(),
+                uses,
+            }),
         })
     }
 
@@ -151,10 +160,19 @@ impl Scope {
         grant: &AgreementGrant,
         snapshot: &dyn Snapshot,
         now: OffsetDateTime,
-    ) -> Decision {
+        moment: Moment,
+    ) -> (Decision, Option<u64>) {
+        let mut uses = None;
         // The purposes of DPV are built in; this node knows no others.
         let mut facts = Facts::new().with(FactRequest::Purposes, Fact::Absent);
-        for (request, fact) in stored::facts(snapshot, &self.origins, &grant.agreement) {
+        for (request, mut fact) in stored::facts(snapshot, &self.origins, &grant.agreement) {
+            if let Fact::Agreement(agreement) = &mut fact {
+                uses = agreement.uses;
+                if let (Some(counted), Moment::During) = (uses, moment) {
+                    // This use is among them.
+                    Arc::make_mut(agreement).uses = Some(counted.saturating_sub(1));
+                }
+            }
             facts.insert(request, fact);
         }
         let request = AccessRequest {
@@ -167,7 +185,7 @@ impl Scope {
         };
         for _ in 0..=ROUNDS_MAX {
             match decide(&request, &facts) {
-                Response::Decided(decision) => return decision,
+                Response::Decided(decision) => return (decision, uses),
                 Response::NeedsFacts(wanted) => {
                     for fact in wanted {
                         facts.insert(fact, Fact::Unavailable("not known to query decisions".to_owned()));
@@ -175,10 +193,8 @@ impl Scope {
                 }
             }
         }
-        Decision::refuse(
-            Effect::Indeterminate,
-            Reason::new(ReasonCode::FactUnavailable, "the decision asks without end"),
-        )
+        let without_end = Reason::new(ReasonCode::FactUnavailable, "the decision asks without end");
+        (Decision::refuse(Effect::Indeterminate, without_end), uses)
     }
 
     fn agreed_view(

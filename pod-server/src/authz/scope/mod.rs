@@ -13,10 +13,11 @@ mod agreement;
 pub mod pseudonyms;
 mod readable;
 mod refusal;
+mod turns;
 
 use std::sync::Arc;
 
-use policies::audit::{AuditAction, Outcome};
+use policies::audit::{AuditAction, AuditRecord, Outcome};
 use policies::decision::{Decision, ReasonCode};
 use policies::request::Subject;
 use quick_cache::sync::Cache;
@@ -29,14 +30,16 @@ use time::OffsetDateTime;
 use super::{Authorized, Exemption, Pep, Receipt};
 use crate::audit::AuditWriter;
 use crate::consent::ConsentLedger;
+use crate::dataspace::uses;
 use crate::index::{Index, ListState};
 use crate::name::ResourceName;
 use crate::origins::Origins;
 use crate::query::View;
-use crate::store::{ReadPermit, Snapshot, StorageId, Store};
+use crate::store::{CommitError, ReadPermit, Snapshot, StorageId, Store, StoreError, Warrant, commit};
 
 pub use pseudonyms::Pseudonyms;
 pub use refusal::Refusal;
+use turns::Turns;
 
 /// Views that are kept for the next query.
 const VIEWS_MAX: usize = 1_000;
@@ -98,6 +101,15 @@ impl ScopedView {
     }
 }
 
+/// When a decision is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Moment {
+    /// Before the use is counted.
+    Before,
+    /// While its answer is being sent: the use is counted already.
+    During,
+}
+
 /// A permit that is not recorded yet.
 struct Considered {
     scoped: ScopedView,
@@ -108,6 +120,15 @@ struct Considered {
     subjects: RoaringBitmap,
     /// Whether anyone at all may see everything in the view.
     public: bool,
+    /// Where uses are counted: those until now.
+    counted: Option<Counted>,
+}
+
+/// An agreement whose uses are counted, and how many there were.
+#[derive(Clone, Debug)]
+struct Counted {
+    agreement: String,
+    uses: u64,
 }
 
 /// Decides what queries may see.
@@ -123,6 +144,7 @@ pub struct Scope {
     readable: Cache<String, Arc<readable::Readable>>,
     public: Cache<Box<[ListState]>, readable::Reach>,
     agreed: Cache<String, Arc<agreement::Agreed>>,
+    turns: Turns,
 }
 
 /// What [`Scope`] stands on.
@@ -161,6 +183,7 @@ impl Scope {
             readable: Cache::new(VIEWS_MAX),
             public: Cache::new(PUBLIC_VERDICTS_MAX),
             agreed: Cache::new(VIEWS_MAX),
+            turns: Turns::default(),
         }
     }
 
@@ -173,9 +196,19 @@ impl Scope {
         asked: &Asked,
         admissible: &(dyn Fn(&ScopedView) -> Result<(), Refusal> + Send + Sync),
     ) -> Result<Authorized<ScopedView>, Problem> {
-        let considered = match self.consider(asked).await {
-            Ok(considered) => considered,
-            Err(refusal) => return Err(self.refuse(asked, refusal).await),
+        let mut considered = self.considered(asked).await?;
+        let turn = considered
+            .counted
+            .as_ref()
+            .map(|counted| self.turns.of(&counted.agreement));
+        let _turn = match turn {
+            None => None,
+            Some(turn) => {
+                let turn = turn.lock().await;
+                // Others may have used it while this query waited.
+                considered = self.considered(asked).await?;
+                Some(turn)
+            }
         };
         if let Err(mut refusal) = admissible(&considered.scoped) {
             refusal.target = considered.target;
@@ -183,6 +216,13 @@ impl Scope {
             return Err(self.refuse(asked, refusal).await);
         }
         self.prove(asked, considered).await
+    }
+
+    async fn considered(&self, asked: &Asked) -> Result<Considered, Problem> {
+        match self.consider(asked, Moment::Before).await {
+            Ok(considered) => Ok(considered),
+            Err(refusal) => Err(self.refuse(asked, refusal).await),
+        }
     }
 
     /// Records a refusal and gives its problem back.
@@ -212,7 +252,7 @@ impl Scope {
     /// Whether the same query would still see everything that it sees through a view that it has. Asked when a policy,
     /// a consent or an agreement changes while an answer is being sent.
     pub async fn still_covers(&self, asked: &Asked, scoped: &ScopedView) -> bool {
-        match self.consider(asked).await {
+        match self.consider(asked, Moment::During).await {
             Ok(now) => {
                 let view = &now.scoped.view;
                 // Documents that were replaced meanwhile have new numbers; their names decide.
@@ -225,7 +265,7 @@ impl Scope {
         }
     }
 
-    async fn consider(&self, asked: &Asked) -> Result<Considered, Refusal> {
+    async fn consider(&self, asked: &Asked, moment: Moment) -> Result<Considered, Refusal> {
         if let Some(reason) = self.index.incomplete() {
             tracing::error!(reason, "a query was refused because the index is incomplete");
             return Err(Refusal::unavailable(
@@ -240,7 +280,7 @@ impl Scope {
             ));
         }
         match &asked.grant {
-            Some(grant) => self.by_agreement(asked, grant),
+            Some(grant) => self.by_agreement(asked, grant, moment),
             None if asked.agreement.is_some() || asked.purpose.is_some() => Err(self.without_token(asked)),
             None => self.by_rules(asked).await,
         }
@@ -253,21 +293,58 @@ impl Scope {
                 Receipt::exempt(Exemption::PublicRead),
             ));
         }
+        let mut record = self.audit.blank(AuditAction::Query, Outcome::Permit);
+        match &considered.decision {
+            Some(decision) => record = record.with_decision(decision),
+            None => record.reasons = vec![ReasonCode::AclGrants],
+        }
+        record.targets = vec![considered.target];
+        let record = described(record, asked);
+        if let Some(counted) = considered.counted {
+            let leaf = self
+                .count(record, considered.owners, considered.subjects, counted)
+                .await?;
+            return Ok(Authorized::mint(considered.scoped, Receipt::durable(leaf)));
+        }
         let entry = {
-            let mut record = self.audit.blank(AuditAction::Query, Outcome::Permit);
-            match &considered.decision {
-                Some(decision) => record = record.with_decision(decision),
-                None => record.reasons = vec![ReasonCode::AclGrants],
-            }
-            record.targets = vec![considered.target];
             let snapshot = self.snapshot()?;
-            let record = described(record, asked);
             self.audit
                 .entry(record, &considered.owners, &considered.subjects, &*snapshot)
                 .map_err(|error| unrecorded(&error))?
         };
         let leaf = self.audit.append(entry).await.map_err(|error| unrecorded(&error))?;
         Ok(Authorized::mint(considered.scoped, Receipt::durable(leaf)))
+    }
+
+    /// Counts a use and records it in one commit.
+    async fn count(
+        &self,
+        record: AuditRecord,
+        owners: Vec<StorageId>,
+        subjects: RoaringBitmap,
+        counted: Counted,
+    ) -> Result<u64, Problem> {
+        let audit = Arc::clone(&self.audit);
+        let warrant = Warrant::without_proof("a use of an agreement is counted and recorded before anything leaves");
+        let taken = commit::<Option<u64>, StoreError>(
+            &*self.store,
+            warrant,
+            Box::new(move |transaction| {
+                if !uses::take(transaction, &counted.agreement, counted.uses)? {
+                    return Ok(None);
+                }
+                Ok(audit.append_within(record, &owners, &subjects, transaction).map(Some)?)
+            }),
+        )
+        .await;
+        match taken {
+            Ok((Some(leaf), _)) => Ok(leaf),
+            Ok((None, _)) => Err(Problem::unavailable(
+                "the agreement is being used by somebody else; ask again",
+                1,
+            )),
+            Err(CommitError::Refused(error) | CommitError::Store(error)) => Err(unrecorded(&error)),
+        }
     }
 
     fn snapshot(&self) -> Result<Box<dyn Snapshot + Send + '_>, Problem> {
@@ -298,7 +375,7 @@ impl Scope {
 }
 
 /// Fills in who asked, and what.
-fn described(mut record: policies::audit::AuditRecord, asked: &Asked) -> policies::audit::AuditRecord {
+fn described(mut record: AuditRecord, asked: &Asked) -> AuditRecord {
     let web_id = asked.subject.agent.web_id();
     record.agent = web_id.map(|web_id| web_id.as_str().to_owned());
     record.client.clone_from(&asked.subject.client);

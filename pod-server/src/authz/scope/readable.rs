@@ -126,6 +126,7 @@ impl Scope {
             owners: readable.owners.clone(),
             subjects: RoaringBitmap::new(),
             public: readable.public,
+            counted: None,
         }
     }
 

@@ -80,6 +80,10 @@ pub(super) fn problem_of(decision: &Decision, purposes: &[String]) -> Problem {
             )),
         Some(ReasonCode::OutsidePeriod) => forbidden("agreement-expired", "Outside the agreed period")
             .detail("the agreement permits the use in another period only"),
+        Some(ReasonCode::ConstraintNotSatisfied) if about == vocab::odrl::COUNT => {
+            forbidden("uses-exhausted", "The agreed number of uses is reached")
+                .detail("the agreement permits so many uses and no more; nothing is answered under it any more")
+        }
         Some(ReasonCode::AgreementMissing | ReasonCode::AssigneeMismatch) => {
             forbidden("no-agreement", "There is no such agreement").detail("no agreement of yours has this IRI here")
         }

@@ -106,6 +106,7 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::Dataset => "dataset",
         RecordKind::Negotiation => "negotiation",
         RecordKind::Agreement => "agreement",
+        RecordKind::Use => "use",
         RecordKind::Consent => "consent",
         RecordKind::PersonSecret => "person-secret",
         RecordKind::Notification => "notification",
@@ -130,7 +131,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 16] = [
+const RECORD_KINDS: [RecordKind; 17] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -139,6 +140,7 @@ const RECORD_KINDS: [RecordKind; 16] = [
     RecordKind::Dataset,
     RecordKind::Negotiation,
     RecordKind::Agreement,
+    RecordKind::Use,
     RecordKind::Consent,
     RecordKind::PersonSecret,
     RecordKind::Notification,

@@ -4,6 +4,7 @@ mod documents;
 mod properties;
 mod rules;
 mod treatment;
+mod uses;
 
 use std::collections::BTreeSet;
 
@@ -37,6 +38,16 @@ pub(super) fn read(turtle: &str) -> Policy {
 }
 
 pub(super) fn judge_as(policy: &Policy, party: Option<&str>, purpose: Option<&str>, now: OffsetDateTime) -> Evaluation {
+    judge_after(policy, party, purpose, now, None)
+}
+
+pub(super) fn judge_after(
+    policy: &Policy,
+    party: Option<&str>,
+    purpose: Option<&str>,
+    now: OffsetDateTime,
+    uses: Option<u64>,
+) -> Evaluation {
     let purposes = Hierarchy::default();
     let part_of = BTreeSet::new();
     let situation = Situation {
@@ -47,6 +58,7 @@ pub(super) fn judge_as(policy: &Policy, party: Option<&str>, purpose: Option<&st
         now,
         purposes: &purposes,
         world: None,
+        uses,
     };
     evaluate(policy, &situation)
 }

@@ -8,7 +8,8 @@ use vocab::meent;
 use super::*;
 use crate::decision::{Effect, Obligation, ReasonCode};
 
-/// ODR-7, ODR-13: constraints of a permission, and whether it is active (or why not).
+/// Requirements ODR-7, ODR-13, ENF-3, ENF-4, ENF-5: constraints of a permission (recipient, purpose, dates), and whether it is
+/// active (or why not).
 #[test]
 fn constraints() {
     let cases: &[(&str, &str, &str, Option<ReasonCode>)] = &[
@@ -228,7 +229,7 @@ fn logic() {
     }
 }
 
-/// ODR-3, ODR-14: prohibitions.
+/// Requirements ODR-3, ODR-14, ENF-2: prohibitions.
 #[test]
 fn prohibitions() {
     let always = permission("");
@@ -321,6 +322,7 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 type Names = &'static [&'static str];
 
+/// Requirements ENF-8.
 #[test]
 fn properties() {
     let (p, q, pq) = (
@@ -375,6 +377,7 @@ fn properties() {
     assert_eq!(judge(&unknown).reasons[0].code, ReasonCode::UnknownRefinement);
 }
 
+/// Requirements ENF-2, ENF-10.
 #[test]
 fn duties() {
     let duty = |body: &str| permission(&format!("; odrl:duty {body}"));
@@ -442,7 +445,7 @@ fn whole_policies() {
     }
 }
 
-/// ODR-19: the decision says until when it holds, whichever rule the date is in.
+/// Requirements ODR-19, ENF-5: the decision says until when it holds, whichever rule the date is in.
 #[test]
 fn valid_until() {
     let date = |day: &str, operator: &str| {
