@@ -31,7 +31,7 @@ impl App {
                 Err(error) => crate::error::Error::from(error).into_response(&self.challenge),
             };
         }
-        match self.identity.handle(request, peer.address.ip()).await {
+        match self.identity.handle(request, peer.client).await {
             Ok(response) => response,
             Err(error) => crate::error::Error::from(error).into_response(&self.challenge),
         }

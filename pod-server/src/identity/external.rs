@@ -13,6 +13,7 @@ use server_kit::authn::encrypted::Decryption;
 use server_kit::authn::relying_party::{
     ClientProof, Exchange, ExternalIdentity, Registration, RelyingParty, RelyingPartyError,
 };
+use server_kit::network::Network;
 
 use crate::ui::layout::path as page;
 use crate::ui::security::again as log_in_again;
@@ -25,7 +26,6 @@ use super::error::{AccountError, IdentityError};
 use super::external_link::{self, ExternalLink, Linked};
 use super::router::problem_page;
 use super::seal::Purpose;
-use super::throttle::Network;
 use super::token::json_response;
 use super::{Identity, IdentityParts, pages};
 

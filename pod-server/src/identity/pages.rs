@@ -3,6 +3,7 @@
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 use maud::html;
+use server_kit::network::Network;
 
 use crate::name::ResourceName;
 use crate::store::{StoreError, quota};
@@ -15,7 +16,6 @@ use super::account::{self, AccountKind, FirstLogin, LOGIN_CHARACTERS_MAX, NewAcc
 use super::error::{AccountError, IdentityError};
 use super::password::{Passwords, WeakPassword};
 use super::router::problem_page;
-use super::throttle::Network;
 use super::{Identity, credential, external, flow, grant, security, session};
 
 /// Approvals and credentials that the account page shows.

@@ -6,12 +6,12 @@
 use http::request::Parts;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
+use server_kit::network::Network;
 
 use crate::ui::response::respond;
 use crate::ui::{Body, Form};
 
 use super::error::IdentityError;
-use super::throttle::Network;
 use super::token::{self, Stop, fault, json_response};
 use super::{Identity, account, credential, grant};
 

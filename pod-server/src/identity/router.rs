@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use maud::html;
 use serde_json::{Map, Value, json};
+use server_kit::network::Network;
 
 use crate::ui::layout::path as page;
 use crate::ui::response::respond;
@@ -16,7 +17,6 @@ use crate::ui::{Body, Form, FormError, Page, Visit, see_other, style};
 
 use super::discovery::{self, path};
 use super::error::IdentityError;
-use super::throttle::Network;
 use super::token::{self, json_response};
 use super::{Identity, belonging, client, external, flow, pages, revocation, security, uma, userinfo};
 

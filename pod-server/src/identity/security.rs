@@ -7,6 +7,7 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use maud::Markup;
+use server_kit::network::Network;
 
 use crate::ui::response::{Script, respond};
 use crate::ui::security::{self as ui, PATH};
@@ -18,7 +19,6 @@ use super::error::{AccountError, IdentityError};
 use super::passkey::{self, Begun, PasskeyFault};
 use super::router::problem_page;
 use super::session::{self, Ended};
-use super::throttle::Network;
 use super::{Identity, pages, recovery};
 
 /// What begun logins with passkeys are counted under.

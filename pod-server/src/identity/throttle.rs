@@ -4,10 +4,9 @@
 //! wait. The account holder, who sits on another network, is never made to wait for what a stranger does. Nothing is
 //! counted for a success, which clears the count. Loopback is treated like any network.
 
-use std::net::IpAddr;
-
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
+use server_kit::network::Network;
 
 use super::config::ThrottleConfig;
 
@@ -41,25 +40,6 @@ pub struct Attempt {
     /// Until when the network had to wait before the attempt, and has to because of it.
     waited_until: i64,
     waits_until: i64,
-}
-
-/// The network that an address lies in: 24 bits of IPv4, 64 bits of IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Network([u8; 8]);
-
-impl From<IpAddr> for Network {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => {
-                let [a, b, c, _] = address.octets();
-                Self([0, 0, 0, 0, 4, a, b, c])
-            }
-            IpAddr::V6(address) => {
-                let [a, b, c, d, e, f, g, h, ..] = address.octets();
-                Self([a, b, c, d, e, f, g, h])
-            }
-        }
-    }
 }
 
 impl Throttle {
@@ -157,6 +137,8 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::net::IpAddr;
+
     use super::*;
 
     fn network(address: &str) -> Network {

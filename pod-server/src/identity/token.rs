@@ -10,6 +10,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 use server_kit::authn::RejectionKind;
+use server_kit::network::Network;
 
 use crate::ui::response::respond;
 use crate::ui::{Body, Form};
@@ -21,7 +22,6 @@ use super::credential::ClientCredential;
 use super::discovery::path;
 use super::error::IdentityError;
 use super::grant::{self, Granted, Redemption};
-use super::throttle::Network;
 use super::{Identity, account, credential, uma};
 
 /// An error as RFC 6749 §5.2 tells it.

@@ -141,7 +141,7 @@ impl Console {
         let handler: Handler = Arc::new(move |request, peer| {
             let identity = Arc::clone(&answering);
             Box::pin(async move {
-                match identity.handle(request, peer.address.ip()).await {
+                match identity.handle(request, peer.client).await {
                     Ok(response) => response,
                     Err(error) => server_kit::problem::Problem::internal()
                         .detail(error.to_string())

@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use super::idle::IdleBound;
 use super::{Handler, Peer, ServeLimits};
 use crate::body::Body;
+use crate::network::Place;
 use crate::problem::Problem;
 use crate::shutdown::Shutdown;
 
@@ -48,16 +49,22 @@ impl Shared {
     }
 
     /// Runs a connection to its end. Errors of the peer are traced, not logged: they are everyday.
-    pub(super) async fn run(&self, stream: TcpStream, address: SocketAddr, acceptor: Option<TlsAcceptor>) {
+    pub(super) async fn run(
+        &self,
+        (stream, place): (TcpStream, Option<Place>),
+        address: SocketAddr,
+        acceptor: Option<TlsAcceptor>,
+    ) {
         // Answers are written whole; waiting for more to send only adds latency.
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = acceptor else {
             let peer = Peer {
                 address,
+                client: address.ip(),
                 tls: false,
                 server_name: None,
             };
-            return self.speak(&self.either, stream, peer).await;
+            return self.speak(&self.either, (stream, place), peer).await;
         };
         let time = seconds(self.limits.handshake_seconds_max);
         let stream = match tokio::time::timeout(time, acceptor.accept(stream)).await {
@@ -75,9 +82,10 @@ impl Shared {
         let server_name = session.server_name().map(|name| Arc::from(name.to_ascii_lowercase()));
         self.speak(
             builder,
-            stream,
+            (stream, place),
             Peer {
                 address,
+                client: address.ip(),
                 tls: true,
                 server_name,
             },
@@ -85,18 +93,24 @@ impl Shared {
         .await;
     }
 
-    async fn speak<S>(&self, builder: &Builder<TokioExecutor>, stream: S, peer: Peer)
+    async fn speak<S>(&self, builder: &Builder<TokioExecutor>, (stream, place): (S, Option<Place>), peer: Peer)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let address = peer.address;
         let handler = Arc::clone(&self.handler);
+        let proxies = self.limits.trusted_proxies.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let peer = peer.clone();
+            let client = proxies.client(peer.address.ip(), request.headers());
+            let peer = Peer { client, ..peer.clone() };
             answer(catch_unwind(AssertUnwindSafe(|| handler(request, peer))))
         });
         let first = seconds(self.limits.header_seconds_max);
-        let stream = TokioIo::new(IdleBound::new(stream, first, seconds(self.limits.idle_seconds_max)));
+        let stream = TokioIo::new(IdleBound::new(
+            (stream, place),
+            first,
+            seconds(self.limits.idle_seconds_max),
+        ));
         let connection = builder.serve_connection_with_upgrades(stream, service);
         tokio::pin!(connection);
         let result = tokio::select! {

@@ -10,9 +10,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// A stream with a bound on silence in either direction.
+use crate::network::Place;
+
+/// A stream with a bound on silence in either direction. It keeps its place among those of its network to its end, also when
+/// it became a WebSocket.
 pub(super) struct IdleBound<S> {
     stream: S,
+    _place: Option<Place>,
     timer: Pin<Box<Sleep>>,
     period: Duration,
     read: bool,
@@ -22,9 +26,10 @@ pub(super) struct IdleBound<S> {
 
 impl<S> IdleBound<S> {
     /// The first byte must come within `first`; after that no period of `period` may pass without movement.
-    pub(super) fn new(stream: S, first: Duration, period: Duration) -> Self {
+    pub(super) fn new((stream, place): (S, Option<Place>), first: Duration, period: Duration) -> Self {
         Self {
             stream,
+            _place: place,
             timer: Box::pin(tokio::time::sleep(first)),
             period,
             read: false,

@@ -2,12 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::proxies::TrustedProxies;
+
 /// Bounds on connections and on what precedes the handler. Bodies are bounded where they are read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServeLimits {
     /// Most connections at a time.
     pub connections_max: usize,
+    /// Most connections at a time from one network (24 bits of IPv4, 64 of IPv6) that is none of the trusted proxies'; further
+    /// ones are closed at once.
+    pub connections_per_network_max: usize,
+    /// Reverse proxies that tell in `X-Forwarded-For` for whom they ask: addresses, or networks such as `10.0.0.0/8`.
+    pub trusted_proxies: TrustedProxies,
     /// Longest TLS handshake, seconds.
     pub handshake_seconds_max: u32,
     /// Longest time until a request's head is complete, seconds; also how long an idle HTTP/1.1 connection stays open.
@@ -40,6 +47,8 @@ impl Default for ServeLimits {
     fn default() -> Self {
         Self {
             connections_max: 10_000,
+            connections_per_network_max: 2_000,
+            trusted_proxies: TrustedProxies::default(),
             handshake_seconds_max: 10,
             header_seconds_max: 10,
             header_bytes_max: 64 * 1024,

@@ -5,9 +5,10 @@
 mod connection;
 mod idle;
 mod limits;
+mod proxies;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +23,12 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::body::Body;
 use crate::config::ConfigError;
+use crate::network::NetworkBound;
 use crate::shutdown::Shutdown;
 use crate::tls::{ReloadingCertificate, TlsConfig, TlsError, server_config};
 
 pub use limits::ServeLimits;
+pub use proxies::{ProxyError, TrustedProxies};
 
 /// Answers one request. Failures are responses too: the handler maps them.
 pub type Handler = Arc<dyn Fn(Request<Incoming>, Peer) -> BoxFuture<'static, Response<Body>> + Send + Sync>;
@@ -35,6 +38,8 @@ pub type Handler = Arc<dyn Fn(Request<Incoming>, Peer) -> BoxFuture<'static, Res
 pub struct Peer {
     /// Address and port.
     pub address: SocketAddr,
+    /// Who asks: the same address, or the one that a trusted proxy names.
+    pub client: IpAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
     /// Host name of the TLS handshake (SNI), lower case. A request for another host deserves 421 (T64).
@@ -136,6 +141,7 @@ pub async fn serve(listener: Listener, handler: Handler, shutdown: Shutdown, lim
     let permits = Arc::new(Semaphore::new(permits_total));
     let shared = Arc::new(connection::Shared::new(handler, shutdown.clone(), limits.clone()));
     let acceptor = listener.tls.map(TlsAcceptor::from);
+    let networks = NetworkBound::new(limits.connections_per_network_max);
     loop {
         // Connections beyond the limit wait in the kernel's backlog, so that those inside are served well.
         let permit = tokio::select! {
@@ -149,9 +155,19 @@ pub async fn serve(listener: Listener, handler: Handler, shutdown: Shutdown, lim
             () = shutdown.wait() => break,
             accepted = accept(&listener.tcp) => accepted,
         };
+        let place = match networks.try_enter(address.ip()) {
+            // All who come through a proxy share its address.
+            _ if limits.trusted_proxies.contains(address.ip()) => None,
+            None => {
+                metrics::counter!("connections_refused_total").increment(1);
+                tracing::debug!(%address, "closed: its network has as many connections as it may");
+                continue;
+            }
+            place => place,
+        };
         let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
         tokio::spawn(async move {
-            shared.run(stream, address, acceptor).await;
+            shared.run((stream, place), address, acceptor).await;
             drop(permit);
         });
     }

@@ -315,3 +315,42 @@ async fn t64_the_name_of_the_handshake_reaches_the_handler() {
     let answer = egress.fetch(crate::egress::EgressRequest::get(url)).await.unwrap();
     assert_eq!(answer.body, "hello localhost");
 }
+
+/// T46: one network cannot take every connection; trusted proxies may hold more, and a place comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn t46_a_network_has_so_many_connections() {
+    let limits = ServeLimits {
+        connections_per_network_max: 2,
+        ..ServeLimits::default()
+    };
+    let (address, _shutdown) = plain(limits.clone()).await;
+    let mut held = vec![ask(address).await, ask(address).await];
+    assert!(held.iter().all(Option::is_some));
+    assert!(ask(address).await.is_none(), "a third connection was served");
+    held.pop();
+    // The server notices the end of a connection a little later.
+    let again = tokio::time::timeout(Duration::from_secs(8), async {
+        while ask(address).await.is_none() {
+            tokio::task::yield_now().await;
+        }
+    });
+    assert!(again.await.is_ok(), "the place did not come back");
+    let proxies = vec!["127.0.0.0/8".to_owned()];
+    let trusting = ServeLimits {
+        trusted_proxies: proxies.try_into().unwrap(),
+        ..limits
+    };
+    let (address, _shutdown) = plain(trusting).await;
+    let held = [ask(address).await, ask(address).await, ask(address).await];
+    assert!(held.iter().all(Option::is_some));
+}
+
+/// Asks once, and keeps the connection; none if it was closed without an answer.
+async fn ask(address: SocketAddr) -> Option<TcpStream> {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
+    let mut first = [0; 12];
+    stream.read_exact(&mut first).await.ok()?;
+    assert_eq!(&first, b"HTTP/1.1 200");
+    Some(stream)
+}

@@ -226,7 +226,7 @@ fn write_config(
     let text = format!(
         "[server]\nbase_url = \"{base_url}\"\nconsole_url = \"{console_url}\"\ncontent_listen = \"127.0.0.1:{content}\"\n\
          console_listen = \"127.0.0.1:{console}\"\n\n{tls}[admin]\nlisten = \"127.0.0.1:{admin}\"\n\n[store]\n\
-         directory = \"{}\"\n\n[egress]\nallow = [\"127.0.0.1:*\"]\n\n[connections]\nconnections_max = {CONNECTIONS_MAX}\n",
+         directory = \"{}\"\n\n[egress]\nallow = [\"127.0.0.1:*\"]\n\n[connections]\nconnections_max = {CONNECTIONS_MAX}\nconnections_per_network_max = {CONNECTIONS_MAX}\n",
         folder.join("store").display()
     );
     let config = folder.join("pod-server.toml");
