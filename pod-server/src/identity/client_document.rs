@@ -86,6 +86,7 @@ impl ClientDocuments {
         check_url(id)?;
         let accept = HeaderValue::from_static("application/ld+json, application/json;q=0.5");
         let request = EgressRequest::get(id)
+            .for_stranger()
             .header(ACCEPT, accept)
             .redirects(Redirects::SameOrigin(2))
             .bytes_max(self.bytes_max)

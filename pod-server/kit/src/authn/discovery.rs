@@ -197,6 +197,7 @@ impl Issuers {
 
     async fn document<T: for<'de> Deserialize<'de>>(&self, url: &str, egress: &Egress) -> Option<T> {
         let request = EgressRequest::get(url)
+            .for_stranger()
             .header(http::header::ACCEPT, http::HeaderValue::from_static("application/json"))
             .redirects(Redirects::SameOrigin(2))
             .bytes_max(self.bytes_max)

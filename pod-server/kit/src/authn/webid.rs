@@ -132,6 +132,7 @@ impl WebIds {
             }
         }
         let request = EgressRequest::get(document)
+            .for_stranger()
             .header(
                 ACCEPT,
                 HeaderValue::from_static("text/turtle, application/ld+json;q=0.9"),

@@ -32,6 +32,11 @@ pub struct EgressConfig {
     pub redirects_max: u8,
     /// Most requests at a time; further ones wait within their own time.
     pub requests_max: usize,
+    /// Of these, most that are made because of what strangers said: where a WebID, an issuer or an application claims to be.
+    pub requests_for_strangers_max: usize,
+    /// Most connections to one network (24 bits of IPv4, 64 of IPv6) at a time that strangers cause; further ones wait within the
+    /// time of connecting. Hosts of `allow` are not bounded.
+    pub strangers_per_network_max: usize,
     /// How long an unused connection is kept, seconds.
     pub pool_idle_seconds: u32,
     /// Most unused connections per remote.
@@ -54,6 +59,8 @@ impl Default for EgressConfig {
             headers_max: 100,
             redirects_max: 5,
             requests_max: 2_048,
+            requests_for_strangers_max: 512,
+            strangers_per_network_max: 32,
             pool_idle_seconds: 30,
             pool_idle_per_host_max: 64,
             user_agent: concat!("Meent/", env!("CARGO_PKG_VERSION")).to_owned(),

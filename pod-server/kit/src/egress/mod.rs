@@ -35,6 +35,7 @@ pub use request::{EgressRequest, EgressResponse, Redirects};
 
 use crate::body::Body;
 use crate::config::ConfigError;
+use crate::network::NetworkBound;
 use crate::tls::{TlsError, client_config};
 use connector::{CheckedConnector, ConnectFailed, ConnectRefused};
 
@@ -52,12 +53,20 @@ pub enum EgressSetupError {
     Tls(#[from] TlsError),
 }
 
+type Connections = Client<HttpsConnector<CheckedConnector>, Full<Bytes>>;
+
+/// The right to have a request under way; one for a stranger takes of the strangers' share too.
+type Permit = (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>);
+
 /// The egress guard with its pool of connections. One per process.
 pub struct Egress {
-    client: Client<HttpsConnector<CheckedConnector>, Full<Bytes>>,
+    client: Connections,
+    /// Keeps no connections, so that as many are open to a network as requests are under way.
+    for_strangers: Connections,
     connector: CheckedConnector,
     rules: Arc<[allow::AllowRule]>,
     permits: Arc<Semaphore>,
+    stranger_permits: Arc<Semaphore>,
     user_agent: HeaderValue,
     config: EgressConfig,
 }
@@ -79,35 +88,24 @@ impl Egress {
         let rules: Arc<[allow::AllowRule]> = config.rules()?.into();
         let user_agent = HeaderValue::from_str(&config.user_agent)
             .map_err(|_| ConfigError::invalid("egress.user_agent", "not a header value"))?;
-        let checked = CheckedConnector {
+        let connector = CheckedConnector {
             rules: Arc::clone(&rules),
             resolver,
             time_max: seconds(config.connect_seconds_max),
+            per_network: None,
         };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(client_config(&config.roots)?)
-            .https_or_http()
-            .enable_all_versions()
-            .wrap_connector(checked.clone());
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(seconds(config.pool_idle_seconds))
-            .pool_max_idle_per_host(config.pool_idle_per_host_max)
-            .http1_max_buf_size((config.header_bytes_max as usize).max(8_192))
-            .http1_max_headers(config.headers_max)
-            .http2_max_header_list_size(config.header_bytes_max)
-            .http2_initial_stream_window_size(2 * 1024 * 1024)
-            .http2_initial_connection_window_size(8 * 1024 * 1024)
-            .http2_keep_alive_interval(seconds(15))
-            .http2_keep_alive_timeout(seconds(10))
-            .build(connector);
-        let permits = Arc::new(Semaphore::new(config.requests_max.clamp(1, Semaphore::MAX_PERMITS)));
+        let bounded = CheckedConnector {
+            per_network: Some(Arc::new(NetworkBound::new(config.strangers_per_network_max))),
+            ..connector.clone()
+        };
+        let permits = |most: usize| Arc::new(Semaphore::new(most.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Self {
-            client,
-            connector: checked,
+            client: connections(&config, connector.clone(), config.pool_idle_per_host_max)?,
+            for_strangers: connections(&config, bounded, 0)?,
+            connector,
             rules,
-            permits,
+            permits: permits(config.requests_max),
+            stranger_permits: permits(config.requests_for_strangers_max),
             user_agent,
             config,
         })
@@ -123,7 +121,7 @@ impl Egress {
         let deadline = Instant::now() + request.time_max.map_or(limit, |asked| asked.min(limit));
         let url = request.url.clone();
         let exchange = async {
-            let _permit = self.permit().await?;
+            let _permit = self.permit(&request).await?;
             let (response, url) = self.follow(request).await?;
             let (parts, body) = response.into_parts();
             let body = collect(body, bytes_max).await?;
@@ -157,7 +155,7 @@ impl Egress {
         };
         let url = request.url.clone();
         let exchange = async {
-            let permit = self.permit().await?;
+            let permit = self.permit(&request).await?;
             let (response, _) = self.follow(request).await?;
             let (parts, body) = response.into_parts();
             Ok((parts.status, parts.headers, stream::bounded(body, limits, permit)))
@@ -190,9 +188,19 @@ impl Egress {
         }
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, EgressError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        permit.map_err(|_| EgressError::new(EgressFailure::Refused))
+    async fn permit(&self, request: &EgressRequest) -> Result<Permit, EgressError> {
+        let refused = |_| EgressError::new(EgressFailure::Refused);
+        let share = match request.for_stranger {
+            true => Some(
+                Arc::clone(&self.stranger_permits)
+                    .acquire_owned()
+                    .await
+                    .map_err(refused)?,
+            ),
+            false => None,
+        };
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(refused)?;
+        Ok((permit, share))
     }
 
     /// Sends, and follows redirects as the request allows.
@@ -244,7 +252,12 @@ impl Egress {
         *outgoing.method_mut() = request.method.clone();
         *outgoing.uri_mut() = uri;
         *outgoing.headers_mut() = request.headers.clone();
-        let response = self.client.request(outgoing).await.map_err(|error| classify(&error))?;
+        let client = if request.for_stranger {
+            &self.for_strangers
+        } else {
+            &self.client
+        };
+        let response = client.request(outgoing).await.map_err(|error| classify(&error))?;
         match response.headers().get(CONTENT_ENCODING) {
             Some(encoding) if encoding != "identity" => Err(EgressError::new(EgressFailure::Broken)),
             _ => Ok(response),
@@ -271,6 +284,32 @@ impl Egress {
             _ => Err(refused()),
         }
     }
+}
+
+/// Makes connections that pass the check, and keeps some for later.
+fn connections(
+    config: &EgressConfig,
+    connector: CheckedConnector,
+    idle_per_host_max: usize,
+) -> Result<Connections, TlsError> {
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(client_config(&config.roots)?)
+        .https_or_http()
+        .enable_all_versions()
+        .wrap_connector(connector);
+    Ok(Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(seconds(config.pool_idle_seconds))
+        .pool_max_idle_per_host(idle_per_host_max)
+        .http1_max_buf_size((config.header_bytes_max as usize).max(8_192))
+        .http1_max_headers(config.headers_max)
+        .http2_max_header_list_size(config.header_bytes_max)
+        .http2_initial_stream_window_size(2 * 1024 * 1024)
+        .http2_initial_connection_window_size(8 * 1024 * 1024)
+        .http2_keep_alive_interval(seconds(15))
+        .http2_keep_alive_timeout(seconds(10))
+        .build(connector))
 }
 
 impl std::fmt::Debug for Egress {

@@ -34,6 +34,9 @@ pub struct EgressRequest {
     pub response_bytes_max: Option<u64>,
     /// Longest time, instead of the configured one if shorter.
     pub time_max: Option<Duration>,
+    /// Whether somebody who has not proved anything chose the URL: such requests have a smaller share, so that nobody can use
+    /// this server to knock at another, or keep it from its own business.
+    pub for_stranger: bool,
 }
 
 impl EgressRequest {
@@ -47,6 +50,7 @@ impl EgressRequest {
             redirects: Redirects::None,
             response_bytes_max: None,
             time_max: None,
+            for_stranger: false,
         }
     }
 
@@ -87,6 +91,13 @@ impl EgressRequest {
     #[must_use]
     pub fn time_max(mut self, time: Duration) -> Self {
         self.time_max = Some(time);
+        self
+    }
+
+    /// Says that somebody who has not proved anything chose the URL.
+    #[must_use]
+    pub fn for_stranger(mut self) -> Self {
+        self.for_stranger = true;
         self
     }
 

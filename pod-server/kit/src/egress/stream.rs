@@ -10,9 +10,9 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
+use super::Permit;
 use crate::body::Body;
 
 /// Bounds of one stream.
@@ -24,7 +24,7 @@ pub(super) struct StreamLimits {
 }
 
 /// A body that keeps the bounds; the permit is held until its end.
-pub(super) fn bounded(body: Incoming, limits: StreamLimits, permit: OwnedSemaphorePermit) -> Body {
+pub(super) fn bounded(body: Incoming, limits: StreamLimits, permit: Permit) -> Body {
     let first = limits.deadline.min(Instant::now() + limits.idle_max);
     let timer = Box::pin(tokio::time::sleep_until(first));
     Bounded {
@@ -42,7 +42,7 @@ struct Bounded {
     limits: StreamLimits,
     received: u64,
     timer: Pin<Box<Sleep>>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl HttpBody for Bounded {

@@ -332,3 +332,38 @@ fn entries_of_the_allow_list_are_checked() {
         assert!(Egress::new(config).is_ok(), "{good}");
     }
 }
+
+/// T18: what strangers cause has a share of its own, and leaves room for the server's own business.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_cannot_take_every_request() {
+    let network = TestNetwork::new();
+    let server = network
+        .server(Arc::new(|request| {
+            if request.uri().path() == "/endless" {
+                let (sender, body) = crate::body::channel(1);
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_secs(20)).await;
+                    drop(sender);
+                });
+                return http::Response::new(body);
+            }
+            answer(200, &[], "hello")
+        }))
+        .await;
+    let config = EgressConfig {
+        requests_max: 4,
+        requests_for_strangers_max: 2,
+        ..network.egress_config(&[server.host()])
+    };
+    let egress = Egress::new(config).unwrap();
+    let endless = || EgressRequest::get(server.url("/endless")).for_stranger();
+    let held = join_all((0..2).map(|_| egress.stream(endless()))).await;
+    assert!(held.iter().all(Result::is_ok));
+    assert_eq!(server.connections(), 2, "strangers share no connection");
+    let small = || EgressRequest::get(server.url("/"));
+    let late = small().for_stranger().time_max(Duration::from_millis(300));
+    assert_eq!(egress.fetch(late).await.unwrap_err().failure(), EgressFailure::TimedOut);
+    assert_eq!(egress.fetch(small()).await.unwrap().body, "hello");
+    drop(held);
+    assert_eq!(egress.fetch(small().for_stranger()).await.unwrap().body, "hello");
+}
