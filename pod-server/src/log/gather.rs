@@ -138,12 +138,18 @@ impl Witnesses {
             let text = String::from_utf8_lossy(&response.body).into_owned();
             match response.status {
                 StatusCode::OK => {
-                    let Err(error) = seen.peer.key.verify(&format!("{note}{text}")) else {
-                        *seen.size.lock() = size;
-                        return own_line(&text, witness);
+                    // Whatever else it sent is left out, also lines by other keys of its name.
+                    let (key, cosigned) = (&seen.peer.key, format!("{note}{text}"));
+                    return match key.verify(&cosigned).and_then(|_| key.line(&cosigned)) {
+                        Ok(line) => {
+                            *seen.size.lock() = size;
+                            Some(line)
+                        }
+                        Err(error) => {
+                            tracing::error!(witness, %error, "a witness of the log gave no valid cosignature");
+                            None
+                        }
                     };
-                    tracing::error!(witness, %error, "a witness of the log gave no valid cosignature");
-                    return None;
                 }
                 StatusCode::CONFLICT => match text.trim().parse::<u64>() {
                     Ok(known) if known != old && known <= size => *seen.size.lock() = known,
@@ -180,15 +186,6 @@ impl Witnesses {
         request.time_max = Some(ANSWER_TIME_MAX);
         self.egress.fetch(request).await.map_err(|error| error.to_string())
     }
-}
-
-/// The witness's line out of its answer; whatever else it sent is left out.
-fn own_line(answer: &str, witness: &str) -> Option<String> {
-    let start = format!("\u{2014} {witness} ");
-    answer
-        .lines()
-        .find(|line| line.starts_with(&start))
-        .map(|line| format!("{line}\n"))
 }
 
 /// The witness holds a checkpoint that this log does not contain: the store was replaced, restored or tampered with.

@@ -182,17 +182,11 @@ impl LogKey {
         }
         .text();
         let signature = self.sign_bytes(text.as_bytes());
-        format!("{text}\n{}", self.line(&signature))
+        format!("{text}\n{}", self.verifier.line(&signature))
     }
 
     pub(super) fn sign_bytes(&self, bytes: &[u8]) -> Vec<u8> {
         self.pair.sign(bytes).as_ref().to_vec()
-    }
-
-    /// A signature line of a note, with its newline.
-    pub(super) fn line(&self, signature: &[u8]) -> String {
-        let blob = STANDARD.encode([&self.verifier.id[..], signature].concat());
-        format!("\u{2014} {} {blob}\n", self.verifier.name)
     }
 }
 
@@ -288,6 +282,12 @@ impl VerifierKey {
             .find_map(|blob| blob.strip_prefix(&self.id[..]).map(<[u8]>::to_vec))
             .map(|signature| (text, signature))
             .ok_or_else(|| CheckpointError::Unsigned(self.name.clone()))
+    }
+
+    /// A signature line of a note, with its newline.
+    pub(super) fn line(&self, signature: &[u8]) -> String {
+        let blob = STANDARD.encode([&self.id[..], signature].concat());
+        format!("\u{2014} {} {blob}\n", self.name)
     }
 
     pub(super) fn check(&self, signed: &[u8], signature: &[u8]) -> Result<(), CheckpointError> {

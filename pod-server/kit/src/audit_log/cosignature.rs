@@ -38,7 +38,7 @@ impl WitnessKey {
     #[must_use]
     pub fn cosign(&self, text: &str, seconds: u64) -> String {
         let signature = self.key.sign_bytes(signed(text, seconds).as_bytes());
-        self.key.line(&[&seconds.to_be_bytes()[..], &signature].concat())
+        self.verifier.0.line(&[&seconds.to_be_bytes()[..], &signature].concat())
     }
 }
 
@@ -73,6 +73,15 @@ impl WitnessVerifier {
         let seconds = u64::from_be_bytes(*time);
         self.0.check(signed(text, seconds).as_bytes(), signature)?;
         Ok(seconds)
+    }
+
+    /// This witness's signature line on a note, with its newline. Lines by other keys of the same name are not its own.
+    ///
+    /// # Errors
+    /// When the note is malformed, or not cosigned by this witness.
+    pub fn line(&self, note: &str) -> Result<String, CheckpointError> {
+        let (_, blob) = self.0.signature(note)?;
+        Ok(self.0.line(&blob))
     }
 }
 

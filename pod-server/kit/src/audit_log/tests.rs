@@ -382,3 +382,21 @@ fn a_log_that_lost_its_past_is_named() {
         })
     ));
 }
+
+/// A witness's answer may hold lines by other keys that bear its name: what is kept is the line that was verified.
+#[test]
+fn the_line_of_a_witness_is_by_its_own_key() {
+    let directory = tempfile::tempdir().unwrap();
+    let witness = |file: &str| {
+        WitnessKey::load_or_generate(&directory.path().join(file), "witness.example", &SystemRandom).unwrap()
+    };
+    let (own, other) = (witness("own"), witness("other"));
+    let note = key(directory.path()).sign(1, &[1; 32]);
+    let (text, _) = note.split_once("\n\n").unwrap();
+    let text = format!("{text}\n");
+    let (foreign, line) = (other.cosign(&text, 7), own.cosign(&text, 9));
+    let cosigned = format!("{note}{foreign}{line}");
+    assert_eq!(own.verifier().verify(&cosigned).unwrap(), 9);
+    assert_eq!(own.verifier().line(&cosigned).unwrap(), line);
+    assert!(own.verifier().line(&format!("{note}{foreign}")).is_err());
+}
