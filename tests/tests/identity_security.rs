@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 
 use http::StatusCode;
-use meent_tests::console::{Answer, Console, Visitor, quick};
+use meent_tests::console::{Answer, Console, Resident, Visitor, quick, quick_settings};
+use meent_tests::pod::PodServer;
 use pod_server::identity::account;
-use pod_server::store::{ReadPermit, RecordKind};
+use pod_server::store::{ReadPermit, RecordKind, Transaction, Warrant, commit};
 
 const PASSWORD: &str = "fietsen langs de leie";
 const NEW_PASSWORD: &str = "wandelen langs de schelde";
@@ -140,6 +142,66 @@ async fn guesses_sent_at_one_time_wait_as_well() {
         statuses.iter().all(|status| matches!(status, 403 | 429)),
         "{statuses:?}"
     );
+}
+
+/// T44: an account that logs in with its address too has as many guesses as any other.
+#[tokio::test]
+async fn guesses_at_a_name_and_an_address_are_counted_together() {
+    let (console, _) = gent().await;
+    let mut account = account::by_name(console.store.as_ref(), "gent").unwrap().unwrap();
+    account.email = Some("gent@stad.example".to_owned());
+    let kept = (
+        account.id.clone(),
+        serde_json::to_vec(&account).unwrap(),
+        serde_json::to_vec(&account.id).unwrap(),
+    );
+    let work = move |transaction: &mut dyn Transaction| {
+        transaction.record_put(RecordKind::Account, &kept.0, &kept.1)?;
+        transaction.record_put(RecordKind::Login, "gent@stad.example", &kept.2)?;
+        Ok(())
+    };
+    let warrant = Warrant::without_proof("the test gives an account an address");
+    let given = commit::<(), Infallible>(console.store.as_ref(), warrant, Box::new(work)).await;
+    assert!(given.is_ok());
+    let mut guesser = Visitor::new(&console);
+    let mut tried = 0;
+    for guess in 0..24 {
+        let name = ["gent", "gent@stad.example"][guess % 2];
+        let answer = guesser.log_in(name, "een gok").await.unwrap();
+        tried += usize::from(answer.status == StatusCode::FORBIDDEN);
+    }
+    assert!(tried <= 7, "{tried} guesses were looked at");
+    let elsewhere = Visitor::new(&console).from("127.7.0.1".parse().unwrap());
+    for name in ["gent", "Gent@stad.example"] {
+        let answer = elsewhere.clone().log_in(name, PASSWORD).await.unwrap();
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{name}: {}", answer.body);
+    }
+}
+
+/// T44: behind a proxy that the configuration trusts, everybody waits for the own failures only.
+#[tokio::test(flavor = "multi_thread")]
+async fn visitors_behind_a_trusted_proxy_are_told_apart() {
+    let mut settings = quick_settings();
+    settings["connections"] = serde_json::json!({ "trusted_proxies": ["127.0.0.0/8"] });
+    let server = PodServer::start_with(settings).await;
+    let gent = Resident::arrive(&server, "gent").await.unwrap();
+    let behind = |address: &str| {
+        let mut visitor = gent.visitor.clone();
+        visitor.cookies.clear();
+        visitor
+            .headers
+            .push(("x-forwarded-for", format!("192.0.2.77, {address}")));
+        visitor
+    };
+    let mut guesser = behind("203.0.113.9");
+    let mut statuses = BTreeSet::new();
+    for _ in 0..12 {
+        statuses.insert(guesser.log_in("gent", "een gok").await.unwrap().status.as_u16());
+    }
+    assert_eq!(statuses, BTreeSet::from([403, 429]));
+    let answer = behind("198.51.100.1").log_in("gent", Resident::PASSWORD).await.unwrap();
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+    server.stop().await;
 }
 
 /// A page for an address that is none leads nowhere else.

@@ -476,6 +476,12 @@ pub fn by_login(store: &dyn Store, login: &str) -> Result<Option<Account>, Ident
     Ok(account.filter(|account| account.name == login || account.email.as_deref() == Some(login)))
 }
 
+/// What failed attempts on an account are counted under, whichever of its names is said; what was said where there is none.
+#[must_use]
+pub(super) fn counted_as<'a>(account: Option<&'a Account>, login: &'a str) -> &'a str {
+    account.map_or(login, |account| &account.name)
+}
+
 /// Puts a password's hash in another form into the place of the old one, unless the password changed meanwhile. Nothing
 /// that was given out ends: the password is the same.
 ///

@@ -183,7 +183,9 @@ async fn log_in(
         .finish();
     visit.here = format!("{}?{here}", page::LOGIN);
     let target = flow::form_target(identity, &return_to).await?;
-    let attempt = match identity.throttle().attempt(&name, network, now) {
+    let account = account::by_login(identity.store(), &name)?;
+    let counted = account::counted_as(account.as_ref(), &name);
+    let attempt = match identity.throttle().attempt(counted, network, now) {
         Ok(attempt) => attempt,
         Err(seconds) => {
             return Ok(too_many(visit, seconds, |visit, notice| {
@@ -198,12 +200,14 @@ async fn log_in(
             }));
         }
     };
-    let account = account::by_login(identity.store(), &name)?;
     let known = account.as_ref().and_then(|account| account.password.as_deref());
-    let fits = identity
-        .passwords
-        .verify(form.field("password").unwrap_or_default(), known)
-        .await?;
+    let password = form.field("password").unwrap_or_default();
+    // Only accounts that came from elsewhere have an address, and their passwords may be hashed in either way.
+    let fits = if name.contains('@') {
+        identity.passwords.verify_either(password, known).await?
+    } else {
+        identity.passwords.verify(password, known).await?
+    };
     let Some(account) = account.filter(|_| fits) else {
         let notice = problem(visit.text("login-failed"));
         return Ok(login_page(
@@ -216,7 +220,7 @@ async fn log_in(
         ));
     };
     identity.throttle().proved(attempt);
-    renew_hash(identity, &account, form.field("password").unwrap_or_default()).await?;
+    renew_hash(identity, &account, password).await?;
     start_session(identity, visit, parts, &account).await?;
     Ok(see_other(visit, &return_to))
 }

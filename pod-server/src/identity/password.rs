@@ -95,16 +95,29 @@ impl Passwords {
         }
         let exists = known.is_some();
         let (password, known) = (password.to_owned(), known.unwrap_or(&self.decoy).to_owned());
-        let fits = self
-            .run(move || {
-                if Self::is_foreign(&known) {
-                    return verify_bcrypt(&password, &known);
-                }
-                PasswordHash::new(&known)
-                    .is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
-            })
-            .await?;
+        let fits = self.run(move || fits(&password, &known)).await?;
         Ok(fits && exists)
+    }
+
+    /// As [`verify`](Self::verify), where the hash may be our own, one that came from elsewhere, or none: one of each kind is
+    /// checked, so that the answer takes as long for all three.
+    ///
+    /// # Errors
+    /// [`IdentityError::Busy`] when too many wait.
+    pub async fn verify_either(&self, password: &str, known: Option<&str>) -> Result<bool, IdentityError> {
+        if password.len() > PASSWORD_BYTES_MAX {
+            return Ok(false);
+        }
+        let foreign = known.filter(|known| Self::is_foreign(known));
+        let own = known.filter(|known| !Self::is_foreign(known));
+        let exists = (own.is_some(), foreign.is_some());
+        let own = own.unwrap_or(&self.decoy).to_owned();
+        let foreign = foreign.unwrap_or(FOREIGN_DECOY).to_owned();
+        let password = password.to_owned();
+        let fits = self
+            .run(move || (fits(&password, &own), fits(&password, &foreign)))
+            .await?;
+        Ok((exists.0 && fits.0) || (exists.1 && fits.1))
     }
 
     /// Whether a hash is one that only came from elsewhere (bcrypt): to be replaced when the password is known.
@@ -146,6 +159,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// A bcrypt hash of nothing in particular, of the cost that Community Solid Server uses.
+const FOREIGN_DECOY: &str = "$2b$10$abcdefghijklmnopqrstuuKj3yX0wcZ0dQF3q5X0n8oQb0b1c2d3e";
+
 /// Highest cost of a bcrypt hash that is checked, as a power of two: more would stop the log-ins of others.
 const BCRYPT_COST_MAX: u32 = 15;
 
@@ -153,6 +169,14 @@ const BCRYPT_COST_MAX: u32 = 15;
 fn bcrypt_cost(hash: &str) -> Option<u32> {
     let parts: bcrypt::HashParts = hash.parse().ok()?;
     Some(parts.get_cost()).filter(|cost| hash.starts_with("$2") && *cost <= BCRYPT_COST_MAX)
+}
+
+/// Whether a password is the one of a hash, of either kind.
+fn fits(password: &str, known: &str) -> bool {
+    if Passwords::is_foreign(known) {
+        return verify_bcrypt(password, known);
+    }
+    PasswordHash::new(known).is_ok_and(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed).is_ok())
 }
 
 /// As other servers do it: bytes after the 72nd do not count.
@@ -231,6 +255,25 @@ mod tests {
         ] {
             assert!(!Passwords::is_foreign(broken), "{broken}");
             assert!(!passwords.verify("", Some(broken)).await.unwrap(), "{broken}");
+        }
+    }
+
+    /// T43: whatever an account's hash is, and where there is none, one hash of each kind is computed.
+    #[tokio::test]
+    async fn either_kind_of_hash_verifies() {
+        let passwords = passwords(8);
+        let own = passwords.hash("een wachtwoord", &SystemRandom).await.unwrap();
+        let foreign = bcrypt::hash("een wachtwoord", 4).unwrap();
+        assert_eq!(bcrypt_cost(FOREIGN_DECOY), Some(10));
+        for (password, known, fits) in [
+            ("een wachtwoord", Some(&own), true),
+            ("een wachtwoord", Some(&foreign), true),
+            ("een ander", Some(&own), false),
+            ("een ander", Some(&foreign), false),
+            ("een wachtwoord", None, false),
+        ] {
+            let found = passwords.verify_either(password, known.map(String::as_str)).await;
+            assert_eq!(found.unwrap(), fits, "{password} {known:?}");
         }
     }
 

@@ -344,7 +344,9 @@ async fn recover(
     let name = pages::login_name(form);
     let now = identity.clock().unix();
     let refused = |visit: &Visit, status, key: &str| recover_page(identity, visit, status, form, problem(visit, key));
-    if let Err(seconds) = identity.throttle().admit(&name, network, now) {
+    let known = account::by_login(identity.store(), &name)?;
+    let counted = account::counted_as(known.as_ref(), &name);
+    if let Err(seconds) = identity.throttle().admit(counted, network, now) {
         return Ok(pages::too_many(visit, seconds, |visit, notice| {
             recover_page(identity, visit, StatusCode::TOO_MANY_REQUESTS, form, notice)
         }));
@@ -359,18 +361,18 @@ async fn recover(
         return Ok(recover_page(identity, visit, status, form, notice));
     }
     let code = form.field("code").unwrap_or_default();
-    let known = account::by_login(identity.store(), &name)?;
     let known = match known {
         Some(account) if recovery::counts(identity.store(), &account.id, code)? => account,
-        _ => {
-            identity.throttle().failed(&name, network, now);
+        known => {
+            let counted = account::counted_as(known.as_ref(), &name);
+            identity.throttle().failed(counted, network, now);
             return Ok(refused(visit, StatusCode::FORBIDDEN, "recover-failed"));
         }
     };
     let hash = identity.passwords.hash(password, identity.random()).await?;
     match recovery::redeem(identity.store(), &known.id, code, hash).await {
         Ok(account) => {
-            identity.throttle().succeeded(&name, network);
+            identity.throttle().succeeded(&account.name, network);
             enter(identity, visit, parts, &account, &format!("{PATH}?done=recovered")).await
         }
         Err(AccountError::Failed(error)) => Err(error),
