@@ -441,7 +441,7 @@ async fn who_leaves_leaves_nothing_behind() {
         .next()
         .unwrap()
         .to_owned();
-    assert_eq!(channels.len(), 4, "{channels:?}");
+    assert_eq!(channels.len(), 5, "{channels:?}");
     assert!(channels.contains(&format!("channel/ann/{id}")), "{channels:?}");
     drop(snapshot);
     // Nobody is told any more, and the open stream has ended.

@@ -1,8 +1,9 @@
 //! Subscribing to notifications: discovery, the shapes of requests, what is refused, and channels as resources.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use meent_tests::notify::{CHANNEL_CONTEXT, PROTOCOL_CONTEXT, WebSocketListener, subscribe, subscription};
-use meent_tests::pod::PodServer;
+use meent_tests::console::{Resident, Tokens, quick_settings};
+use meent_tests::notify::{CHANNEL_CONTEXT, PROTOCOL_CONTEXT, Receiver, WebSocketListener, subscribe, subscription};
+use meent_tests::pod::{Agent, PodServer};
 use oxjsonld::JsonLdParser;
 use oxttl::TurtleParser;
 use serde_json::{Value, json};
@@ -290,5 +291,82 @@ async fn the_older_negotiation_leads_to_a_channel() {
         .unwrap();
     client.put("/alice/notes/a", "text/plain", "x").await;
     assert_eq!(socket.next().await.unwrap()["type"], "Create");
+    server.stop().await;
+}
+
+/// T125: what others subscribe to never keeps the owner from hearing of the own storage.
+#[tokio::test]
+async fn others_cannot_use_up_the_owners_channels() {
+    let bounds = json!({ "notify": { "channels_per_storage_max": 2 } });
+    let server = PodServer::start_with(bounds).await;
+    let (alice, bob, carol) = (
+        server.agent("alice").await,
+        server.agent("bob").await,
+        server.agent("carol").await,
+    );
+    let ask = async |who: &Agent| {
+        let reply = subscribe(&who.client(), &server.base_url, KIND, "/alice/profile/card", &json!({})).await;
+        (
+            reply.status.as_u16(),
+            reply.json()["id"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    let (first, second) = (ask(&bob).await, ask(&bob).await);
+    assert_eq!((first.0, second.0), (200, 200));
+    assert_eq!(ask(&carol).await.0, 429);
+    let own = ask(&alice).await;
+    assert_eq!(own.0, 200);
+    // Those of the owner are counted all the same.
+    assert_eq!(bob.client().delete(&first.1).await.status, 204);
+    assert_eq!(ask(&carol).await.0, 429);
+    assert_eq!(alice.client().delete(&own.1).await.status, 204);
+    assert_eq!(ask(&carol).await.0, 200);
+    server.stop().await;
+}
+
+/// T40: channels of an application end with what allowed it to act, and no others do.
+#[tokio::test(flavor = "multi_thread")]
+async fn channels_end_with_the_approval_of_their_application() {
+    let server = PodServer::start_with(quick_settings()).await;
+    let mut gent = Resident::arrive(&server, "gent").await.unwrap();
+    let others = server.agent("bob").await;
+    let agent = |client: &str| {
+        let mut claims = Tokens::claims(gent.agent.token()).unwrap();
+        claims["client_id"] = client.into();
+        claims["jti"] = client.into();
+        gent.agent.with_token(&server.app.issuer.sign(&claims).unwrap())
+    };
+    let (reader, writer) = (agent("https://reader.example/id"), agent("https://writer.example/id"));
+    let receiver = Receiver::start().await;
+    let mut channels = Vec::new();
+    for (who, kind, topic) in [
+        (&reader, KIND, "/gent/notes/"),
+        (&reader, "WebhookChannel2023", "/gent/notes/"),
+        (&reader, KIND, "/bob/profile/card"),
+        (&writer, KIND, "/gent/notes/"),
+        (&others, KIND, "/gent/profile/card"),
+    ] {
+        let more = json!({ "sendTo": receiver.url });
+        let reply = subscribe(&who.client(), &server.base_url, kind, topic, &more).await;
+        assert_eq!(reply.status, 200, "{topic}: {}", reply.text());
+        channels.push((who, reply.json()));
+    }
+    let url = channels[0].1["receiveFrom"].as_str().unwrap();
+    let mut socket = WebSocketListener::open(url).await.unwrap();
+    gent.visitor.open("/account").await.unwrap();
+    let form = [("client", "https://reader.example/id")];
+    let answer = gent
+        .visitor
+        .submit("/account/applications/withdraw", &form)
+        .await
+        .unwrap();
+    assert_eq!(answer.location(), "/account?done=application-withdrawn");
+    assert_eq!(socket.next().await.unwrap_err().code, Some(1000));
+    let mut left = Vec::new();
+    for (who, channel) in &channels {
+        let shown = who.client().get(channel["id"].as_str().unwrap()).await;
+        left.push(shown.status.as_u16());
+    }
+    assert_eq!(left, [404, 404, 404, 200, 200]);
     server.stop().await;
 }

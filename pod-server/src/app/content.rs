@@ -153,6 +153,7 @@ fn caller(credentials: Credentials, origin: Option<&HeaderValue>) -> Result<Call
             issuer: credentials.issuer,
             origin: origin.and_then(|origin| origin.to_str().ok()).map(str::to_owned),
         },
+        given_for: credentials.given_for,
         ..Caller::default()
     })
 }

@@ -13,7 +13,7 @@ mod running;
 use std::sync::Arc;
 
 use http::HeaderValue;
-use server_kit::authn::{Authenticator, LocalIssuer};
+use server_kit::authn::{Authenticator, LocalGrants, LocalIssuer};
 use server_kit::clock::{Clock, SystemClock};
 use server_kit::egress::Egress;
 use server_kit::random::{Random, SystemRandom};
@@ -165,9 +165,10 @@ impl App {
         authn.as_uri.clone_from(&console_url);
         let epochs = Arc::new(GrantEpochs::default());
         store.listen(Arc::clone(&epochs) as _);
+        let grants: Arc<dyn LocalGrants> = Arc::new(StandingGrants::new(Arc::clone(&store), epochs));
         let authenticator = Authenticator::new(authn, Arc::clone(&egress), Arc::clone(&clock), Arc::clone(&issuer))?
             .with_local_profiles(Arc::new(StoredProfiles::new(Arc::clone(&store), &origins)))
-            .with_local_grants(Arc::new(StandingGrants::new(Arc::clone(&store), epochs)));
+            .with_local_grants(Arc::clone(&grants));
         let authenticator = Arc::new(authenticator);
         store.listen(Arc::new(ProfileWatch::new(&authenticator, &origins)));
         let audit = Arc::new(AuditWriter::new(
@@ -209,6 +210,7 @@ impl App {
         let notify = Arc::new(NotifyService::new(NotifyParts {
             store: Arc::clone(&store),
             pep: Arc::clone(&pep),
+            grants,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             origins: origins.clone(),

@@ -1,5 +1,7 @@
 //! Who sent a request, as far as it was verified.
 
+use std::sync::Arc;
+
 use policies::request::{Agent, Subject};
 
 use super::recorder::{Use, UseKind};
@@ -16,6 +18,8 @@ pub struct Caller {
     pub purpose: Option<String>,
     /// Server that acts for the agent under a delegation.
     pub via: Option<String>,
+    /// Name of what this server's own issuer gave the access token for: an approval, a log-in, client credentials.
+    pub given_for: Option<Arc<str>>,
 }
 
 impl Caller {

@@ -11,6 +11,7 @@ use crate::ui::visit::same;
 
 use super::account;
 use super::error::IdentityError;
+use super::grant;
 use super::record;
 use super::session::run;
 
@@ -178,14 +179,18 @@ pub fn list(store: &dyn Store, account_id: &str, limit: usize) -> Result<Vec<Cli
 }
 
 /// Deletes client credentials of an account; false when the account has none with this id. Tokens that were given for
-/// them end with them.
+/// them and notification channels end with them.
 ///
 /// # Errors
 /// When the store fails.
 pub async fn delete(store: &dyn Store, account_id: &str, id: &str) -> Result<bool, IdentityError> {
-    let (prefix, id) = (prefix(account_id), id.to_owned());
+    let (account, prefix, id) = (account_id.to_owned(), prefix(account_id), id.to_owned());
     run(store, move |transaction: &mut dyn Transaction| {
-        Ok(id.starts_with(&prefix) && transaction.record_delete(RecordKind::ClientCredential, &id)?)
+        if !id.starts_with(&prefix) || !transaction.record_delete(RecordKind::ClientCredential, &id)? {
+            return Ok(false);
+        }
+        grant::forget_channels(transaction, &account, &id)?;
+        Ok(true)
     })
     .await
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use server_kit::random::Random;
 use sha2::{Digest, Sha256};
 
+use crate::notify::records as notifications;
 use crate::store::{RecordKind, Snapshot, Store, Transaction};
 use crate::ui::visit::same;
 
@@ -414,8 +415,8 @@ fn approvals_in(
         .collect()
 }
 
-/// Takes an approval back and revokes everything that the client holds for the account: refresh tokens, and access tokens
-/// from their next use.
+/// Takes an approval back and revokes everything that the client holds for the account: refresh tokens, access tokens
+/// from their next use, and notification channels.
 ///
 /// # Errors
 /// When the store fails.
@@ -423,6 +424,7 @@ pub async fn withdraw(store: &dyn Store, account: &str, client: &str) -> Result<
     let (account, client) = (account.to_owned(), client.to_owned());
     run(store, move |transaction: &mut dyn Transaction| {
         transaction.record_delete(RecordKind::Issuer, &approval_key(&account, &client))?;
+        forget_channels(transaction, &account, &client)?;
         let prefix = format!("{FAMILY_PREFIX}{account}/");
         let mut after: Option<String> = None;
         loop {
@@ -439,6 +441,23 @@ pub async fn withdraw(store: &dyn Store, account: &str, client: &str) -> Result<
         }
     })
     .await
+}
+
+/// Ends the notification channels that an application or program has for an account.
+///
+/// # Errors
+/// When the store fails or a record is damaged.
+pub(super) fn forget_channels(
+    transaction: &mut dyn Transaction,
+    account: &str,
+    client: &str,
+) -> Result<(), IdentityError> {
+    if let Some(account) = account::load(transaction, account)? {
+        for webid in account.all_webids() {
+            notifications::forget_application(transaction, webid, client)?;
+        }
+    }
+    Ok(())
 }
 
 /// Until when an issuer's record counts; none for one that has no end. For sweeping.

@@ -94,10 +94,9 @@ pub async fn sweep(store: &dyn Store, origins: &Origins, now: i64) -> Result<usi
             break;
         }
         let leaving: Leaving = record::decode(RecordKind::Issuer, &key, &bytes)?;
-        let channels = channels(store, &leaving.account)?;
         let origins = origins.clone();
         let count = run(store, move |transaction: &mut dyn Transaction| {
-            erase(transaction, &leaving.account, &key, &channels, &origins)
+            erase(transaction, &leaving.account, &key, &origins)
         })
         .await?;
         erased += count;
@@ -109,27 +108,9 @@ pub async fn sweep(store: &dyn Store, origins: &Origins, now: i64) -> Result<usi
     Ok(erased)
 }
 
-/// The channels by which the people of an account hear of changes, also in storages of others.
-fn channels(store: &dyn Store, id: &str) -> Result<Vec<(String, String)>, IdentityError> {
-    let snapshot = store.snapshot(account::permit())?;
-    let mut found = Vec::new();
-    if let Some(account) = account::load(snapshot.as_ref(), id)? {
-        for webid in account.all_webids() {
-            found.extend(notifications::of_agent(snapshot.as_ref(), webid)?);
-        }
-    }
-    Ok(found)
-}
-
 /// Erases some of what an account has; the account itself goes last. No channel is added meanwhile: nobody can be this person
 /// any more.
-fn erase(
-    transaction: &mut dyn Transaction,
-    id: &str,
-    key: &str,
-    channels: &[(String, String)],
-    origins: &Origins,
-) -> Result<usize, IdentityError> {
+fn erase(transaction: &mut dyn Transaction, id: &str, key: &str, origins: &Origins) -> Result<usize, IdentityError> {
     let Some(account) = account::load(transaction, id)? else {
         transaction.record_delete(RecordKind::Issuer, key)?;
         return Ok(1);
@@ -139,7 +120,9 @@ fn erase(
         return Ok(1);
     }
     let mut room = ERASED_PER_COMMIT;
-    notifications::forget_channels(transaction, channels, &mut room)?;
+    for webid in account.all_webids() {
+        notifications::forget_agent(transaction, webid, &mut room)?;
+    }
     for root in &account.storages {
         let root = ResourceName::parse(root).map_err(|_| StoreError::Damaged(root.clone()))?;
         notifications::forget_storage(transaction, root.last_segment(), &mut room)?;

@@ -2,11 +2,13 @@
 //! that removing what has ended costs nothing for what has not.
 
 use policies::request::{Agent, Subject};
+use sha2::{Digest, Sha256};
 
 use super::channel::Channel;
 use super::config::NotifyConfig;
 use super::webhook::DeliveryState;
 use crate::error::Error;
+use crate::name::ResourceName;
 use crate::store::{
     CommitError, ReadPermit, RecordKind, Sequence, Snapshot, Store, StoreError, Transaction, Warrant, commit,
 };
@@ -30,7 +32,22 @@ fn end_key(channel: &Channel) -> String {
     format!("end/{:016x}/{}/{}", channel.end_at.max(0), channel.storage, channel.id)
 }
 
-/// The counters that a channel adds to.
+/// Where the channels of an agent are noted, so that they are found without looking through all.
+fn agent_prefix(web_id: &str) -> String {
+    format!("agent/{}/", hex::encode(Sha256::digest(web_id)))
+}
+
+fn agent_key(channel: &Channel) -> Option<String> {
+    let web_id = channel.subscriber.agent.web_id()?;
+    Some(format!(
+        "{}{}/{}",
+        agent_prefix(web_id.as_str()),
+        channel.storage,
+        channel.id
+    ))
+}
+
+/// The counters that a channel adds to: of its storage, and of its agent.
 fn counters(storage: &str, subscriber: &Subject) -> [String; 2] {
     let agent = match &subscriber.agent {
         Agent::Authenticated(web_id) => format!("count/agent/{web_id}"),
@@ -58,8 +75,11 @@ fn parse(value: &[u8]) -> Result<Channel, StoreError> {
 /// # Errors
 /// 429 when the storage or the agent has as many channels as it may, or when the store fails.
 pub async fn create(store: &dyn Store, mut channel: Channel, bounds: &NotifyConfig) -> Result<Channel, Error> {
-    let limits = [bounds.channels_per_storage_max, bounds.channels_per_agent_max];
+    let (per_storage, per_agent) = (bounds.channels_per_storage_max, bounds.channels_per_agent_max);
     let work = move |transaction: &mut dyn Transaction| {
+        // What others subscribe to must not keep the owner from hearing of the own storage.
+        let owner = is_owner(&*transaction, &channel)?;
+        let limits = [if owner { u64::MAX } else { per_storage }, per_agent];
         for (counter, limit) in counters(&channel.storage, &channel.subscriber).iter().zip(limits) {
             let now = count(&*transaction, counter)?;
             if now >= limit {
@@ -71,6 +91,9 @@ pub async fn create(store: &dyn Store, mut channel: Channel, bounds: &NotifyConf
         let value = serde_json::to_vec(&channel).map_err(|error| StoreError::Misuse(error.to_string()))?;
         transaction.record_put(KIND, &key(&channel.storage, &channel.id), &value)?;
         transaction.record_put(KIND, &end_key(&channel), b"")?;
+        if let Some(key) = agent_key(&channel) {
+            transaction.record_put(KIND, &key, b"")?;
+        }
         if channel.send_to.is_some() {
             put_state(transaction, &channel.storage, &channel.id, &DeliveryState::default())?;
         }
@@ -81,6 +104,15 @@ pub async fn create(store: &dyn Store, mut channel: Channel, bounds: &NotifyConf
         Err(CommitError::Refused(TooMany { limit })) => Err(too_many(limit)),
         Err(CommitError::Store(error)) => Err(error.into()),
     }
+}
+
+fn is_owner(snapshot: &dyn Snapshot, channel: &Channel) -> Result<bool, StoreError> {
+    let Some(web_id) = channel.subscriber.agent.web_id() else {
+        return Ok(false);
+    };
+    let root = channel.topics.first().and_then(ResourceName::storage_root);
+    let storage = root.map_or(Ok(None), |root| snapshot.storage(&root))?;
+    Ok(storage.is_some_and(|storage| storage.owner == web_id.as_str()))
 }
 
 struct TooMany {
@@ -137,6 +169,9 @@ fn remove_in(transaction: &mut dyn Transaction, storage: &str, id: &str) -> Resu
     transaction.record_delete(KIND, &key)?;
     transaction.record_delete(KIND, &end_key(&channel))?;
     transaction.record_delete(KIND, &delivery_key(storage, id))?;
+    if let Some(key) = agent_key(&channel) {
+        transaction.record_delete(KIND, &key)?;
+    }
     for counter in counters(storage, &channel.subscriber) {
         let now = count(&*transaction, &counter)?.saturating_sub(1);
         if now == 0 {
@@ -163,43 +198,43 @@ pub fn forget_storage(transaction: &mut dyn Transaction, storage: &str, room: &m
     Ok(())
 }
 
-/// Removes channels of people who are erased, at most as many as `room`, which counts them.
+/// Removes channels of somebody who is erased, in whichever storages, as far as `room` goes, which counts them.
 ///
 /// # Errors
 /// When the store fails.
-pub fn forget_channels(
-    transaction: &mut dyn Transaction,
-    channels: &[(String, String)],
-    room: &mut usize,
-) -> Result<(), StoreError> {
-    for (storage, id) in channels.iter().take(*room) {
-        remove_in(transaction, storage, id)?;
+pub fn forget_agent(transaction: &mut dyn Transaction, web_id: &str, room: &mut usize) -> Result<(), StoreError> {
+    for (storage, id) in of_agent(&*transaction, web_id, *room)? {
+        remove_in(transaction, &storage, &id)?;
         *room = room.saturating_sub(1);
     }
     Ok(())
 }
 
-/// Storage and id of every channel that an agent has, in whichever storages. It looks through all channels, unless the agent
-/// has none: it is for the rare case that a person leaves.
+/// Removes every channel that somebody has through an application which may not act for them any more.
 ///
 /// # Errors
 /// When the store fails.
-pub fn of_agent(snapshot: &dyn Snapshot, web_id: &str) -> Result<Vec<(String, String)>, StoreError> {
-    let held = count(snapshot, &format!("count/agent/{web_id}"))?;
-    let mut found = Vec::new();
-    let mut after: Option<String> = None;
-    while (found.len() as u64) < held {
-        let page = snapshot.records(KIND, "channel/", after.as_deref(), SWEEP_CHANNELS)?;
-        let Some((last, _)) = page.last() else { break };
-        after = Some(last.clone());
-        for (_, value) in &page {
-            let channel = parse(value)?;
-            if matches!(&channel.subscriber.agent, Agent::Authenticated(agent) if agent.as_str() == web_id) {
-                found.push((channel.storage, channel.id));
-            }
+pub fn forget_application(transaction: &mut dyn Transaction, web_id: &str, client: &str) -> Result<(), StoreError> {
+    for (storage, id) in of_agent(&*transaction, web_id, usize::MAX)? {
+        let value = transaction.record(KIND, &key(&storage, &id))?;
+        let channel = value.map(|value| parse(&value)).transpose()?;
+        if channel.is_some_and(|channel| channel.subscriber.client.as_deref() == Some(client)) {
+            remove_in(transaction, &storage, &id)?;
         }
     }
-    Ok(found)
+    Ok(())
+}
+
+/// Storage and id of the channels that an agent has, at most `limit`.
+fn of_agent(snapshot: &dyn Snapshot, web_id: &str, limit: usize) -> Result<Vec<(String, String)>, StoreError> {
+    let prefix = agent_prefix(web_id);
+    let held = snapshot.records(KIND, &prefix, None, limit)?;
+    let name = |key: &str| key.strip_prefix(&prefix)?.split_once('/').map(own_both);
+    Ok(held.iter().filter_map(|(key, _)| name(key)).collect())
+}
+
+fn own_both((a, b): (&str, &str)) -> (String, String) {
+    (a.to_owned(), b.to_owned())
 }
 
 /// The id of the channel whose record this is; none for other records of notifications.

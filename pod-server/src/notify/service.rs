@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use parking_lot::Mutex;
 use policies::request::Agent;
 use serde_json::{Map, Value, json};
+use server_kit::authn::LocalGrants;
 use server_kit::body::{self, Body, ReadLimits, Reader};
 use server_kit::clock::Clock;
 use server_kit::problem::Problem;
@@ -56,6 +57,8 @@ pub struct NotifyParts {
     pub store: Arc<dyn Store>,
     /// Decides and records.
     pub pep: Arc<Pep>,
+    /// Whether what tokens were given for stands.
+    pub grants: Arc<dyn LocalGrants>,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// Ids and capabilities.
@@ -71,6 +74,7 @@ pub struct NotifyParts {
 /// Notifications of one server.
 pub struct NotifyService {
     delivery: Arc<Delivery>,
+    grants: Arc<dyn LocalGrants>,
     random: Arc<dyn Random>,
     room: Arc<Semaphore>,
 }
@@ -101,6 +105,7 @@ impl NotifyService {
         Self {
             room: Arc::new(Semaphore::new(delivery.bounds.connections_max)),
             delivery: Arc::new(delivery),
+            grants: parts.grants,
             random: parts.random,
         }
     }
@@ -287,7 +292,17 @@ impl NotifyService {
             subscriber: caller.subject.clone(),
             since: 0,
         };
-        let channel = records::create(self.delivery.store.as_ref(), channel, &self.delivery.bounds).await?;
+        let store = self.delivery.store.as_ref();
+        let channel = records::create(store, channel, &self.delivery.bounds).await?;
+        // An approval that was withdrawn while this request came in ended the channels of before only.
+        if caller
+            .given_for
+            .as_ref()
+            .is_some_and(|grant| !self.grants.stands(grant))
+        {
+            records::remove(store, storage, &channel.id).await?;
+            return Err(Error::Unauthenticated);
+        }
         metrics::counter!("notification_subscriptions_total", "type" => kind.name()).increment(1);
         if channel.send_to.is_some() {
             self.delivery

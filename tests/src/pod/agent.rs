@@ -65,6 +65,12 @@ impl Agent {
         }
     }
 
+    /// The access token.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// A client that sends this agent's credentials with every request.
     pub fn client(&self) -> Client {
         Client::of(self.origins.clone()).with_agent(self.clone())

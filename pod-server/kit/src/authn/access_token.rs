@@ -92,7 +92,7 @@ pub(super) fn check(
         jkt: claims.cnf.jkt,
         agreement: claims.agreement,
         scope,
-        grant: grant.map(TokenGrant::new),
+        grant: grant.map(|name| TokenGrant::new(name.into())),
         expires: claims.exp.0,
         recheck: (now + i64::from(config.token_cache_seconds_max)).min(claims.exp.0),
     })

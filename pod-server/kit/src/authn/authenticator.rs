@@ -398,6 +398,7 @@ fn credentials(access: &AccessToken, delegation: Option<&Delegation>) -> Credent
             purpose: delegation.map(|delegation| delegation.purpose.clone()),
             via: delegation.map(|delegation| delegation.broker.clone()),
         }),
+        given_for: access.grant.as_ref().map(|grant| Arc::clone(&grant.name)),
     }
 }
 

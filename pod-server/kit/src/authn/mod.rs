@@ -51,6 +51,8 @@ pub struct Credentials {
     pub scope: Option<Arc<str>>,
     /// The agreement that the token is bound to, when it is an agreement token.
     pub grant: Option<AgreementGrant>,
+    /// Name of what this server's own issuer gave the token for, as [`LocalGrants`] knows it.
+    pub given_for: Option<Arc<str>>,
 }
 
 impl Credentials {
@@ -63,6 +65,7 @@ impl Credentials {
             jkt: None,
             scope: None,
             grant: None,
+            given_for: None,
         }
     }
 

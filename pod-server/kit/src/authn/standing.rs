@@ -4,6 +4,7 @@
 //! something about the grant's account changes; so a revocation counts from the next request (T40), and a request costs
 //! one comparison of numbers as long as nothing has changed.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Knows the grants that this server has given.
@@ -19,12 +20,12 @@ pub trait LocalGrants: Send + Sync {
 /// The grant of one token, with the epoch at which it was last seen to stand.
 #[derive(Debug)]
 pub(super) struct TokenGrant {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     seen: AtomicU64,
 }
 
 impl TokenGrant {
-    pub(super) fn new(name: String) -> Self {
+    pub(super) fn new(name: Arc<str>) -> Self {
         Self {
             name,
             seen: AtomicU64::new(u64::MAX),
