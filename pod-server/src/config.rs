@@ -189,6 +189,8 @@ pub struct LdpSection {
     pub upload_bytes_per_second_min: u64,
     /// Seconds after which an upload must have reached its lowest rate.
     pub upload_grace_seconds: u64,
+    /// Part of each storage's bytes that is left to its owner, in percent: what others may add never takes it.
+    pub owner_room_percent: u8,
     /// Whether a write to an existing resource must carry `If-Match` (RFC 6585 §3).
     pub preconditions_required: bool,
 }
@@ -214,6 +216,7 @@ impl Default for LdpSection {
             slug_bytes_max: 200,
             upload_bytes_per_second_min: 1 << 10,
             upload_grace_seconds: 30,
+            owner_room_percent: 20,
             preconditions_required: false,
         }
     }
@@ -387,6 +390,9 @@ impl Config {
         }
         if self.ldp.conversions_max == 0 {
             return Err(fault("ldp.conversions_max", "must be at least 1"));
+        }
+        if self.ldp.owner_room_percent > 100 {
+            return Err(fault("ldp.owner_room_percent", "must be at most 100"));
         }
         if self.ldp.listing_page_members == 0 {
             return Err(fault("ldp.listing_page_members", "must be at least 1"));

@@ -9,6 +9,8 @@ mod discovery;
 mod lws;
 #[path = "resources/people.rs"]
 mod people;
+#[path = "resources/room.rs"]
+mod room;
 #[path = "resources/transport.rs"]
 mod transport;
 #[path = "resources/writing.rs"]

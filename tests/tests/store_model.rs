@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use pod_server::name::ResourceName;
+use pod_server::store::quota::RESOURCE_BYTES;
 use pod_server::store::{
     Body, CommitError, NewBody, NewState, ReadPermit, RecordKind, ResourceKind, SqliteStore, Store, StoreConfig,
     StoreError, Transaction, Warrant, commit_blocking,
@@ -13,7 +14,7 @@ use pod_server::store::{
 use proptest::prelude::*;
 use server_kit::clock::SystemClock;
 
-const QUOTA: u64 = 400;
+const QUOTA: u64 = 400 + 10 * RESOURCE_BYTES;
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -41,7 +42,8 @@ impl Model {
     }
 
     fn bytes(&self) -> u64 {
-        self.resources.values().map(|bytes| bytes.len() as u64).sum()
+        let bytes = |bytes: &Vec<u8>| bytes.len() as u64 + RESOURCE_BYTES;
+        self.resources.values().map(bytes).sum()
     }
 
     /// False if the store has to refuse.

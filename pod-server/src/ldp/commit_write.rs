@@ -11,6 +11,7 @@ use crate::http::conditional::Preconditions;
 use crate::store::{self, CommitError, Store, StoreError, Transaction, Warrant};
 
 use super::operation::Operation;
+use super::owner_room::OwnerRoom;
 use super::profile_guard::{ProfileGuard, Writer};
 use super::situation::{Shape, Situation};
 use super::target::Target;
@@ -99,9 +100,13 @@ pub(super) async fn commit_write<T: Send + 'static>(
             .evaluate_write(now.current())
             .map_err(|condition| refused(Refusal::Error(Error::Precondition(condition))))?;
         let guard = ProfileGuard::before(&*transaction, &basis.target, &basis.writer).map_err(refused)?;
+        let room = OwnerRoom::before(&*transaction, &basis.target, &basis.writer)?;
         let changed = change(transaction, &now).map_err(refused)?;
         if creators_are_noted(&basis.dependencies) {
             note_creators(transaction, &basis, &now)?;
+        }
+        if let Some(room) = room {
+            room.after(&*transaction)?;
         }
         if let Some(guard) = guard {
             guard.after(&*transaction).map_err(refused)?;

@@ -21,6 +21,7 @@ mod listing;
 mod lws_listing;
 mod members;
 pub mod operation;
+mod owner_room;
 pub mod patch;
 mod patch_request;
 mod post;

@@ -25,11 +25,15 @@ use super::target::Target;
 /// nothing.
 const PROFILE_BYTES_MAX: u64 = 1 << 20;
 
-/// Who writes, and how documents are read.
+/// Who writes, how documents are read, and how much room there is.
 #[derive(Clone)]
 pub(super) struct Writer {
     pub(super) agent: Agent,
     pub(super) origins: Origins,
+    /// Bytes that a storage without a bound of its own may hold.
+    pub(super) quota_bytes_max: u64,
+    /// Part of that which is left to the owner.
+    pub(super) owner_room_percent: u8,
     pub(super) bounds: Bounds,
 }
 

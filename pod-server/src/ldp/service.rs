@@ -144,6 +144,8 @@ impl LdpService {
         Writer {
             agent: caller.subject.agent.clone(),
             origins: self.origins.clone(),
+            quota_bytes_max: self.quota_bytes_max,
+            owner_room_percent: self.bounds.owner_room_percent,
             bounds: self.rdf_bounds(),
         }
     }

@@ -6,6 +6,10 @@ use super::snapshot::Snapshot;
 use super::transaction::Transaction;
 use crate::name::ResourceName;
 
+/// What every resource counts for besides its body, in bytes: its name, its row and what refers to it. Stores hold sums of
+/// it, so that another number needs another format.
+pub const RESOURCE_BYTES: u64 = 512;
+
 /// Key of the record with a storage's own bound.
 #[must_use]
 pub fn key(root: &ResourceName) -> String {

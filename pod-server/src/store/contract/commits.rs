@@ -9,6 +9,7 @@ use super::{
     Bounds, Factory, List, No, Violation, ensure, name, permit, put, record, text, turtle, warrant, with_storage, write,
 };
 use crate::name::ResourceName;
+use crate::store::quota::RESOURCE_BYTES;
 use crate::store::{
     AuditEntry, CommitError, CommitListener, Committed, ErasedWork, Event, RecordKind, Sequence, Snapshot, Store,
     StoreError, Transaction, Warrant,
@@ -111,7 +112,7 @@ fn broken_is_undone(factory: Factory<'_>) -> Result<(), Violation> {
     let store = with_storage(
         factory,
         Bounds {
-            quota_bytes_max: 10,
+            quota_bytes_max: 10 + 3 * RESOURCE_BYTES,
             ..Bounds::default()
         },
     )?;

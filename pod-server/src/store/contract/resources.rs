@@ -4,6 +4,7 @@ use super::{
     Bounds, Factory, List, Violation, add_storage, bytes_of, container, ensure, known, name, permit, put, remove, text,
     turtle, with_storage, write,
 };
+use crate::store::quota::RESOURCE_BYTES;
 use crate::store::{CommitError, ReadPermit, ResourceKind, StoreError};
 
 pub(super) const CHECKS: List = &[
@@ -159,35 +160,46 @@ fn lone_auxiliary(factory: Factory<'_>) -> Result<(), Violation> {
 
 fn quota(factory: Factory<'_>) -> Result<(), Violation> {
     let bounds = Bounds {
-        quota_bytes_max: 100,
+        quota_bytes_max: 100 + 4 * RESOURCE_BYTES,
         ..Bounds::default()
     };
     let store = with_storage(factory, bounds)?;
     add_storage(&*store, "/b/")?;
-    let used = |expected: u64| -> Result<(), Violation> {
+    let used = |resources: u64, bodies: u64| -> Result<(), Violation> {
         let storage = store.snapshot(permit())?.storage(&name("/a/")?)?;
-        let bytes = storage.map(|storage| storage.bytes_used);
+        let (bytes, expected) = (
+            storage.map(|storage| storage.bytes_used),
+            resources * RESOURCE_BYTES + bodies,
+        );
         ensure!(bytes == Some(expected), "{bytes:?} bytes are used, not {expected}");
         Ok(())
     };
+    let is_refused = |path: &str, body: &str| -> Result<(), Violation> {
+        let (path, state) = (name(path)?, turtle(body));
+        let refused = write(&*store, move |inside| Ok(inside.put(&path, state)?));
+        ensure!(
+            matches!(refused, Err(CommitError::Store(StoreError::Full(_)))),
+            "the quota did not hold"
+        );
+        Ok(())
+    };
+    used(1, 0)?;
     put(&*store, "/a/x", &"x".repeat(60))?;
     put(&*store, "/a/y", &"y".repeat(40))?;
-    used(100)?;
-    let one_more = name("/a/z")?;
-    let refused = write(&*store, move |inside| Ok(inside.put(&one_more, turtle("z"))?));
-    ensure!(
-        matches!(refused, Err(CommitError::Store(StoreError::Full(_)))),
-        "the quota did not hold"
-    );
+    used(3, 100)?;
+    is_refused("/a/z", "z")?;
     put(&*store, "/b/x", &"x".repeat(60))?;
     put(&*store, "/a/x", &"x".repeat(10))?;
-    used(50)?;
+    used(3, 50)?;
     put(&*store, "/a/x.acl", &"l".repeat(50))?;
-    used(100)?;
+    used(4, 100)?;
+    // Empty ones count too, and so do containers on the way.
+    is_refused("/a/z", "")?;
     remove(&*store, "/a/x")?;
-    used(40)?;
-    put(&*store, "/a/z", &"z".repeat(60))?;
-    used(100)
+    used(2, 40)?;
+    is_refused("/a/c/d/z", "")?;
+    put(&*store, "/a/c/z", "")?;
+    used(4, 40)
 }
 
 fn nearest_acl(factory: Factory<'_>) -> Result<(), Violation> {

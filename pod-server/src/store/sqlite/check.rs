@@ -15,6 +15,7 @@ use super::blobs::BlobDirectory;
 use super::read::{self, one};
 use super::rows::{self, unsigned};
 use crate::name::ResourceName;
+use crate::store::quota::RESOURCE_BYTES;
 use crate::store::{ResourceId, StoreError};
 
 /// Faults that a report holds at most.
@@ -94,7 +95,7 @@ pub(super) fn check(connection: &Connection, blobs: &BlobDirectory) -> Result<Ch
         });
         body(connection, row, &mut report)?;
         counts.known.insert(row.id, (row.name.clone(), row.storage));
-        *counts.bytes.entry(row.storage).or_default() += row.size;
+        *counts.bytes.entry(row.storage).or_default() += row.size + RESOURCE_BYTES;
         if let (Some(parent), false) = (row.parent, row.auxiliary) {
             *counts.members.entry(parent).or_default() += 1;
         }

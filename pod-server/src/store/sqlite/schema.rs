@@ -7,10 +7,15 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use server_kit::audit_log;
 
+use super::rows;
 use crate::store::StoreError;
+use crate::store::quota::RESOURCE_BYTES;
 
 /// Format that this program reads and writes (`PRAGMA user_version`).
-pub(super) const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
+
+/// Format of before resources counted for anything but their bodies. It is brought up to date when it is opened.
+const FORMAT_BODIES_ONLY: i64 = 1;
 
 /// `Meen` in ASCII: marks the file as ours (`PRAGMA application_id`).
 const APPLICATION: i64 = 0x4D65_656E;
@@ -136,7 +141,24 @@ pub(super) fn open_writer(database: &Path, pages_bytes_max: u64) -> Result<Conne
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
     }
+    if format_of(&connection)? == FORMAT_BODIES_ONLY {
+        count_resources(&mut connection)?;
+    }
     Ok(connection)
+}
+
+/// Adds what resources count for besides their bodies to what each storage holds.
+fn count_resources(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    transaction.execute(
+        "UPDATE storages SET bytes_used = bytes_used + ?1 * counted.resources \
+         FROM (SELECT storage, count(*) AS resources FROM resources GROUP BY storage) AS counted \
+         WHERE counted.storage = storages.id",
+        [rows::signed(RESOURCE_BYTES)],
+    )?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Opens a connection that can only read.
@@ -182,7 +204,7 @@ fn refuse_other_formats(connection: &Connection) -> Result<(), StoreError> {
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
     let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let new = found == 0 && application == 0 && tables == 0;
-    if new || (found == FORMAT && application == APPLICATION) {
+    if new || ([FORMAT_BODIES_ONLY, FORMAT].contains(&found) && application == APPLICATION) {
         return Ok(());
     }
     if application != APPLICATION {
@@ -198,4 +220,49 @@ fn refuse_other_formats(connection: &Connection) -> Result<(), StoreError> {
 
 fn format_of(connection: &Connection) -> Result<i64, StoreError> {
     Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A store of the format before counts what its resources take besides their bodies, once.
+    #[test]
+    fn an_older_store_is_brought_up_to_date() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let connection = open_writer(&path, 1 << 20).unwrap();
+        let row = "INSERT INTO resources (storage, name, segment, auxiliary, kind, media_type, size, blob, digest, version, modified) \
+                   VALUES (?1, ?2, '', 0, 1, 'text/plain', 7, 0, zeroblob(32), 1, 1)";
+        for (storage, resources) in [(1, 3_u8), (2, 1)] {
+            let root = format!("/{storage}/");
+            let add = "INSERT INTO storages (id, root, owner, bytes_used) VALUES (?1, ?2, '', ?3)";
+            connection
+                .execute(add, rusqlite::params![storage, root, 7 * i64::from(resources)])
+                .unwrap();
+            for name in 0..resources {
+                connection
+                    .execute(row, rusqlite::params![storage, format!("{root}{name}")])
+                    .unwrap();
+            }
+        }
+        connection
+            .pragma_update(None, "user_version", FORMAT_BODIES_ONLY)
+            .unwrap();
+        drop(connection);
+        for _ in 0..2 {
+            let connection = open_writer(&path, 1 << 20).unwrap();
+            assert_eq!(format_of(&connection).unwrap(), FORMAT);
+            let mut used = connection
+                .prepare("SELECT bytes_used FROM storages ORDER BY id")
+                .unwrap();
+            let used: Vec<i64> = used
+                .query_map([], |row| row.get(0))
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            assert_eq!(used, [3 * (7 + 512), 7 + 512]);
+        }
+    }
 }

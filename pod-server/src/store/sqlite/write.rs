@@ -15,7 +15,7 @@ use super::health::Health;
 use super::read::{self, Reads, one};
 use super::rows::{self, signed, unsigned};
 use crate::name::{Auxiliary, ResourceName};
-use crate::store::quota;
+use crate::store::quota::{self, RESOURCE_BYTES};
 use crate::store::{
     AuditEntry, BodyLocation, NewBody, NewState, RecordKind, Resource, ResourceId, ResourceKind, Sequence, Snapshot,
     Storage, StorageId, StoreError, Transaction,
@@ -287,30 +287,48 @@ impl<'g> WriteTransaction<'g> {
         Ok(())
     }
 
-    /// The container of a resource; made, with those above it, where missing (solid#24).
-    fn container_of(&mut self, storage: &Storage, name: &ResourceName) -> Result<i64, StoreError> {
-        let mut missing = Vec::new();
-        let mut above = name.parent();
-        let mut parent = loop {
-            let Some(container) = above.filter(|container| container.is_within(&storage.root)) else {
-                return Err(StoreError::Damaged(format!("storage `{}` has no root", storage.root)));
-            };
-            if let Some(existing) = self.existing(&container)? {
-                break existing.id.0;
-            }
-            above = container.parent();
-            missing.push(container);
-        };
+    /// Makes a resource, and the containers above it where they are missing (solid#24).
+    fn make(
+        &mut self,
+        storage: &Storage,
+        name: &ResourceName,
+        state: &NewState,
+        new: &Weighed,
+    ) -> Result<ResourceId, StoreError> {
+        if let Some((subject, _)) = name.auxiliary_subject()
+            && self.existing(&subject)?.is_none()
+        {
+            return Err(StoreError::Misuse(format!("`{name}` would describe nothing")));
+        }
+        let (mut parent, mut missing) = self.container_of(storage, name)?;
+        let made = (missing.len() as u64).saturating_add(1);
+        self.account(storage, 0, new.size.saturating_add(made.saturating_mul(RESOURCE_BYTES)))?;
         while let Some(container) = missing.pop() {
             let (state, weighed) = empty_container();
             parent = self.add(storage.id, Some(parent), &container, &state, &weighed)?.0;
         }
-        Ok(parent)
+        self.add(storage.id, Some(parent), name, state, new)
+    }
+
+    /// The nearest container above a resource, and those that are missing between them, the upper ones last.
+    fn container_of(&self, storage: &Storage, name: &ResourceName) -> Result<(i64, Vec<ResourceName>), StoreError> {
+        let mut missing = Vec::new();
+        let mut above = name.parent();
+        loop {
+            let Some(container) = above.filter(|container| container.is_within(&storage.root)) else {
+                return Err(StoreError::Damaged(format!("storage `{}` has no root", storage.root)));
+            };
+            if let Some(existing) = self.existing(&container)? {
+                return Ok((existing.id.0, missing));
+            }
+            above = container.parent();
+            missing.push(container);
+        }
     }
 
     fn remove_row(&mut self, name: &ResourceName, old: &Existing) -> Result<(), StoreError> {
         let storage = self.storage_of(name)?;
-        self.account(&storage, old.size, 0)?;
+        self.account(&storage, old.size.saturating_add(RESOURCE_BYTES), 0)?;
         if old.blob {
             self.leave_blob(&old.digest)?;
         }
@@ -382,9 +400,9 @@ impl WriteTransaction<'_> {
             self.changes.weigh(usize::try_from(new.size).unwrap_or(usize::MAX));
         }
         let old = self.existing(name)?;
-        self.account(&storage, old.as_ref().map_or(0, |old| old.size), new.size)?;
         let id = match &old {
             Some(old) => {
+                self.account(&storage, old.size, new.size)?;
                 self.overwrite(old, &state, &new)?;
                 self.changes.updated(old.id, name);
                 if let (Some(parent), None, Some(above)) = (old.parent, name.auxiliary_subject(), name.parent()) {
@@ -394,15 +412,7 @@ impl WriteTransaction<'_> {
                 }
                 old.id
             }
-            None => {
-                if let Some((subject, _)) = name.auxiliary_subject()
-                    && self.existing(&subject)?.is_none()
-                {
-                    return Err(StoreError::Misuse(format!("`{name}` would describe nothing")));
-                }
-                let parent = self.container_of(&storage, name)?;
-                self.add(storage.id, Some(parent), name, &state, &new)?
-            }
+            None => self.make(&storage, name, &state, &new)?,
         };
         self.keep_inline(id, &state.body)?;
         if state.kind == ResourceKind::Container {
@@ -456,8 +466,8 @@ impl WriteTransaction<'_> {
             return Err(StoreError::Misuse(format!("storage `{root}` exists already")));
         }
         self.group
-            .prepare_cached("INSERT INTO storages (root, owner, bytes_used) VALUES (?1, ?2, 0)")?
-            .execute(params![root.as_str(), owner])?;
+            .prepare_cached("INSERT INTO storages (root, owner, bytes_used) VALUES (?1, ?2, ?3)")?
+            .execute(params![root.as_str(), owner, signed(RESOURCE_BYTES)])?;
         let id = StorageId(self.group.last_insert_rowid());
         if u32::try_from(id.0).is_err() {
             return Err(StoreError::Full("no more storages fit".to_owned()));
@@ -468,7 +478,7 @@ impl WriteTransaction<'_> {
             id,
             root: root.clone(),
             owner: owner.to_owned(),
-            bytes_used: 0,
+            bytes_used: RESOURCE_BYTES,
         })
     }
 
