@@ -32,7 +32,10 @@ use crate::origins::Origins;
 use crate::store::{ReadPermit, Store, StoreError};
 use crate::ui::data::{self, PATH};
 use crate::ui::layout::path;
-use crate::ui::{Form, FormError, Notice, Page, Session, Tone, Visit, profile, see_other};
+use crate::ui::{Form, FormError, Notice, Page, Session, Visit, profile, see_other};
+
+/// What a page before may say that it has done.
+const DONE: [&str; 6] = ["folder", "uploaded", "replaced", "deleted", "shared", "unshared"];
 
 pub use sharing::{Share, Who};
 
@@ -221,7 +224,14 @@ impl DataBrowser {
             Some(data::DOWNLOAD) => self.download(turn, request).await,
             Some(data::TAKE_OUT) => self.take_out(turn).await,
             Some(data::PICTURE) => self.picture(turn).await,
-            Some(data::SHARE) => self.show_sharing(turn, done(turn.visit, query), StatusCode::OK).await,
+            Some(data::SHARE) => {
+                self.show_sharing(
+                    turn,
+                    Notice::done(turn.visit, query, "data-done", &DONE),
+                    StatusCode::OK,
+                )
+                .await
+            }
             Some(data::DELETE) => self.ask_removal(turn).await,
             Some(_) => Err(Fault::Interface(Error::NotFound)),
         }
@@ -263,7 +273,7 @@ impl DataBrowser {
         let wish = form.field("name").unwrap_or_default().trim();
         let made = slug::member(&turn.name, wish, true)
             .filter(|made| !wish.is_empty() && made.parent().as_ref() == Some(&turn.name));
-        let refused = || problem(turn.visit.text("data-name-refused"));
+        let refused = || Some(Notice::problem(turn.visit.text("data-name-refused")));
         let Some(made) = made else {
             let notice = refused();
             return self
@@ -277,7 +287,9 @@ impl DataBrowser {
         {
             Ok(_) => Ok(see_other(turn.visit, &format!("{PATH}{made}?done=folder"))),
             Err(Error::Precondition(_) | Error::Conflict(_)) => {
-                let notice = problem(turn.visit.text_with("data-name-taken", &[("name", wish)]));
+                let notice = Some(Notice::problem(
+                    turn.visit.text_with("data-name-taken", &[("name", wish)]),
+                ));
                 self.show_folder(turn, &Form::default(), notice, StatusCode::CONFLICT)
                     .await
             }
@@ -289,23 +301,6 @@ impl DataBrowser {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// A notice about what the page before has done; only for texts that exist for this.
-fn done(visit: &Visit, query: &Form) -> Option<Notice> {
-    const KNOWN: [&str; 6] = ["folder", "uploaded", "replaced", "deleted", "shared", "unshared"];
-    let done = query.field("done").filter(|done| KNOWN.contains(done))?;
-    Some(Notice {
-        tone: Tone::Done,
-        text: visit.text(&format!("data-done-{done}")),
-    })
-}
-
-fn problem(text: String) -> Option<Notice> {
-    Some(Notice {
-        tone: Tone::Problem,
-        text,
-    })
 }
 
 /// What went wrong, in the visitor's words, with the status that a program would get.

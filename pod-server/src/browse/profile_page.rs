@@ -109,12 +109,7 @@ impl DataBrowser {
 
     async fn change_profile(&self, turn: &Turn<'_>, form: &Form) -> Result<Response<Body>, Fault> {
         let profile = self.read_profile(turn).await?;
-        let problem = |key: &str| {
-            Some(Notice {
-                tone: Tone::Problem,
-                text: turn.visit.text(key),
-            })
-        };
+        let problem = |key: &str| Some(Notice::problem(turn.visit.text(key)));
         if form.field("state") != Some(profile.etag.as_str()) {
             return self
                 .show_profile(turn, StatusCode::CONFLICT, problem("profile-changed"))

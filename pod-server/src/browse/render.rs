@@ -11,7 +11,7 @@ use crate::ui::data::{self, PATH};
 use crate::ui::response::protect;
 use crate::ui::{Form, Notice, Page, see_other};
 
-use super::{DataBrowser, Fault, Turn, done};
+use super::{DONE, DataBrowser, Fault, Turn};
 
 /// Pictures that browsers show without running anything in them.
 const PICTURES: [&str; 5] = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"];
@@ -48,7 +48,7 @@ impl DataBrowser {
         let limit = self.parts.bounds.page_members;
         let ldp = &self.parts.ldp;
         let page = ldp.members(&turn.name, after.as_ref(), limit, &turn.caller).await?;
-        let notice = notice.or_else(|| done(visit, query));
+        let notice = notice.or_else(|| Notice::done(visit, query, "data-done", &DONE));
         let shown = data::Folder {
             name: &turn.name,
             origins: &self.parts.origins,
@@ -88,7 +88,8 @@ impl DataBrowser {
             profile: super::removal::is_profile(turn, &self.parts.origins),
             view,
         };
-        let content = data::document(visit, &shown, done(visit, query).as_ref());
+        let notice = Notice::done(visit, query, "data-done", &DONE);
+        let content = data::document(visit, &shown, notice.as_ref());
         Ok(Page::new(data::title(visit, &turn.name), content).respond(visit))
     }
 

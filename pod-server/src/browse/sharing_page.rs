@@ -15,7 +15,7 @@ use crate::ui::data::{self, PATH};
 use crate::ui::{Form, Notice, Page, see_other, sharing as page};
 
 use super::sharing::{self, Place, Who};
-use super::{DataBrowser, Fault, Turn, problem};
+use super::{DataBrowser, Fault, Turn};
 
 /// The access control list that counts for something.
 struct List {
@@ -178,12 +178,12 @@ impl DataBrowser {
     }
 
     async fn changed(&self, turn: &Turn<'_>) -> Result<Response<Body>, Fault> {
-        let notice = problem(turn.visit.text("share-changed"));
+        let notice = Some(Notice::problem(turn.visit.text("share-changed")));
         self.show_sharing(turn, notice, StatusCode::CONFLICT).await
     }
 
     async fn say(&self, turn: &Turn<'_>, key: &str) -> Result<Response<Body>, Fault> {
-        let notice = problem(turn.visit.text(key));
+        let notice = Some(Notice::problem(turn.visit.text(key)));
         self.show_sharing(turn, notice, StatusCode::UNPROCESSABLE_ENTITY).await
     }
 

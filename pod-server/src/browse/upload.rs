@@ -5,10 +5,10 @@ use server_kit::body::{self, Body, ReadLimits, Sender};
 
 use crate::error::Error;
 use crate::ui::data::{self, PATH};
-use crate::ui::{Form, FormError, see_other};
+use crate::ui::{Form, FormError, Notice, see_other};
 
 use super::multipart::{Multipart, MultipartError, Part};
-use super::{DataBrowser, Fault, Turn, explain, problem};
+use super::{DataBrowser, Fault, Turn, explain};
 
 /// Longest field of the form that is no file, in bytes.
 const FIELD_BYTES_MAX: usize = 4 * 1024;
@@ -72,7 +72,8 @@ impl DataBrowser {
             return Err(fault);
         }
         let (status, text) = explain(turn.visit, fault);
-        self.show_folder(turn, &Form::default(), problem(text), status).await
+        let notice = Some(Notice::problem(text));
+        self.show_folder(turn, &Form::default(), notice, status).await
     }
 
     async fn take(&self, turn: &Turn<'_>, form: &mut Multipart) -> Result<Taken, Fault> {

@@ -22,7 +22,7 @@ use crate::name::ResourceName;
 use crate::store::{RecordKind, Storage};
 use crate::ui::layout::path;
 use crate::ui::response::protect;
-use crate::ui::{Body, Form, FormError, Notice, Page, Session, Tone, Visit, consent, dataset, log, see_other};
+use crate::ui::{Body, Form, FormError, Notice, Page, Session, Visit, consent, dataset, log, see_other};
 
 /// Records of one kind that a page shows.
 const SHOWN_MAX: usize = 500;
@@ -67,10 +67,12 @@ impl DataspaceService {
         };
         answer.unwrap_or_else(|problem| {
             let content = html! {
-                (Notice { tone: Tone::Problem, text: visit.text_with("consent-failed", &[("reason", &problem.detail)]) })
+                (Notice::problem(visit.text_with("consent-failed", &[("reason", &problem.detail)])))
                 p { a href=(path::ACCOUNT) { (visit.text("nav-account")) } }
             };
-            let mut response = Page::new(problem.title.to_string(), content).status(problem.status).respond(visit);
+            let mut response = Page::new(problem.title.to_string(), content)
+                .status(problem.status)
+                .respond(visit);
             if let Some(allow) = problem.headers.get(header::ALLOW) {
                 response.headers_mut().insert(header::ALLOW, allow.clone());
             }
@@ -141,7 +143,7 @@ impl DataspaceService {
             .iter()
             .map(|(storage, consents)| consent::Shown { storage, consents })
             .collect();
-        let notice = done(visit, query, "consent-done", &["given", "refused", "withdrawn"]);
+        let notice = Notice::done(visit, query, "consent-done", &["given", "refused", "withdrawn"]);
         let content = consent::page(visit, &self.consents.node.origins, &parts, now, notice.as_ref());
         Ok(Page::new(visit.text("consent-title"), content).respond(visit))
     }
@@ -265,7 +267,7 @@ impl DataspaceService {
                 .sort_by_key(|agreement| std::cmp::Reverse(agreement.created));
             parts.push(part);
         }
-        let notice = done(visit, query, "dataset-done", &["accepted", "refused", "ended"]);
+        let notice = Notice::done(visit, query, "dataset-done", &["accepted", "refused", "ended"]);
         let content = dataset::page(visit, &node.origins, &parts, notice.as_ref());
         Ok(Page::new(visit.text("dataset-title"), content).respond(visit))
     }
@@ -322,15 +324,6 @@ impl DataspaceService {
             .unwrap_or_default();
         roots.iter().map(|root| self.own_storage(person, root)).collect()
     }
-}
-
-/// A notice about what the page before has done; only for texts that exist for this.
-fn done(visit: &Visit, query: &Form, prefix: &str, known: &[&str]) -> Option<Notice> {
-    let done = query.field("done").filter(|done| known.contains(done))?;
-    Some(Notice {
-        tone: Tone::Done,
-        text: visit.text(&format!("{prefix}-{done}")),
-    })
 }
 
 fn refused(visit: &Visit, error: &FormError) -> Response<Body> {

@@ -4,15 +4,16 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use time::OffsetDateTime;
 
-use crate::ui::{
-    Body, Form, Notice, Page, Session, Tone, Visit, leaving as leave_ui, security, see_other, webids, words,
-};
+use crate::ui::{Body, Form, Notice, Page, Session, Visit, leaving as leave_ui, security, see_other, webids, words};
 
 use super::account::{self, Account};
 use super::error::{AccountError, IdentityError};
 use super::router::problem_page;
 use super::webid::{self, WebIdFault};
 use super::{Identity, leaving, pages};
+
+/// What a page before may say that it has done.
+const DONE: [&str; 4] = ["webid-linked", "webid-forgotten", "left", "stayed"];
 
 /// Seconds of a day.
 const DAY_SECONDS: i64 = 86_400;
@@ -36,7 +37,7 @@ pub(super) fn show(
     let Some((session, account)) = holder(identity, visit)? else {
         return Ok(see_other(visit, crate::ui::layout::path::LOGIN));
     };
-    let notice = done(visit, query);
+    let notice = Notice::done(visit, query, "done", &DONE);
     match target {
         webids::PATH => Ok(webids_page(identity, visit, &session, &account, StatusCode::OK, notice)),
         leave_ui::PATH => Ok(leave_page(identity, visit, &session, &account, StatusCode::OK, notice)),
@@ -69,7 +70,7 @@ pub(super) async fn submit(
             if gone {
                 return Ok(see_other(visit, &format!("{}?done=webid-forgotten", webids::PATH)));
             }
-            let notice = problem(visit, "webid-kept");
+            let notice = Some(Notice::problem(visit.text("webid-kept")));
             let status = StatusCode::CONFLICT;
             visit.here = webids::PATH.to_owned();
             Ok(webids_page(identity, visit, &session, &account, status, notice))
@@ -89,23 +90,6 @@ fn holder(identity: &Identity, visit: &Visit) -> Result<Option<(Session, Account
         return Ok(None);
     };
     Ok(account::by_id(identity.store(), &session.account)?.map(|account| (session, account)))
-}
-
-/// A notice about what the page before has done; only for texts that exist for this.
-fn done(visit: &Visit, query: &Form) -> Option<Notice> {
-    const KNOWN: [&str; 4] = ["webid-linked", "webid-forgotten", "left", "stayed"];
-    let done = query.field("done").filter(|done| KNOWN.contains(done))?;
-    Some(Notice {
-        tone: Tone::Done,
-        text: visit.text(&format!("done-{done}")),
-    })
-}
-
-fn problem(visit: &Visit, key: &str) -> Option<Notice> {
-    Some(Notice {
-        tone: Tone::Problem,
-        text: visit.text(key),
-    })
 }
 
 fn webids_answer(
@@ -132,7 +116,7 @@ fn webids_answer(
         return Ok(see_other(visit, crate::ui::layout::path::LOGIN));
     };
     visit.here = webids::PATH.to_owned();
-    let notice = problem(visit, key);
+    let notice = Some(Notice::problem(visit.text(key)));
     Ok(webids_page(identity, visit, session, &account, status, notice))
 }
 
@@ -192,7 +176,7 @@ async fn leave(
     }
     if form.field("name").map(str::trim) != Some(account.name.as_str()) {
         visit.here = leave_ui::PATH.to_owned();
-        let notice = problem(visit, "leave-name-wrong");
+        let notice = Some(Notice::problem(visit.text("leave-name-wrong")));
         let status = StatusCode::UNPROCESSABLE_ENTITY;
         return Ok(leave_page(identity, visit, session, account, status, notice));
     }

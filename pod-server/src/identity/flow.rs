@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::name::ResourceName;
 use crate::ui::layout::path as page;
-use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, application, see_other};
+use crate::ui::{Body, Form, Notice, Page, Session, Visit, application, see_other};
 
 use super::authorize::{self, AuthorizationFault, AuthorizationRequest};
 use super::discovery::path;
@@ -104,10 +104,7 @@ pub(super) async fn decide(identity: &Identity, visit: &Visit, form: &Form) -> R
     let shown = form.field("statement") == Some(&request.statement(&session.webids.join(" ")));
     let Some(webid) = webid.filter(|_| shown) else {
         let visit = visit.at(resume);
-        let notice = Notice {
-            tone: Tone::Problem,
-            text: visit.text("application-changed"),
-        };
+        let notice = Notice::problem(visit.text("application-changed"));
         return Ok(approval_page(
             &visit,
             &request,

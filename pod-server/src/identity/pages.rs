@@ -10,13 +10,25 @@ use crate::store::{StoreError, quota};
 use crate::ui::layout::path as page;
 use crate::ui::security::again as log_in_again;
 use crate::ui::visit::{SESSION_COOKIE, cookie};
-use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, entrance, see_other, settings};
+use crate::ui::{Body, Form, Notice, Page, Session, Visit, entrance, see_other, settings};
 
 use super::account::{self, AccountKind, FirstLogin, LOGIN_CHARACTERS_MAX, NewAccount, StorageOwner};
 use super::error::{AccountError, IdentityError};
 use super::password::{Passwords, WeakPassword};
 use super::router::problem_page;
 use super::{Identity, credential, external, flow, grant, security, session};
+
+/// What a page before may say that it has done.
+const DONE: [&str; 8] = [
+    "logged-out",
+    "password-changed",
+    "password-set",
+    "credential-deleted",
+    "application-withdrawn",
+    "storage-created",
+    "external-linked",
+    "external-unlinked",
+];
 
 /// Approvals and credentials that the account page shows.
 const SHOWN_MAX: usize = 200;
@@ -36,7 +48,7 @@ pub(super) async fn show(
                 return Ok(see_other(visit, return_to));
             }
             let form_target = flow::form_target(identity, return_to).await?;
-            let notice = done(visit, query);
+            let notice = Notice::done(visit, query, "done", &DONE);
             Ok(login_page(
                 identity,
                 visit,
@@ -51,7 +63,13 @@ pub(super) async fn show(
         }
         page::SETUP => Ok(setup_page(identity, visit, StatusCode::OK, query, None)),
         page::ACCOUNT => match &visit.session {
-            Some(session) => account_page(identity, visit, session, StatusCode::OK, done(visit, query)),
+            Some(session) => account_page(
+                identity,
+                visit,
+                session,
+                StatusCode::OK,
+                Notice::done(visit, query, "done", &DONE),
+            ),
             None => Ok(see_other(visit, page::LOGIN)),
         },
         _ => Ok(problem_page(visit, StatusCode::NOT_FOUND, "page-unknown", "")),
@@ -102,25 +120,6 @@ pub(super) async fn submit(
     }
 }
 
-/// A notice about what the page before has done; only for texts that exist for this.
-fn done(visit: &Visit, query: &Form) -> Option<Notice> {
-    const KNOWN: [&str; 8] = [
-        "logged-out",
-        "password-changed",
-        "password-set",
-        "credential-deleted",
-        "application-withdrawn",
-        "storage-created",
-        "external-linked",
-        "external-unlinked",
-    ];
-    let done = query.field("done").filter(|done| KNOWN.contains(done))?;
-    Some(Notice {
-        tone: Tone::Done,
-        text: visit.text(&format!("done-{done}")),
-    })
-}
-
 /// A path on the console to go back to; anything else leads to the account page (no open redirect).
 pub(super) fn local(wish: Option<&str>) -> &str {
     let harmless = |path: &&str| {
@@ -129,13 +128,6 @@ pub(super) fn local(wish: Option<&str>) -> &str {
             && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
     };
     wish.filter(harmless).unwrap_or(page::ACCOUNT)
-}
-
-fn problem(text: String) -> Option<Notice> {
-    Some(Notice {
-        tone: Tone::Problem,
-        text,
-    })
 }
 
 /// The login page; `form_target` is the application's origin when its request is what the person comes back to.
@@ -209,7 +201,7 @@ async fn log_in(
         identity.passwords.verify(password, known).await?
     };
     let Some(account) = account.filter(|_| fits) else {
-        let notice = problem(visit.text("login-failed"));
+        let notice = Some(Notice::problem(visit.text("login-failed")));
         return Ok(login_page(
             identity,
             visit,
@@ -256,7 +248,7 @@ pub(super) fn too_many(
     page: impl FnOnce(&Visit, Option<Notice>) -> Response<Body>,
 ) -> Response<Body> {
     let text = visit.text_with("login-wait", &[("seconds", &seconds.to_string())]);
-    let mut response = page(visit, problem(text));
+    let mut response = page(visit, Some(Notice::problem(text)));
     response
         .headers_mut()
         .insert(http::header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -345,7 +337,13 @@ async fn register(
         Err(AccountError::Failed(error)) => Err(error),
         Err(error) => {
             let (status, text) = account_fault(visit, &error);
-            Ok(register_page(identity, visit, status, form, problem(text)))
+            Ok(register_page(
+                identity,
+                visit,
+                status,
+                form,
+                Some(Notice::problem(text)),
+            ))
         }
     }
 }
@@ -389,7 +387,7 @@ async fn set_up(identity: &Identity, visit: &Visit, form: &Form) -> Result<Respo
             visit,
             StatusCode::GONE,
             form,
-            problem(visit.text("setup-expired")),
+            Some(Notice::problem(visit.text("setup-expired"))),
         )
     };
     let name = form.field("account").unwrap_or_default();
@@ -403,7 +401,7 @@ async fn set_up(identity: &Identity, visit: &Visit, form: &Form) -> Result<Respo
     let password = form.field("password").unwrap_or_default();
     if let Err(weak) = identity.passwords.check_new(&account.name, password) {
         let (status, text) = account_fault(visit, &weak.into());
-        return Ok(setup_page(identity, visit, status, form, problem(text)));
+        return Ok(setup_page(identity, visit, status, form, Some(Notice::problem(text))));
     }
     let hash = identity.passwords.hash(password, identity.random()).await?;
     let change = move |account: &mut account::Account| match account.setup.take() {
@@ -482,7 +480,7 @@ async fn change_password(
 ) -> Result<Response<Body>, IdentityError> {
     let now = identity.clock().unix();
     let Ok(attempt) = identity.throttle().attempt(&session.name, network, now) else {
-        let notice = problem(visit.text("password-wrong"));
+        let notice = Some(Notice::problem(visit.text("password-wrong")));
         return account_page(identity, visit, session, StatusCode::TOO_MANY_REQUESTS, notice);
     };
     let known = account::by_id(identity.store(), &session.account)?.and_then(|account| account.password);
@@ -493,7 +491,7 @@ async fn change_password(
             visit,
             session,
             StatusCode::FORBIDDEN,
-            problem(visit.text("password-wrong")),
+            Some(Notice::problem(visit.text("password-wrong"))),
         );
     }
     identity.throttle().proved(attempt);
@@ -506,7 +504,7 @@ async fn change_password(
         Err(AccountError::Failed(error)) => Err(error),
         Err(error) => {
             let (status, text) = account_fault(visit, &error);
-            account_page(identity, visit, session, status, problem(text))
+            account_page(identity, visit, session, status, Some(Notice::problem(text)))
         }
     }
 }
@@ -534,7 +532,7 @@ async fn create_credential(
                 .respond(visit))
         }
         None => {
-            let notice = problem(visit.text("credentials-full"));
+            let notice = Some(Notice::problem(visit.text("credentials-full")));
             account_page(identity, visit, session, StatusCode::CONFLICT, notice)
         }
     }
@@ -565,7 +563,7 @@ async fn add_storage(
         Err(AccountError::Failed(error)) => Err(error),
         Err(error) => {
             let (status, text) = account_fault(visit, &error);
-            account_page(identity, visit, session, status, problem(text))
+            account_page(identity, visit, session, status, Some(Notice::problem(text)))
         }
     }
 }

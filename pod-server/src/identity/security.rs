@@ -12,7 +12,7 @@ use server_kit::network::Network;
 use crate::ui::response::{Script, respond};
 use crate::ui::security::{self as ui, PATH};
 use crate::ui::visit::{SESSION_COOKIE, cookie};
-use crate::ui::{Body, Form, Notice, Page, Session, Tone, Visit, see_other};
+use crate::ui::{Body, Form, Notice, Page, Session, Visit, see_other};
 
 use super::account::{self, Account};
 use super::error::{AccountError, IdentityError};
@@ -20,6 +20,15 @@ use super::passkey::{self, Begun, PasskeyFault};
 use super::router::problem_page;
 use super::session::{self, Ended};
 use super::{Identity, pages, recovery};
+
+/// What a page before may say that it has done.
+const DONE: [&str; 5] = [
+    "passkey-added",
+    "passkey-removed",
+    "session-ended",
+    "sessions-ended",
+    "recovered",
+];
 
 /// What begun logins with passkeys are counted under.
 const CEREMONY: &str = "ceremony";
@@ -44,7 +53,14 @@ pub(super) fn show(
 ) -> Result<Response<Body>, IdentityError> {
     match (parts.uri.path(), &visit.session) {
         (ui::RECOVER, _) => Ok(recover_page(identity, visit, StatusCode::OK, query, None)),
-        (PATH, Some(session)) => page(identity, visit, session, parts, StatusCode::OK, done(visit, query)),
+        (PATH, Some(session)) => page(
+            identity,
+            visit,
+            session,
+            parts,
+            StatusCode::OK,
+            Notice::done(visit, query, "done", &DONE),
+        ),
         (PATH, None) => Ok(see_other(visit, &login(PATH))),
         _ => Ok(problem_page(visit, StatusCode::NOT_FOUND, "page-unknown", "")),
     }
@@ -133,29 +149,6 @@ fn login(return_to: &str) -> String {
         .append_pair("return_to", return_to)
         .finish();
     format!("{}?{query}", crate::ui::layout::path::LOGIN)
-}
-
-/// A notice about what the page before has done; only for texts that exist for this.
-fn done(visit: &Visit, query: &Form) -> Option<Notice> {
-    const KNOWN: [&str; 5] = [
-        "passkey-added",
-        "passkey-removed",
-        "session-ended",
-        "sessions-ended",
-        "recovered",
-    ];
-    let done = query.field("done").filter(|done| KNOWN.contains(done))?;
-    Some(Notice {
-        tone: Tone::Done,
-        text: visit.text(&format!("done-{done}")),
-    })
-}
-
-fn problem(visit: &Visit, key: &str) -> Option<Notice> {
-    Some(Notice {
-        tone: Tone::Problem,
-        text: visit.text(key),
-    })
 }
 
 fn page(
@@ -251,7 +244,7 @@ async fn finish_registration(
                 session,
                 parts,
                 StatusCode::UNPROCESSABLE_ENTITY,
-                problem(visit, key),
+                Some(Notice::problem(visit.text(key))),
             )
         }
     }
@@ -297,7 +290,7 @@ async fn finish_login(
             tracing::info!(%fault, "a login with a passkey failed");
             visit.here = login(&return_to);
             let target = super::flow::form_target(identity, &return_to).await?;
-            let notice = problem(visit, "passkey-failed");
+            let notice = Some(Notice::problem(visit.text("passkey-failed")));
             Ok(pages::login_page(
                 identity,
                 visit,
@@ -343,7 +336,9 @@ async fn recover(
 ) -> Result<Response<Body>, IdentityError> {
     let name = pages::login_name(form);
     let now = identity.clock().unix();
-    let refused = |visit: &Visit, status, key: &str| recover_page(identity, visit, status, form, problem(visit, key));
+    let refused = |visit: &Visit, status, key: &str| {
+        recover_page(identity, visit, status, form, Some(Notice::problem(visit.text(key))))
+    };
     let known = account::by_login(identity.store(), &name)?;
     let counted = account::counted_as(known.as_ref(), &name);
     if let Err(seconds) = identity.throttle().admit(counted, network, now) {
@@ -354,10 +349,7 @@ async fn recover(
     let password = form.field("password").unwrap_or_default();
     if let Err(weak) = identity.passwords.check_new(&name, password) {
         let (status, text) = pages::account_fault(visit, &weak.into());
-        let notice = Some(Notice {
-            tone: Tone::Problem,
-            text,
-        });
+        let notice = Some(Notice::problem(text));
         return Ok(recover_page(identity, visit, status, form, notice));
     }
     let code = form.field("code").unwrap_or_default();

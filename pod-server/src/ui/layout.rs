@@ -2,6 +2,7 @@
 
 use maud::{DOCTYPE, Markup, html};
 
+use super::form::Form;
 use super::language::Language;
 use super::visit::{FORM_TOKEN, Visit};
 
@@ -54,6 +55,27 @@ pub struct Notice {
     pub tone: Tone,
     /// What it says.
     pub text: String,
+}
+
+impl Notice {
+    /// What the page before has done, as `done` in the query says: the text `{prefix}-{done}`, only for those that are known.
+    #[must_use]
+    pub fn done(visit: &Visit, query: &Form, prefix: &str, known: &[&str]) -> Option<Self> {
+        let done = query.field("done").filter(|done| known.contains(done))?;
+        Some(Self {
+            tone: Tone::Done,
+            text: visit.text(&format!("{prefix}-{done}")),
+        })
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub const fn problem(text: String) -> Self {
+        Self {
+            tone: Tone::Problem,
+            text,
+        }
+    }
 }
 
 impl maud::Render for Notice {
