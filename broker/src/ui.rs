@@ -7,10 +7,11 @@ use crate::error::{self, Answer};
 use crate::http::{Call, RDF, json, rdf, respond};
 use fluent_templates::fluent_bundle::FluentValue;
 use fluent_templates::{LanguageIdentifier, Loader, langid};
-use http::header::{CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, VARY};
+use http::header::{ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, HeaderValue, VARY};
 use http::{Method, StatusCode};
 use maud::{DOCTYPE, Markup, html};
 use policies::explain;
+use server_kit::language::Language;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,68 +40,36 @@ pub const STYLE_PATH: &str = "/.ui/style.css";
 /// Longest search text that is looked at, characters.
 const WORDS_CHARS_MAX: usize = 200;
 
-/// A language that the page is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Language {
-    Nl,
-    Fr,
-    En,
+/// The language of a page: what the query asks for, then what the browser prefers.
+fn language_of(call: &Call) -> Language {
+    let accepted = call.headers.get(ACCEPT_LANGUAGE).and_then(|field| field.to_str().ok());
+    Language::choose(call.parameter("lang"), None, accepted)
 }
 
-impl Language {
-    const ALL: [Self; 3] = [Self::Nl, Self::Fr, Self::En];
-
-    fn tag(self) -> &'static str {
-        match self {
-            Self::Nl => "nl",
-            Self::Fr => "fr",
-            Self::En => "en",
-        }
+fn identifier(language: Language) -> &'static LanguageIdentifier {
+    match language {
+        Language::Nl => &NL,
+        Language::Fr => &FR,
+        Language::En => &EN,
     }
+}
 
-    fn name(self) -> &'static str {
-        match self {
-            Self::Nl => "Nederlands",
-            Self::Fr => "Français",
-            Self::En => "English",
-        }
-    }
+fn text(language: Language, key: &str) -> String {
+    texts::TEXTS
+        .try_lookup(identifier(language), key)
+        .unwrap_or_else(|| key.to_owned())
+}
 
-    fn of(call: &Call) -> Self {
-        let by_tag = |tag: &str| {
-            Self::ALL
-                .into_iter()
-                .find(|language| tag.trim().to_ascii_lowercase().starts_with(language.tag()))
-        };
-        call.parameter("lang")
-            .and_then(by_tag)
-            .or_else(|| {
-                let header = call.headers.get("accept-language")?.to_str().ok()?;
-                header.split(',').find_map(by_tag)
-            })
-            .unwrap_or(Self::Nl)
-    }
-
-    fn text(self, key: &str) -> String {
-        texts::TEXTS
-            .try_lookup(self.id(), key)
-            .unwrap_or_else(|| key.to_owned())
-    }
-
-    fn text_with(self, key: &'static str, name: &'static str, value: impl Into<FluentValue<'static>>) -> String {
-        let arguments = HashMap::from([(Cow::Borrowed(name), value.into())]);
-        texts::TEXTS
-            .try_lookup_with_args(self.id(), key, &arguments)
-            .unwrap_or_else(|| key.to_owned())
-    }
-
-    fn id(self) -> &'static LanguageIdentifier {
-        match self {
-            Self::Nl => &NL,
-            Self::Fr => &FR,
-            Self::En => &EN,
-        }
-    }
+fn text_with(
+    language: Language,
+    key: &'static str,
+    name: &'static str,
+    value: impl Into<FluentValue<'static>>,
+) -> String {
+    let arguments = HashMap::from([(Cow::Borrowed(name), value.into())]);
+    texts::TEXTS
+        .try_lookup_with_args(identifier(language), key, &arguments)
+        .unwrap_or_else(|| key.to_owned())
 }
 
 /// `GET /catalog?q=` and `GET /`.
@@ -111,7 +80,7 @@ pub fn catalog(broker: &Arc<Broker>, call: &Call) -> Answer {
     if !matches!(call.method, Method::GET | Method::HEAD) {
         return Err(error::method_not_allowed("GET, HEAD"));
     }
-    let language = Language::of(call);
+    let language = language_of(call);
     let words: String = call
         .parameter("q")
         .unwrap_or_default()
@@ -184,7 +153,7 @@ fn described(dataset: &DatasetEntry) -> serde_json::Value {
 }
 
 fn page(language: Language, words: &str, shown: &[Arc<DatasetEntry>], found: usize, stale: &[&str]) -> Markup {
-    let text = |key: &str| language.text(key);
+    let text = |key: &str| text(language, key);
     html! {
         (DOCTYPE)
         html lang=(language.tag()) {
@@ -219,10 +188,10 @@ fn page(language: Language, words: &str, shown: &[Arc<DatasetEntry>], found: usi
                         input #q type="search" name="q" value=(words) maxlength=(WORDS_CHARS_MAX);
                         button type="submit" { (text("search-button")) }
                     }
-                    p role="status" { (language.text_with("results-count", "count", found)) }
+                    p role="status" { (text_with(language, "results-count", "count", found)) }
                     p.quiet { (text("results-order")) }
                     @if !stale.is_empty() {
-                        p.notice role="note" { (language.text_with("members-stale", "members", stale.join(", "))) }
+                        p.notice role="note" { (text_with(language, "members-stale", "members", stale.join(", "))) }
                     }
                     ol.datasets {
                         @for dataset in shown { li { (card(language, dataset)) } }
@@ -240,15 +209,15 @@ fn card(language: Language, dataset: &DatasetEntry) -> Markup {
             h2 { (title(dataset, language.tag())) }
             @if let Some(description) = in_language(&dataset.descriptions, language.tag()) { p { (description) } }
             dl {
-                dt { (language.text("dataset-owner")) } dd { (dataset.member) }
-                dt { (language.text("dataset-access")) }
-                dd { @if dataset.open { (language.text("access-open")) } @else { (language.text("access-agreement")) } }
-                @if !dataset.keywords.is_empty() { dt { (language.text("dataset-keywords")) } dd { (dataset.keywords.join(", ")) } }
-                dt { (language.text("dataset-address")) } dd { code { (dataset.iri) } }
+                dt { (text(language, "dataset-owner")) } dd { (dataset.member) }
+                dt { (text(language, "dataset-access")) }
+                dd { @if dataset.open { (text(language, "access-open")) } @else { (text(language, "access-agreement")) } }
+                @if !dataset.keywords.is_empty() { dt { (text(language, "dataset-keywords")) } dd { (dataset.keywords.join(", ")) } }
+                dt { (text(language, "dataset-address")) } dd { code { (dataset.iri) } }
             }
             @for offer in &dataset.offers {
                 details {
-                    summary { (language.text("offer-terms")) }
+                    summary { (text(language, "offer-terms")) }
                     ul { @for clause in explain::policy(offer, words) { li { (clause.text) } } }
                 }
             }
@@ -277,7 +246,7 @@ pub fn style(call: &Call) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::Language;
+    use super::{Language, text, text_with};
 
     #[test]
     fn every_text_exists_in_every_language() {
@@ -298,14 +267,10 @@ mod tests {
             "offer-terms",
         ] {
             for language in Language::ALL {
-                assert_ne!(language.text(key), key, "{key} in {language:?}");
+                assert_ne!(text(language, key), key, "{key} in {language:?}");
             }
         }
-        assert!(Language::En.text_with("results-count", "count", 3).contains('3'));
-        assert!(
-            Language::Fr
-                .text_with("members-stale", "members", "gent")
-                .contains("gent")
-        );
+        assert!(text_with(Language::En, "results-count", "count", 3).contains('3'));
+        assert!(text_with(Language::Fr, "members-stale", "members", "gent").contains("gent"));
     }
 }

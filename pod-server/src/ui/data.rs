@@ -5,7 +5,7 @@ use percent_encoding::percent_decode_str;
 use policies::wac::Modes;
 
 use super::layout::{Field, form_token};
-use super::{Language, Notice, Visit};
+use super::{Language, Notice, Texts, Visit};
 use crate::ldp::MemberPage;
 use crate::name::ResourceName;
 use crate::origins::Origins;

@@ -1,9 +1,9 @@
 //! The frame around every page: skip link, banner, navigation, language choice, main part, footer (WCAG 2.2 AA).
 
 use maud::{DOCTYPE, Markup, html};
+use server_kit::language::Language;
 
 use super::form::Form;
-use super::language::Language;
 use super::visit::{FORM_TOKEN, Visit};
 
 /// Where the pages are.

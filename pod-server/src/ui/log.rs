@@ -7,7 +7,7 @@ use policies::decision::{Decision, Effect, Reason, ReasonCode};
 use policies::explain;
 use policies::wac::Modes;
 
-use super::{Visit, words};
+use super::{Texts, Visit, words};
 use crate::log::own::LogExport;
 use crate::origins::Origins;
 

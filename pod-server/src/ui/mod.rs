@@ -25,9 +25,10 @@ pub mod webids;
 pub mod words;
 
 pub use form::{Form, FormError};
-pub use language::Language;
+pub use language::Texts;
 pub use layout::{Notice, Tone, layout};
 pub use response::{Page, redirect, see_other};
+pub use server_kit::language::Language;
 pub use visit::{Session, Visit};
 
 /// The body of a response: whole or streamed.

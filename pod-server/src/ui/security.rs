@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::entrance::new_password;
 use super::layout::{Field, form_token, path};
-use super::{Form, Notice, Visit, words};
+use super::{Form, Notice, Texts, Visit, words};
 use crate::identity::{HeldPasskey, OpenSession};
 
 /// The page.

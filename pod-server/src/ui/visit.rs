@@ -7,8 +7,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
 
-use super::language::{self, Language};
 use super::{Form, FormError};
+use super::{Language, Texts, language};
 
 /// Name of the field of a form that carries the form token.
 pub const FORM_TOKEN: &str = "form_token";

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::Language;
+use super::{Language, Texts};
 use crate::name::ResourceName;
 use crate::origins::Origins;
 
