@@ -38,11 +38,11 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
         driver.active_element().await?.attr("id").await?.as_deref(),
         Some("name")
     );
-    log_in(driver, "wrong password").await?;
+    browser.log_in("gent", "wrong password").await?;
     let alert = driver.find(By::Css("[role=alert]")).await?.text().await?;
     assert!(!alert.is_empty());
     browser.picture(&format!("login-failed-{screen}")).await?;
-    log_in(driver, PASSWORD).await?;
+    browser.log_in("gent", PASSWORD).await?;
     assert_eq!(
         driver.current_url().await?.path(),
         "/account",
@@ -65,7 +65,7 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
         .await?
         .send_keys("Dagelijkse tellingen")
         .await?;
-    press(driver, "form[action='/account/credentials'] button").await?;
+    browser.press("form[action='/account/credentials'] button").await?;
     assert!(driver.find(By::Id("client-secret")).await?.text().await?.len() >= 40);
     browser.picture(&format!("credential-{screen}")).await?;
     for language in ["nl", "fr", "en"] {
@@ -83,13 +83,13 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
         browser.picture(&format!("application-{language}-{screen}")).await?;
         overflow(driver).await?;
     }
-    press(driver, "button[value=deny]").await?;
+    browser.press("button[value=deny]").await?;
     // The application's host does not exist here; what counts is where the browser was sent.
     let sent = driver.current_url().await?;
     assert!(sent.as_str().starts_with("https://app.example/callback"), "{sent}");
 
     driver.goto(console.at("account")).await?;
-    press(driver, "form[action='/logout'] button").await?;
+    browser.press("form[action='/logout'] button").await?;
     driver.goto(console.at("account")).await?;
     assert_eq!(
         driver.current_url().await?.path(),
@@ -99,21 +99,6 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Box<dyn std::error:
     driver.goto(console.at("nowhere")).await?;
     browser.picture(&format!("error-{screen}")).await?;
     Ok(())
-}
-
-async fn log_in(driver: &WebDriver, password: &str) -> WebDriverResult<()> {
-    let name = driver.find(By::Id("name")).await?;
-    name.clear().await?;
-    name.send_keys("gent").await?;
-    driver.find(By::Id("password")).await?.send_keys(password).await?;
-    press(driver, "form[action='/login'] button").await
-}
-
-/// Presses a button and waits until another page has taken this one's place.
-async fn press(driver: &WebDriver, button: &str) -> WebDriverResult<()> {
-    let page = driver.find(By::Tag("html")).await?;
-    driver.find(By::Css(button)).await?.click().await?;
-    page.wait_until().error("no page came after the button").stale().await
 }
 
 /// Nothing is wider than the window (WCAG 1.4.10, reflow).

@@ -2,18 +2,11 @@
 //! screen, in three languages, with pictures for the eye (WCAG 2.2 AA: labels, headings, focus, reflow).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::path::PathBuf;
-
 use meent_tests::browser::Browser;
-use meent_tests::console::Failure;
-use meent_tests::pod::{Agent, PodServer};
-use pod_server::identity::{AccountKind, FirstLogin, NewAccount, create_account};
+use meent_tests::console::{Failure, Resident, secure_settings};
+use meent_tests::pod::PodServer;
 use serde_json::json;
-use server_kit::clock::{Clock, SystemClock};
-use server_kit::tls::LocalAuthority;
 use thirtyfour::prelude::*;
-
-const PASSWORD: &str = "vijf grijze fietsen";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_look_after_their_data() {
@@ -29,14 +22,12 @@ async fn people_look_after_their_data() {
 
 async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let server = PodServer::start_with(settings(&directory)?).await;
-    account(&server, "jan").await;
+    let server = PodServer::start_with(secure_settings(directory.path())?).await;
+    Resident::settle(&server, "jan", "Jan Peeters").await?;
     let driver = &browser.driver;
     let at = |path: &str| format!("{}{path}", server.console_url);
     driver.goto(at("data?lang=en")).await?;
-    driver.find(By::Id("name")).await?.send_keys("jan").await?;
-    driver.find(By::Id("password")).await?.send_keys(PASSWORD).await?;
-    press(driver, "form[action='/login'] button").await?;
+    browser.log_in("jan", Resident::PASSWORD).await?;
     assert_eq!(
         driver.current_url().await?.path(),
         "/data/jan/",
@@ -58,7 +49,7 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
 
     let files = files(&directory)?;
     driver.find(By::Id("files")).await?.send_keys(files).await?;
-    press(driver, "form[enctype] button").await?;
+    browser.press("form[enctype] button").await?;
     for language in ["nl", "fr", "en"] {
         driver
             .goto(at(&format!("data/jan/Foto's%202026/?lang={language}")))
@@ -121,19 +112,6 @@ async fn look(browser: &Browser, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn account(server: &PodServer, name: &str) -> Agent {
-    let new = NewAccount {
-        name: name.to_owned(),
-        label: "Jan Peeters".to_owned(),
-        kind: AccountKind::Person,
-        first_login: FirstLogin::Password(PASSWORD.to_owned()),
-    };
-    let tools = server.app.identity.account_tools();
-    create_account(server.app.store.as_ref(), tools, new).await.unwrap();
-    let web_id = format!("{}{name}/profile/card#me", server.base_url);
-    Agent::new(&server.app.issuer, web_id, &server.base_url)
-}
-
 /// Files to upload, as a browser takes several: one path on each line.
 fn files(directory: &tempfile::TempDir) -> Result<String, Failure> {
     let picture = hex::decode(
@@ -156,25 +134,4 @@ fn files(directory: &tempfile::TempDir) -> Result<String, Failure> {
         paths.push(path.display().to_string());
     }
     Ok(paths.join("\n"))
-}
-
-fn settings(directory: &tempfile::TempDir) -> Result<serde_json::Value, Failure> {
-    let now = SystemClock.now();
-    let file = |name: &str| -> PathBuf { directory.path().join(name) };
-    let (certificate, key) = (file("tls.pem"), file("tls.key"));
-    LocalAuthority::generate("Meent test authority", now)?
-        .certificate(&["localhost".to_owned()], now)?
-        .write(&certificate, &key)?;
-    Ok(json!({
-        "server": { "base_url": "https://localhost:0/", "console_url": "https://localhost:0/" },
-        "tls": { "certificate_file": certificate, "key_file": key },
-        "identity": { "password": { "memory_kibibytes": 64, "passes": 1 } },
-    }))
-}
-
-/// Presses a button and waits until another page has taken this one's place.
-async fn press(driver: &WebDriver, button: &str) -> WebDriverResult<()> {
-    let page = driver.find(By::Tag("html")).await?;
-    driver.find(By::Css(button)).await?.click().await?;
-    page.wait_until().error("no page came after the button").stale().await
 }

@@ -25,9 +25,7 @@ async fn walk(browser: &Browser) -> Result<(), Failure> {
     driver
         .goto(console.at("login?lang=en&return_to=/account/security"))
         .await?;
-    driver.find(By::Id("name")).await?.send_keys("gent").await?;
-    driver.find(By::Id("password")).await?.send_keys(PASSWORD).await?;
-    press(driver, "form[action='/login'] button").await?;
+    browser.log_in("gent", PASSWORD).await?;
     assert_eq!(
         driver.current_url().await?.path(),
         "/account/security",
@@ -35,7 +33,7 @@ async fn walk(browser: &Browser) -> Result<(), Failure> {
         driver.source().await?
     );
     driver.find(By::Id("label")).await?.send_keys("telefoon").await?;
-    press(driver, "form[data-passkey=register] button").await?;
+    browser.press("form[data-passkey=register] button").await?;
     assert_eq!(
         driver.current_url().await?.query(),
         Some("done=passkey-added"),
@@ -45,12 +43,12 @@ async fn walk(browser: &Browser) -> Result<(), Failure> {
     assert!(driver.find(By::Tag("main")).await?.text().await?.contains("telefoon"));
     browser.picture("security").await?;
 
-    press(driver, "form[action='/logout'] button").await?;
+    browser.press("form[action='/logout'] button").await?;
     driver
         .goto(console.at("login?lang=en&return_to=/account/security"))
         .await?;
     browser.picture("login-passkey").await?;
-    press(driver, "form[data-passkey=login] button").await?;
+    browser.press("form[data-passkey=login] button").await?;
     assert_eq!(
         driver.current_url().await?.path(),
         "/account/security",
@@ -61,10 +59,12 @@ async fn walk(browser: &Browser) -> Result<(), Failure> {
     assert!(page.contains("Last used on"), "{page}");
 
     // A passkey that was removed opens nothing.
-    press(driver, "form[action='/account/security/passkeys/remove'] button").await?;
-    press(driver, "form[action='/logout'] button").await?;
+    browser
+        .press("form[action='/account/security/passkeys/remove'] button")
+        .await?;
+    browser.press("form[action='/logout'] button").await?;
     driver.goto(console.at("login?lang=en")).await?;
-    press(driver, "form[data-passkey=login] button").await?;
+    browser.press("form[data-passkey=login] button").await?;
     assert!(
         driver
             .find(By::Css("main > div [role=alert]"))
@@ -75,11 +75,4 @@ async fn walk(browser: &Browser) -> Result<(), Failure> {
     driver.goto(console.at("account")).await?;
     assert_eq!(driver.current_url().await?.path(), "/login");
     Ok(())
-}
-
-/// Presses a button and waits until another page has taken this one's place.
-async fn press(driver: &WebDriver, button: &str) -> WebDriverResult<()> {
-    let page = driver.find(By::Tag("html")).await?;
-    driver.find(By::Css(button)).await?.click().await?;
-    page.wait_until().error("no page came after the button").stale().await
 }

@@ -2,19 +2,11 @@
 //! for the eye (ARCHITECTURE §7, WCAG 2.2 AA: labels, headings, reflow; CON-5, CON-9).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::path::PathBuf;
-
 use meent_tests::browser::Browser;
+use meent_tests::console::{Failure, Resident, secure_settings};
 use meent_tests::pod::{Agent, PodServer};
-use pod_server::identity::{AccountKind, FirstLogin, NewAccount, create_account};
 use serde_json::json;
-use server_kit::clock::{Clock, SystemClock};
-use server_kit::tls::LocalAuthority;
 use thirtyfour::prelude::*;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-const PASSWORD: &str = "vijf grijze fietsen";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_decide_in_a_browser() {
@@ -30,16 +22,18 @@ async fn people_decide_in_a_browser() {
 
 async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
     let directory = tempfile::tempdir()?;
-    let server = PodServer::start_with(settings(&directory)?).await;
-    let kortrijk = account(&server, "kortrijk").await;
-    account(&server, "jan").await;
-    let company = account(&server, "mobiliteit").await;
+    let mut settings = secure_settings(directory.path())?;
+    settings["dataspace"] = json!({ "umbrella_storages": ["kortrijk"] });
+    let server = PodServer::start_with(settings).await;
+    let kortrijk = Resident::settle(&server, "kortrijk", "kortrijk").await?;
+    Resident::settle(&server, "jan", "jan").await?;
+    let company = Resident::settle(&server, "mobiliteit", "mobiliteit").await?;
     prepare(&server, &kortrijk, &company).await?;
     let driver = &browser.driver;
     let at = |path: &str| format!("{}{path}", server.console_url);
 
     driver.goto(at("consent")).await?;
-    log_in(driver, "jan").await?;
+    browser.log_in("jan", Resident::PASSWORD).await?;
     assert_eq!(
         driver.current_url().await?.path(),
         "/consent",
@@ -64,14 +58,14 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
         no.css_value("background-color").await?
     );
     assert_eq!(yes.rect().await?.height, no.rect().await?.height);
-    press(driver, "button[value=yes]").await?;
+    browser.press("button[value=yes]").await?;
     let status = driver.find(By::Css("[role=status]")).await?.text().await?;
     assert!(status.contains("stored"), "{status}");
     look(browser, &format!("consent-given-{screen}")).await?;
     driver.find(By::LinkText("See the receipt")).await?.click().await?;
     look(browser, &format!("consent-receipt-{screen}")).await?;
     driver.goto(at("consent")).await?;
-    press(driver, "form[action='/consent/withdraw'] button").await?;
+    browser.press("form[action='/consent/withdraw'] button").await?;
     let status = driver.find(By::Css("[role=status]")).await?.text().await?;
     assert!(status.contains("stopped"), "{status}");
     look(browser, &format!("consent-stopped-{screen}")).await?;
@@ -82,45 +76,16 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
 
     driver.delete_all_cookies().await?;
     driver.goto(at("datasets?lang=nl")).await?;
-    log_in(driver, "kortrijk").await?;
+    browser.log_in("kortrijk", Resident::PASSWORD).await?;
     for language in ["nl", "fr", "en"] {
         driver.goto(at(&format!("datasets?lang={language}"))).await?;
         look(browser, &format!("datasets-{language}-{screen}")).await?;
     }
-    press(driver, "button[value=yes]").await?;
+    browser.press("button[value=yes]").await?;
     look(browser, &format!("datasets-agreed-{screen}")).await?;
     assert!(driver.find(By::Css("form[action='/datasets/end']")).await.is_ok());
     server.stop().await;
     Ok(())
-}
-
-/// A server that speaks TLS, with an umbrella storage and quick hashing.
-fn settings(directory: &tempfile::TempDir) -> Result<serde_json::Value, Failure> {
-    let now = SystemClock.now();
-    let (certificate, key): (PathBuf, PathBuf) = (directory.path().join("tls.pem"), directory.path().join("tls.key"));
-    LocalAuthority::generate("Meent test authority", now)?
-        .certificate(&["localhost".to_owned()], now)?
-        .write(&certificate, &key)?;
-    Ok(json!({
-        "server": { "base_url": "https://localhost:0/", "console_url": "https://localhost:0/" },
-        "tls": { "certificate_file": certificate, "key_file": key },
-        "dataspace": { "umbrella_storages": ["kortrijk"] },
-        "identity": { "password": { "memory_kibibytes": 64, "passes": 1 } },
-    }))
-}
-
-async fn account(server: &PodServer, name: &str) -> Agent {
-    let new = NewAccount {
-        name: name.to_owned(),
-        label: name.to_owned(),
-        kind: AccountKind::Person,
-        first_login: FirstLogin::Password(PASSWORD.to_owned()),
-    };
-    create_account(server.app.store.as_ref(), server.app.identity.account_tools(), new)
-        .await
-        .unwrap();
-    let web_id = format!("{}{name}/profile/card#me", server.base_url);
-    Agent::new(&server.app.issuer, web_id, &server.base_url)
 }
 
 /// A dataset, a request of a company, and a request to a citizen, made with the server's own parts: the browser is what is
@@ -231,19 +196,5 @@ async fn look(browser: &Browser, name: &str) -> Result<(), Failure> {
     );
     assert_eq!(seen[2], 0, "{name}: a field has no label");
     assert_eq!(seen[3], 0, "{name}: an id stands twice");
-    Ok(())
-}
-
-async fn log_in(driver: &WebDriver, name: &str) -> Result<(), Failure> {
-    driver.find(By::Id("name")).await?.send_keys(name).await?;
-    driver.find(By::Id("password")).await?.send_keys(PASSWORD).await?;
-    press(driver, "form[action='/login'] button").await
-}
-
-/// Presses a button and waits until another page has taken this one's place.
-async fn press(driver: &WebDriver, button: &str) -> Result<(), Failure> {
-    let page = driver.find(By::Tag("html")).await?;
-    driver.find(By::Css(button)).await?.click().await?;
-    page.wait_until().error("no page came after the button").stale().await?;
     Ok(())
 }

@@ -8,47 +8,52 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use meent_tests::console::{Application, Console, REDIRECT_URI, Tokens, Visitor, pkce, quick};
-use serde_json::json;
+use serde_json::{Value, json};
 use server_kit::authn::client::DpopKey;
 use server_kit::serve::{Handler, ListenConfig, Listener, ServeLimits, serve};
 use server_kit::shutdown::Shutdown;
 
 const PASSWORD: &str = "fietsen langs de leie";
 
+/// Serves documents that are made from the server's own origin and a path. Gives the origin, and what ends the server.
+async fn describing(document: impl Fn(&str, &str) -> Value + Send + Sync + 'static) -> (String, Shutdown) {
+    let listen = serde_json::from_value::<ListenConfig>(json!({ "listen": "127.0.0.1:0" })).unwrap();
+    let listener = Listener::bind(&listen).await.unwrap();
+    let origin = format!("http://localhost:{}", listener.local_address().unwrap().port());
+    let own = origin.clone();
+    let handler: Handler = Arc::new(move |request: Request<hyper::body::Incoming>, _| {
+        let body = document(&own, request.uri().path()).to_string();
+        let body = Full::new(Bytes::from(body))
+            .map_err(|never| match never {})
+            .boxed_unsync();
+        let response = Response::builder().header("content-type", "application/ld+json");
+        let response = response.body(body).unwrap();
+        Box::pin(async move { response })
+    });
+    let shutdown = Shutdown::new();
+    tokio::spawn(serve(listener, handler, shutdown.clone(), ServeLimits::default()));
+    (origin, shutdown)
+}
+
 /// solid#98: the client is named by the URL of its own description, which is fetched and believed only about itself.
 #[tokio::test]
 async fn a_client_identifier_document_names_the_client() {
-    let listener = Listener::bind(&serde_json::from_value::<ListenConfig>(json!({ "listen": "127.0.0.1:0" })).unwrap())
-        .await
-        .unwrap();
-    let origin = format!("http://localhost:{}", listener.local_address().unwrap().port());
-    let described = origin.clone();
-    let handler: Handler = Arc::new(move |request: Request<hyper::body::Incoming>, _| {
-        let id = if request.uri().path() == "/liar" {
-            format!("{described}/app")
+    let (origin, shutdown) = describing(|origin, path| {
+        let id = if path == "/liar" {
+            format!("{origin}/app")
         } else {
-            format!("{described}{}", request.uri().path())
+            format!("{origin}{path}")
         };
-        let document = json!({
+        json!({
             "@context": "https://www.w3.org/ns/solid/oidc-context.jsonld",
             "client_id": id,
             "client_name": "Documented",
             "redirect_uris": [REDIRECT_URI],
             "scope": "openid webid offline_access",
             "grant_types": ["authorization_code", "refresh_token"],
-        });
-        let body = Full::new(Bytes::from(document.to_string()))
-            .map_err(|never| match never {})
-            .boxed_unsync();
-        let response = Response::builder()
-            .header("content-type", "application/ld+json")
-            .body(body)
-            .unwrap();
-        Box::pin(async move { response })
-    });
-    let shutdown = Shutdown::new();
-    tokio::spawn(serve(listener, handler, shutdown.clone(), ServeLimits::default()));
-
+        })
+    })
+    .await;
     let console = Console::start(quick()).await.unwrap();
     console.account("gent", PASSWORD).await.unwrap();
     let mut visitor = Visitor::new(&console);
@@ -95,25 +100,14 @@ async fn a_client_identifier_document_names_the_client() {
 /// person is asked again; when it goes away, nobody is let in any more.
 #[tokio::test]
 async fn a_changed_description_is_asked_about_again() {
-    let listener = Listener::bind(&serde_json::from_value::<ListenConfig>(json!({ "listen": "127.0.0.1:0" })).unwrap())
-        .await
-        .unwrap();
-    let id = format!("http://localhost:{}/app", listener.local_address().unwrap().port());
     let document = Arc::new(parking_lot::Mutex::new(json!({
-        "@context": "https://www.w3.org/ns/solid/oidc-context.jsonld", "client_id": id, "client_name": "Counting",
+        "@context": "https://www.w3.org/ns/solid/oidc-context.jsonld", "client_name": "Counting",
         "redirect_uris": [REDIRECT_URI], "grant_types": ["authorization_code"],
     })));
     let told = Arc::clone(&document);
-    let handler: Handler = Arc::new(move |_: Request<hyper::body::Incoming>, _| {
-        let body = Full::new(Bytes::from(told.lock().to_string()))
-            .map_err(|never| match never {})
-            .boxed_unsync();
-        let response = Response::builder().header("content-type", "application/ld+json");
-        let response = response.body(body).unwrap();
-        Box::pin(async move { response })
-    });
-    let shutdown = Shutdown::new();
-    tokio::spawn(serve(listener, handler, shutdown.clone(), ServeLimits::default()));
+    let (origin, shutdown) = describing(move |_, _| told.lock().clone()).await;
+    let id = format!("{origin}/app");
+    document.lock()["client_id"] = json!(id);
     let console = Console::start(quick()).await.unwrap();
     console.account("gent", PASSWORD).await.unwrap();
     let mut visitor = Visitor::new(&console);

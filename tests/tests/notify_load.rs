@@ -50,11 +50,7 @@ async fn idle_subscribers_are_cheap_and_all_are_told() {
         urls.push(receive_from(&client, &server, "/alice/a").await);
     }
     let small = WebSocketConfig::default().read_buffer_size(256).write_buffer_size(0);
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     let open = |number: usize| {
         let (url, authority) = (urls[number % urls.len()].clone(), authority.clone());
         async move {
@@ -124,12 +120,7 @@ async fn a_reader_that_does_not_read_is_cut_off() {
     let mut good = WebSocketListener::open(&url).await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
-    let address = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .parse()
-        .unwrap();
+    let address = server.authority().parse().unwrap();
     let (bad, _) = client_async(url.as_str(), socket.connect(address).await.unwrap())
         .await
         .unwrap();
@@ -211,7 +202,7 @@ async fn unruly_clients_are_shown_out() {
     let _ = futures_util::SinkExt::send(huge.socket(), Message::text("x".repeat(100_000))).await;
     assert!(huge.next().await.is_err());
     let path = url.trim_start_matches("ws://").split_once('/').unwrap().1;
-    let host = server.base_url.trim_start_matches("http://").trim_end_matches('/');
+    let host = server.authority();
     let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
     let cases = [
         (426, String::new()),

@@ -122,7 +122,7 @@ async fn a_revocation_ends_a_download() {
     for (then, whole) in [(list(&everyone("RA")), true), (list(&[]), false)] {
         let opened = alice.put("/alice/film.acl", "text/turtle", list(&everyone("R"))).await;
         assert!(opened.status.is_success(), "{}", opened.text());
-        let authority = server.base_url.trim_start_matches("http://").trim_end_matches('/');
+        let authority = server.authority();
         let mut stream = tokio::net::TcpStream::connect(authority).await.unwrap();
         let request = format!("GET /alice/film HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -315,11 +315,7 @@ async fn open_nothing(server: PodServer, targets: fn(&str, &str) -> Vec<(String,
     );
     let spellings = spellings();
     assert!(spellings.len() >= 400, "{}", spellings.len());
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     let mut tasks = Vec::new();
     for chunk in spellings.chunks(50) {
         let (chunk, base, authority) = (chunk.to_vec(), server.base_url.clone(), authority.clone());

@@ -35,11 +35,7 @@ async fn a_broken_upload_leaves_the_old_bytes() {
     let server = PodServer::start().await;
     let agent = server.agent("alice").await;
     let alice = agent.client();
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     for (path, media_type, old, new) in [
         (
             "/alice/x.ttl",
@@ -82,11 +78,7 @@ async fn a_broken_upload_leaves_the_old_bytes() {
 async fn expectations_are_met_after_authorization() {
     let server = PodServer::start().await;
     let agent = server.agent("alice").await;
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     let url = format!("{}alice/x", server.base_url);
     let head = format!(
         "PUT /alice/x HTTP/1.1\r\nHost: {authority}\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\
@@ -162,11 +154,7 @@ async fn large_bodies_are_refused_before_they_are_sent() {
         serde_json::json!({ "ldp": { "rdf_bytes_max": 10_000, "body_bytes_max": 100_000, "acl_bytes_max": 500 } });
     let server = PodServer::start_with(bounds).await;
     let agent = server.agent("alice").await;
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     for (path, media_type, length) in [
         ("/alice/y.ttl", "text/turtle", 10_001_u64),
         ("/alice/y.bin", "image/png", 100_001),
@@ -203,11 +191,7 @@ async fn a_large_upload_does_not_fill_the_memory() {
     const GROWTH_BYTES_MAX: u64 = 96 << 20;
     let server = PodServer::start().await;
     let agent = server.agent("alice").await;
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     let url = format!("{}alice/large.bin", server.base_url);
     let before = resident_bytes();
     let stream = TcpStream::connect(&authority).await.unwrap();
@@ -273,11 +257,7 @@ async fn a_silent_upload_is_cut_off() {
         serde_json::json!({ "ldp": { "upload_grace_seconds": 1, "upload_bytes_per_second_min": 1_000_000 } });
     let server = PodServer::start_with(settings).await;
     let agent = server.agent("alice").await;
-    let authority = server
-        .base_url
-        .trim_start_matches("http://")
-        .trim_end_matches('/')
-        .to_owned();
+    let authority = server.authority().to_owned();
     for (path, media_type) in [("/alice/x.ttl", "text/turtle"), ("/alice/x.bin", "image/png")] {
         let url = format!("{}{path}", server.base_url.trim_end_matches('/'));
         for (length, start) in [

@@ -75,6 +75,28 @@ impl Browser {
         Ok(path)
     }
 
+    /// Presses a button, named by a CSS selector, and waits until another page has taken this one's place.
+    ///
+    /// # Errors
+    /// When there is no such button, or no page comes.
+    pub async fn press(&self, button: &str) -> WebDriverResult<()> {
+        let page = self.driver.find(By::Tag("html")).await?;
+        self.driver.find(By::Css(button)).await?.click().await?;
+        page.wait_until().error("no page came after the button").stale().await
+    }
+
+    /// Fills the login page in and sends it.
+    ///
+    /// # Errors
+    /// When the page has no such form, or no page comes.
+    pub async fn log_in(&self, name: &str, password: &str) -> WebDriverResult<()> {
+        let field = self.driver.find(By::Id("name")).await?;
+        field.clear().await?;
+        field.send_keys(name).await?;
+        self.driver.find(By::Id("password")).await?.send_keys(password).await?;
+        self.press("form[action='/login'] button").await
+    }
+
     /// Ends the browser.
     ///
     /// # Errors

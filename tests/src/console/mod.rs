@@ -22,7 +22,7 @@ use server_kit::shutdown::Shutdown;
 use server_kit::tls::{LocalAuthority, RootsConfig, TlsConfig, client_config};
 
 pub use application::{Application, REDIRECT_URI, Tokens, parameter, pkce};
-pub use resident::{Resident, quick_settings};
+pub use resident::{Resident, quick_settings, secure_settings};
 pub use visitor::{Answer, Visitor, Wire, send};
 
 /// What tests stop on; they have nobody to tell.

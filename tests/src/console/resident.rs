@@ -1,9 +1,12 @@
 //! An account on a whole pod server: its holder in front of the console, and as an application's agent.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use pod_server::identity::{AccountKind, FirstLogin, NewAccount, create_account};
 use serde_json::json;
+use server_kit::clock::{Clock, SystemClock};
+use server_kit::tls::LocalAuthority;
 
 use super::{Failure, Visitor};
 use crate::pod::{Agent, PodServer, PodSettings};
@@ -15,6 +18,22 @@ const PASSWORD: &str = "vijf grijze fietsen";
 #[must_use]
 pub fn quick_settings() -> PodSettings {
     json!({ "identity": { "password": { "memory_kibibytes": 64, "passes": 1 } } })
+}
+
+/// As [`quick_settings`], of a server that speaks TLS on both origins, with a certificate that is written into a folder.
+///
+/// # Errors
+/// When the certificate cannot be made.
+pub fn secure_settings(folder: &Path) -> Result<PodSettings, Failure> {
+    let now = SystemClock.now();
+    let (certificate, key) = (folder.join("tls.pem"), folder.join("tls.key"));
+    LocalAuthority::generate("Meent test authority", now)?
+        .certificate(&["localhost".to_owned()], now)?
+        .write(&certificate, &key)?;
+    let mut settings = quick_settings();
+    settings["server"] = json!({ "base_url": "https://localhost:0/", "console_url": "https://localhost:0/" });
+    settings["tls"] = json!({ "certificate_file": certificate, "key_file": key });
+    Ok(settings)
 }
 
 /// Somebody with an account and a storage.
@@ -36,13 +55,7 @@ impl Resident {
     /// # Errors
     /// When the account cannot be made or the login does not succeed.
     pub async fn arrive(server: &PodServer, name: &str) -> Result<Self, Failure> {
-        let new = NewAccount {
-            name: name.to_owned(),
-            label: name.to_owned(),
-            kind: AccountKind::Person,
-            first_login: FirstLogin::Password(PASSWORD.to_owned()),
-        };
-        create_account(server.app.store.as_ref(), server.app.identity.account_tools(), new).await?;
+        let agent = Self::settle(server, name, name).await?;
         let console: url::Url = server.console_url.parse()?;
         let port = console.port().ok_or("the console has no port")?;
         let mut visitor = Visitor::at(SocketAddr::from(([127, 0, 0, 1], port)));
@@ -50,11 +63,26 @@ impl Resident {
         if answer.status != 303 {
             return Err(format!("{name} cannot log in: {}", answer.body).into());
         }
-        let web_id = format!("{}{name}/profile/card#me", server.base_url);
         Ok(Self {
             visitor,
-            agent: Agent::new(&server.app.issuer, web_id.clone(), &server.base_url),
-            web_id,
+            web_id: agent.web_id.clone(),
+            agent,
         })
+    }
+
+    /// Opens an account for somebody who is called `label`, with a storage, and gives its holder's agent.
+    ///
+    /// # Errors
+    /// When the account cannot be made.
+    pub async fn settle(server: &PodServer, name: &str, label: &str) -> Result<Agent, Failure> {
+        let new = NewAccount {
+            name: name.to_owned(),
+            label: label.to_owned(),
+            kind: AccountKind::Person,
+            first_login: FirstLogin::Password(PASSWORD.to_owned()),
+        };
+        create_account(server.app.store.as_ref(), server.app.identity.account_tools(), new).await?;
+        let web_id = format!("{}{name}/profile/card#me", server.base_url);
+        Ok(Agent::new(&server.app.issuer, web_id, &server.base_url))
     }
 }

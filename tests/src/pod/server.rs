@@ -110,6 +110,12 @@ impl PodServer {
         self.directory.path()
     }
 
+    /// Host and port of pod content over plain HTTP, as `Host` names them.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        self.base_url.trim_start_matches("http://").trim_end_matches('/')
+    }
+
     /// A client without credentials.
     pub fn client(&self) -> Client {
         Client::of(self.app.origins.clone())

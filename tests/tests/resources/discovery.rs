@@ -204,7 +204,7 @@ async fn methods_and_types_are_those_of_the_target() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_as_a_whole_has_options() {
     let server = PodServer::start().await;
-    let authority = server.base_url.trim_start_matches("http://").trim_end_matches('/');
+    let authority = server.authority();
     let request = format!("OPTIONS * HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     let reply = meent_tests::pod::raw_request(&server.base_url, request.as_bytes(), false)
         .await

@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 async fn http_2_is_spoken() {
     let server = PodServer::start().await;
     let agent = server.agent("alice").await;
-    let authority = server.base_url.trim_start_matches("http://").trim_end_matches('/');
+    let authority = server.authority();
     let stream = TcpStream::connect(authority).await.unwrap();
     let connection = http2::handshake::<_, _, Full<Bytes>>(TokioExecutor::new(), TokioIo::new(stream)).await;
     let (sender, connection) = connection.unwrap();

@@ -499,7 +499,7 @@ async fn a_full_storage_says_so() {
     assert_eq!(put("/alice/b", 100_000).await, 201);
     // Without a word of the content being asked for.
     let url = format!("{}alice/huge", server.base_url);
-    let authority = server.base_url.trim_start_matches("http://").trim_end_matches('/');
+    let authority = server.authority();
     let mut request = format!(
         "PUT /alice/huge HTTP/1.1\r\nHost: {authority}\r\nContent-Type: image/png\r\nContent-Length: 250000\r\n\
          Expect: 100-continue\r\nConnection: close\r\n"
