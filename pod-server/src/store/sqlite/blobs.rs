@@ -20,7 +20,8 @@ use super::health::Health;
 use crate::store::{BlobWriter, NewBody, StoreError};
 
 /// Bytes after which those written so far are sent to the disk while more come in. Only what came last is then left for
-/// the sync at the end, and a large upload never fills the system's memory with pages that others would have to wait for.
+/// the sync at the end. The system may then give their pages to those that come next, so that a large upload does not drive
+/// out what others read, and goes on in memory that is at hand instead of memory that must be fetched and cleared first.
 const EARLY_SYNC_BYTES: u64 = 32 << 20;
 
 /// SHA-256 of a body.
@@ -208,10 +209,12 @@ impl IncomingBlob {
         }
         self.await_sending()?;
         self.sent = self.size;
-        let file = self.file.try_clone().map_err(room)?;
+        let (file, sent) = (self.file.try_clone().map_err(room)?, self.size);
         let thread = std::thread::Builder::new().name("store-blob-sync".to_owned());
         // Without a thread everything is left to the sync at the end.
-        self.sending = thread.spawn(move || file.sync_data()).ok();
+        self.sending = thread
+            .spawn(move || file.sync_data().map(|()| give_back(&file, sent)))
+            .ok();
         Ok(())
     }
 
@@ -231,6 +234,18 @@ impl IncomingBlob {
             full => full,
         }
     }
+}
+
+/// Lets the system give the pages of the first `bytes` of a synced file to others. Advice only: if it is not taken nothing is
+/// lost but memory.
+fn give_back(file: &File, bytes: u64) {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{Advice, fadvise};
+        let _ = fadvise(file, 0, std::num::NonZeroU64::new(bytes), Advice::DontNeed);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (file, bytes);
 }
 
 impl BlobWriter for IncomingBlob {
