@@ -3,6 +3,12 @@
 
 #[path = "dataspace/consent.rs"]
 mod consent;
+#[path = "dataspace/consent_duty.rs"]
+mod consent_duty;
+#[path = "dataspace/consent_pages.rs"]
+mod consent_pages;
+#[path = "dataspace/consent_record.rs"]
+mod consent_record;
 #[path = "dataspace/contract.rs"]
 mod contract;
 #[path = "dataspace/log.rs"]

@@ -1,6 +1,7 @@
 //! Queries under agreements over real sockets: consent, properties, purposes, group sizes, changed values, counted uses.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use http_body_util::BodyExt;
 use meent_tests::pod::sparql::{ask, kind, values};
 use meent_tests::pod::{Agent, Client, PodServer};
 use pod_server::log::own::LogExport;
@@ -378,4 +379,61 @@ async fn uses_are_counted_before_anything_leaves() {
     let server = scene.server.restart().await;
     assert_eq!(kind(&ask(&company, "/sparql", ALL, &purpose).await), "uses-exhausted");
     server.stop().await;
+}
+
+/// Requirements dataspace CON-9, CON-22: an answer on its way is cut off when a consent under it is withdrawn, and the next one is
+/// made without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_withdrawal_cuts_an_answer_on_its_way() {
+    const CROSS: &str = "SELECT * { ?a <urn:speed> ?b . ?c <urn:speed> ?d . ?e <urn:speed> ?f . ?g <urn:speed> ?h .
+        ?i <urn:speed> ?j . ?k <urn:speed> ?l . ?m <urn:speed> ?n }";
+    let scene = scene().await;
+    describe(&scene, "telraam", "").await;
+    let (_, company) = conclude(&scene, "telraam").await;
+    let form = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("query", CROSS)
+        .append_pair("purpose", RESEARCH)
+        .finish();
+    let request = company.request("POST", "/sparql");
+    let answer = request
+        .content("application/x-www-form-urlencoded", form)
+        .opened()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200);
+    let mut body = answer.into_body();
+    let first = body.frame().await.unwrap();
+    assert!(first.is_ok(), "it has begun");
+    // Nobody reads on, so most of the answer is still with the server.
+    let citizen = scene.citizens[2].client();
+    let list = citizen.get("/burger3/.consent/").await.json();
+    let id = list
+        .pointer("/consents/0/id")
+        .and_then(Value::as_str)
+        .expect("a consent")
+        .to_owned();
+    let withdraw = citizen.request("POST", &format!("/burger3/.consent/{id}/withdraw"));
+    assert_eq!(withdraw.send().await.status, 200);
+    let cut = async {
+        loop {
+            match body.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return true,
+                None => return false,
+            }
+        }
+    };
+    // Half a minute is the limit of any answer, so what ends it before is the withdrawal.
+    let cut = tokio::time::timeout(std::time::Duration::from_secs(20), cut).await;
+    assert_eq!(
+        cut,
+        Ok(true),
+        "the answer went on although a consent under it was withdrawn"
+    );
+    let purpose = [("purpose", RESEARCH)];
+    assert_eq!(
+        values(&ask(&company, "/sparql", ALL, &purpose).await, "v"),
+        ["10", "20", "40", "50"]
+    );
+    scene.server.stop().await;
 }

@@ -20,7 +20,7 @@ pub mod requirement;
 
 pub use catalogue::{dcat, geo, locn, oslo, sosa, ssn, stat, tree, verkeer, void};
 pub use general::{dcterms, foaf, org, owl, prov, rdf, rdfs, schema, skos, vann, vcard, xsd};
-pub use policy::{cc, dpv, dpv_gdpr, dspace, force, odrl};
+pub use policy::{cc, dpv, dpv_27560, dpv_gdpr, dspace, force, odrl};
 pub use solid_family::{acl, acp, as2, iana, ldp, notify, pim, solid};
 
 use oxrdf::NamedNodeRef;
@@ -52,6 +52,7 @@ mod tests {
             dcat::TERMS,
             dcterms::TERMS,
             dpv::TERMS,
+            dpv_27560::TERMS,
             dpv_gdpr::TERMS,
             dspace::TERMS,
             foaf::TERMS,

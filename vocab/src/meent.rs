@@ -71,6 +71,8 @@ vocabulary! {
         NOTICE_HASH "noticeHash",
         ANY_RECIPIENT "AnyRecipient",
         VERSION "version",
+        COLLECTIVE_APPROVAL "collectiveApproval",
+        MANDATE "mandate",
         // Agreements.
         AGREEMENT_HASH "agreementHash",
         AGREEMENT_STATE "agreementState",

@@ -94,6 +94,21 @@ vocabulary! {
         CONSENT_REQUESTED "ConsentRequested", CONSENT_GIVEN "ConsentGiven",
         CONSENT_REFUSED "ConsentRefused", CONSENT_WITHDRAWN "ConsentWithdrawn",
         CONSENT_EXPIRED "ConsentExpired", RENEWED_CONSENT_GIVEN "RenewedConsentGiven",
+        CONSENT_REQUEST_DEFERRED "ConsentRequestDeferred", CONSENT_REVOKED "ConsentRevoked",
+        CONSENT_INVALIDATED "ConsentInvalidated", CONSENT_RECEIPT "ConsentReceipt",
+        EXPRESSED_CONSENT "ExpressedConsent", EXPLICITLY_EXPRESSED_CONSENT "ExplicitlyExpressedConsent",
+        HAS_RECORD_OF_ACTIVITY "hasRecordOfActivity", HAS_PROCESS "hasProcess", PROCESS "Process",
+        STORAGE_LOCATION "StorageLocation", STORAGE_DURATION "StorageDuration",
+        STORAGE_DELETION "StorageDeletion", HAS_LOCATION "hasLocation", HAS_DURATION "hasDuration",
+        UNTIL_TIME_DURATION "UntilTimeDuration", TEMPORAL_DURATION "TemporalDuration",
+        HAS_CONSENT_CONTROL "hasConsentControl", WITHDRAW_CONSENT "WithdrawConsent",
+        IS_EXERCISED_AT "isExercisedAt", HAS_RIGHT "hasRight", HAS_JURISDICTION "hasJurisdiction",
+        HAS_THIRD_COUNTRY "hasThirdCountry", HAS_CONSEQUENCE "hasConsequence", HAS_NECESSITY "hasNecessity",
+        REQUIRED "Required", OPTIONAL "Optional", PERSONAL_DATA "PersonalData",
+        SPECIAL_CATEGORY_PERSONAL_DATA "SpecialCategoryPersonalData", HAS_NAME "hasName",
+        HAS_IDENTIFIER "hasIdentifier", HAS_CONTACT "hasContact", HAS_ADDRESS "hasAddress",
+        HAS_INDICATION_METHOD "hasIndicationMethod", DATA_CONTROLLER "DataController",
+        DATA_PROCESSOR "DataProcessor", RECIPIENT "Recipient", THIRD_PARTY "ThirdParty",
         CONSENT_STATUS "hasConsentStatus", HAS_DATA_SUBJECT "hasDataSubject", HAS_RECIPIENT "hasRecipient",
         HAS_PURPOSE "hasPurpose", HAS_PERSONAL_DATA "hasPersonalData", HAS_NOTICE "hasNotice",
         CONSENT_NOTICE "ConsentNotice", HAS_DATA_CONTROLLER "hasDataController",
@@ -121,7 +136,17 @@ vocabulary! {
 vocabulary! {
     /// DPV's extension for the GDPR: legal bases.
     dpv_gdpr = "https://w3id.org/dpv/legal/eu/gdpr#" {
-        CONSENT_6_1_A "A6-1-a", PUBLIC_INTEREST_6_1_E "A6-1-e", EXPLICIT_CONSENT_9_2_A "A9-2-a",
+        CONSENT_6_1_A "A6-1-a", CONTRACT_6_1_B "A6-1-b", LEGAL_OBLIGATION_6_1_C "A6-1-c",
+        VITAL_INTEREST_6_1_D "A6-1-d", LEGITIMATE_INTEREST_6_1_F "A6-1-f", RIGHT_TO_WITHDRAW "A7-3",
+        RIGHT_OF_ACCESS "A15", RIGHT_TO_RECTIFICATION "A16", RIGHT_TO_ERASURE "A17",
+        RIGHT_TO_DATA_PORTABILITY "A20", RIGHT_TO_OBJECT "A21", RIGHT_TO_COMPLAINT "A77", PUBLIC_INTEREST_6_1_E "A6-1-e", EXPLICIT_CONSENT_9_2_A "A9-2-a",
+    }
+}
+
+vocabulary! {
+    /// The profile of consent records and receipts after ISO/IEC TS 27560, in DPV's terms.
+    dpv_27560 = "https://w3id.org/dpv/schema/dpv-27560#" {
+        RECORD "record", RECORD_EU_GDPR "record-eu-gdpr", RECEIPT "receipt", RECEIPT_EU_GDPR "receipt-eu-gdpr",
     }
 }
 

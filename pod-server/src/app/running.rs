@@ -16,6 +16,7 @@ use url::Url;
 
 use super::{App, StartError, host};
 use crate::config::Config;
+use crate::consent::Courier;
 use crate::store::ReadPermit;
 
 /// A server that listens.
@@ -70,6 +71,10 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     let every = Duration::from_secs(app.config.dataspace.checkpoint_seconds);
     let witnesses = Arc::clone(&app.dataspace.log.witnesses);
     tasks.push(tokio::spawn(witnesses.keep_up(every, shutdown.clone())));
+    let consents = app.dataspace.consents.clone();
+    let posted = Arc::clone(&consents.posted);
+    let courier = Courier::new(consents, Arc::clone(&app.egress));
+    tasks.push(tokio::spawn(courier.keep_up(posted, shutdown.clone())));
     let mut run = |listener, handler: Handler| {
         tasks.push(tokio::spawn(serve(listener, handler, shutdown.clone(), limits.clone())));
     };

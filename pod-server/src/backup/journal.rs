@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use policies::consent::ConsentStatus;
 use policies::contract::AgreementState;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -72,6 +71,8 @@ pub enum What {
     Seen,
     /// A consent or a request for one, by its record key, was withdrawn or refused, or is gone.
     Consent(String),
+    /// A mandate to decide for someone, by its record key, was ended.
+    Mandate(String),
     /// An agreement, by its IRI, has another state now.
     Agreement(String, AgreementState),
     /// An agreement, by its IRI, was used for the n-th time; the number is `n`.
@@ -308,9 +309,10 @@ fn record(snapshot: &dyn Snapshot, kind: RecordKind, key: &str, deleted: bool) -
                 .as_ref()
                 .and_then(stored::StoredConsent::current)
                 .map(|record| record.status);
-            let counts = matches!(status, Some(ConsentStatus::Given | ConsentStatus::Requested));
+            let counts = status.is_some_and(|status| status.permits() || status.waits());
             (deleted || !counts).then(|| What::Consent(key.to_owned()))
         }
+        RecordKind::Mandate => deleted.then(|| What::Mandate(key.to_owned())),
         RecordKind::Agreement => {
             let state = agreement::load(snapshot, key)
                 .ok()

@@ -36,6 +36,8 @@ const REASON: &str = "the server was restored from a backup";
 pub struct Replayed {
     /// Consents and requests for one, by storage and identifier.
     pub consents: Vec<String>,
+    /// Mandates to decide for someone, by record key.
+    pub mandates: Vec<String>,
     /// Agreements, by IRI.
     pub agreements: Vec<String>,
     /// Client credentials, and ways to log in besides the password, by identifier.
@@ -61,6 +63,7 @@ impl Replaying {
             match &line.what {
                 What::Begins(_) | What::Seen => {}
                 What::Consent(key) => self.consent(key, false)?,
+                What::Mandate(key) => self.mandate(key)?,
                 What::Agreement(iri, state) => self.agreement(iri, *state)?,
                 What::Uses(iri, uses) => self.uses(iri, *uses)?,
                 What::Credential(id) => self.credential(id)?,
@@ -79,6 +82,9 @@ impl Replaying {
     pub(super) fn everything(&mut self, keep_rules: bool) -> Result<(), BackupError> {
         for (key, _) in self.records(RecordKind::Consent)? {
             self.consent(&key, true)?;
+        }
+        for (key, _) in self.records(RecordKind::Mandate)? {
+            self.mandate(&key)?;
         }
         for (iri, _) in self.records(RecordKind::Agreement)? {
             self.agreement(&iri, AgreementState::Terminated)?;
@@ -219,6 +225,14 @@ impl Replaying {
         let owned = id.to_owned();
         if self.commit(move |_, transaction| transaction.record_delete(RecordKind::ClientCredential, &owned))? {
             self.replayed.credentials.push(id.to_owned());
+        }
+        Ok(())
+    }
+
+    fn mandate(&mut self, key: &str) -> Result<(), BackupError> {
+        let owned = key.to_owned();
+        if self.commit(move |_, transaction| transaction.record_delete(RecordKind::Mandate, &owned))? {
+            self.replayed.mandates.push(key.to_owned());
         }
         Ok(())
     }

@@ -111,7 +111,7 @@ fn cosigned(witnesses: &[String], note: Option<&str>) -> Result<(), Failure> {
 }
 
 /// The public half of the key with which the server of this configuration signs.
-fn own_key(config: &Config) -> Result<VerifierKey, Failure> {
+pub(super) fn own_key(config: &Config) -> Result<VerifierKey, Failure> {
     let file = config.dataspace.log_key_path(&config.store.directory);
     let unusable = |reason: String| Failure::Said(format!("`{}`: {reason}; give the key with `--key`", file.display()));
     if !file.exists() {

@@ -5,6 +5,7 @@
 
 mod account;
 mod backup;
+mod consent;
 mod doctor;
 mod import;
 mod log;
@@ -30,7 +31,7 @@ use crate::config::{Config, ENV_PREFIX};
     after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
                   `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
                   `pod-server serve --config pod.toml`.\n\nWhile the server runs: `backup`. On a stopped server: `account`, \
-                  `storage`, `import`, `migrate`, `restore`, `log verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `storage`, `import`, `migrate`, `restore`, `log verify`. Anywhere: `consent verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
                   `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
 )]
 pub struct Cli {
@@ -64,6 +65,9 @@ enum Command {
     /// The audit log: prove it, offline
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Consents: prove a receipt or a proof, offline
+    #[command(subcommand)]
+    Consent(consent::ConsentCommand),
 }
 
 /// Where the configuration is.
@@ -133,6 +137,7 @@ impl Cli {
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
             Command::Log(command) => command.run(),
+            Command::Consent(command) => command.run(),
         }
     }
 }

@@ -77,6 +77,7 @@ fn tell(restored: &Restored) {
     }
     let Replayed {
         consents,
+        mandates,
         agreements,
         credentials,
         accounts,
@@ -85,6 +86,7 @@ fn tell(restored: &Restored) {
     } = &restored.ended;
     for (what, ended) in [
         ("consent ended", consents),
+        ("mandate ended", mandates),
         ("agreement ended", agreements),
         ("credentials deleted", credentials),
         ("account closed", accounts),

@@ -3,13 +3,19 @@
 
 use http::{HeaderValue, Method, StatusCode, header};
 use oxrdf::{GraphName, Quad, Triple};
-use policies::consent::{from_quads, to_quads};
+use policies::consent::{Recipients, from_quads, to_quads};
+use policies::request::WebId;
 use serde::Deserialize;
 use server_kit::problem::Problem;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
-use super::service::{ConsentTerms, Consents, Decision, refused};
+use super::decision::{Decision, Yes};
+use super::mandate::MandateTerms;
+use super::proof::receipt_as_rdf;
+use super::register::as_csv;
+use super::service::{Consents, refused};
 use super::stored::StoredConsent;
+use super::terms::ConsentTerms;
 use crate::dataspace::edge::{self, Answer, Call};
 use crate::dataspace::graph::{self, Syntax};
 use crate::identity::CONSENT_SCOPE;
@@ -18,6 +24,9 @@ use crate::store::Storage;
 
 /// Most triples of one consent record.
 const RECORD_TRIPLES_MAX: usize = 1_000;
+
+/// What can be decided about a consent.
+const VERBS: [&str; 6] = ["give", "refuse", "defer", "reopen", "renew", "withdraw"];
 
 /// Storages read at a time for a bulk request.
 const BATCH: usize = 1_000;
@@ -32,14 +41,6 @@ struct Bulk {
     consent: ConsentTerms,
 }
 
-/// Body of a yes.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Yes {
-    #[serde(default, with = "time::serde::rfc3339::option")]
-    expires_at: Option<OffsetDateTime>,
-}
-
 impl Consents {
     /// Answers a call below `/{storage}/.consent/`; none for any other path.
     pub async fn respond(&self, call: &Call) -> Option<Answer> {
@@ -51,79 +52,167 @@ impl Consents {
     }
 
     async fn in_storage(&self, call: &Call, storage: &str, rest: &[&str]) -> Answer {
-        let caller = call.web_id()?.as_str();
+        let caller = call.web_id()?;
         let storage = self.node.storage(&*self.node.snapshot()?, storage)?;
         match (rest, &call.method) {
             ([] | [""], &Method::POST) => self.post(call, &storage, caller).await,
             ([] | [""], &Method::GET) => {
-                self.person(call, &storage, caller).await?;
+                self.acting(&storage, caller, "api", &call.iri).await?;
                 self.listed(&storage)
             }
             ([] | [""], method) => Err(edge::method_not_allowed(method, "GET, POST")),
             (["requests"], &Method::POST) => self.bulk(call, &storage, caller).await,
             (["requests"], method) => Err(edge::method_not_allowed(method, "POST")),
+            (["mandates"] | ["mandates", ""], &Method::GET) => {
+                self.person(call, &storage, caller).await?;
+                let mandates: Vec<_> = self
+                    .mandates(&storage)?
+                    .into_iter()
+                    .map(|(_, mandate)| mandate)
+                    .collect();
+                edge::json(StatusCode::OK, &serde_json::json!({ "mandates": mandates }))
+            }
+            (["mandates"] | ["mandates", ""], &Method::POST) => {
+                self.person(call, &storage, caller).await?;
+                may_give(call)?;
+                let terms: MandateTerms = call.json()?;
+                let (_, mandate) = self.mandate(&storage, terms).await?;
+                edge::json(StatusCode::CREATED, &mandate).map(|response| edge::located(response, &mandate.id))
+            }
+            (["mandates"] | ["mandates", ""], method) => Err(edge::method_not_allowed(method, "GET, POST")),
+            (["mandates", id], &Method::DELETE) => {
+                self.acting(&storage, caller, "api", &call.iri).await?;
+                self.end_mandate(&storage, id, caller.as_str()).await?;
+                edge::respond(StatusCode::NO_CONTENT, "text/plain", Vec::new())
+            }
+            (["mandates", _], method) => Err(edge::method_not_allowed(method, "DELETE")),
+            (["preferences"] | ["activities"] | ["activities", _], _) => {
+                self.person(call, &storage, caller).await?;
+                self.settings(call, &storage, rest).await
+            }
+            (["register"], &Method::GET) => {
+                self.person(call, &storage, caller).await?;
+                self.show_register(call, &storage)
+            }
+            (["register"], method) => Err(edge::method_not_allowed(method, "GET")),
+            (["duties", rest @ ..], _) => self.respond_duties(call, &storage, caller, rest).await,
             ([id], &Method::GET) => self.read_one(call, &storage, caller, id).await,
             ([_], method) => Err(edge::method_not_allowed(method, "GET")),
-            ([id, verb @ ("give" | "refuse" | "withdraw")], &Method::POST) => {
-                self.person(call, &storage, caller).await?;
-                let decision = match *verb {
-                    "give" => {
-                        may_give(call)?;
-                        let yes: Yes = if call.body.is_empty() {
-                            Yes::default()
-                        } else {
-                            call.json()?
-                        };
-                        Decision::Give(yes.expires_at)
-                    }
-                    "refuse" => Decision::Refuse,
-                    _ => Decision::Withdraw,
-                };
-                let consent = self.decide(&storage, id, decision).await?;
-                edge::json(StatusCode::OK, &described(id, &consent, self.node.clock.now()))
+            ([id, verb], _) if VERBS.contains(verb) => self.decided(call, &storage, caller, id, verb).await,
+            ([id, "receipt" | "proof" | "credential"] | [id, "receipts", _], &Method::GET) => {
+                let consent = self.readable(call, &storage, caller, id).await?;
+                self.proven(call, &storage, caller, &consent, rest).await
             }
-            ([_, "give" | "refuse" | "withdraw"], method) => Err(edge::method_not_allowed(method, "POST")),
+            ([_, "receipt" | "proof" | "credential"] | [_, "receipts", _], method) => {
+                Err(edge::method_not_allowed(method, "GET"))
+            }
             _ => Err(edge::not_found(&call.iri)),
         }
     }
 
+    /// A decision of the person, or of somebody who acts for them.
+    async fn decided(&self, call: &Call, storage: &Storage, caller: &WebId, id: &str, verb: &str) -> Answer {
+        if call.method != Method::POST {
+            return Err(edge::method_not_allowed(&call.method, "POST"));
+        }
+        let acting = self.acting(storage, caller, "api", &call.iri).await?;
+        let yes = || match call.body.is_empty() {
+            true => Ok(Yes::default()),
+            false => call.json(),
+        };
+        let decision = match verb {
+            "give" => {
+                may_give(call)?;
+                Decision::Give(yes()?)
+            }
+            "renew" => {
+                may_give(call)?;
+                Decision::Renew(yes()?)
+            }
+            "refuse" => Decision::Refuse,
+            "defer" => Decision::Defer,
+            "reopen" => Decision::Reopen,
+            _ => Decision::Withdraw,
+        };
+        let consent = self.decide(storage, id, decision, acting).await?;
+        edge::json(StatusCode::OK, &self.described(id, &consent))
+    }
+
+    /// A receipt, a proof or a credential of a consent that the caller may read.
+    async fn proven(
+        &self,
+        call: &Call,
+        storage: &Storage,
+        caller: &WebId,
+        consent: &StoredConsent,
+        rest: &[&str],
+    ) -> Answer {
+        let version = match rest {
+            [_, "receipts", version] => {
+                let version = version.parse::<u32>();
+                Some(version.map_err(|_| edge::not_found(&call.iri))?)
+            }
+            _ => None,
+        };
+        match rest {
+            [_, "credential"] => self.credential(consent),
+            [_, "proof"] => {
+                let proof = self.proof(storage, consent, version, caller.as_str()).await?;
+                edge::json(StatusCode::OK, &proof)
+            }
+            _ => match wants_rdf(call) {
+                Some(syntax) => Ok(edge::revalidated(
+                    call,
+                    syntax,
+                    receipt_as_rdf(consent, version, syntax)?,
+                )),
+                None => {
+                    let receipt = self.receipt(consent, version)?;
+                    edge::respond(StatusCode::OK, "application/jose", receipt.into_bytes())
+                }
+            },
+        }
+    }
+
     /// Only the person goes on; for everyone else there is nothing here, and the attempt is recorded.
-    async fn person(&self, call: &Call, storage: &Storage, caller: &str) -> Result<(), Problem> {
-        if caller == storage.owner {
+    async fn person(&self, call: &Call, storage: &Storage, caller: &WebId) -> Result<(), Problem> {
+        if caller.as_str() == storage.owner {
             return Ok(());
         }
-        self.node.note(refused(Some(caller), storage, &call.iri)).await?;
+        self.node
+            .note(refused(Some(caller.as_str()), storage, &call.iri))
+            .await?;
         Err(edge::not_found(&call.iri))
     }
 
-    async fn post(&self, call: &Call, storage: &Storage, caller: &str) -> Answer {
-        let own = caller == storage.owner;
-        if !own && !self.may_ask(caller)? {
-            self.node.note(refused(Some(caller), storage, &call.iri)).await?;
-            return Err(edge::not_found(&call.iri));
-        }
-        if own {
-            may_give(call)?;
-        }
-        let (id, consent) = if is_rdf(call) {
-            if !own {
-                return Err(edge::unprocessable(
-                    "invalid-consent",
-                    "a request for consent is sent as `application/json`",
-                ));
-            }
-            self.give_record(storage, self.record(call, storage)?).await?
-        } else {
+    async fn post(&self, call: &Call, storage: &Storage, caller: &WebId) -> Answer {
+        let asks = caller.as_str() != storage.owner && self.may_ask(caller.as_str())?;
+        if asks && !is_rdf(call) {
             let terms: ConsentTerms = call.json()?;
-            if own {
-                self.give(storage, terms).await?
-            } else {
-                self.request(storage, &terms, caller).await?
+            let (id, consent) = self.request(storage, &terms, caller).await?;
+            return self.created(&id, &consent);
+        }
+        if asks {
+            return Err(edge::unprocessable(
+                "invalid-consent",
+                "a request for consent is sent as `application/json`",
+            ));
+        }
+        let acting = self.acting(storage, caller, "api", &call.iri).await?;
+        may_give(call)?;
+        let (id, consent) = match is_rdf(call) {
+            true => {
+                let record = self.record(call, storage)?;
+                self.give_record(storage, record, &acting).await?
             }
+            false => self.give(storage, call.json()?, &acting).await?,
         };
+        self.created(&id, &consent)
+    }
+
+    fn created(&self, id: &str, consent: &StoredConsent) -> Answer {
         let iri = consent.current().map(|record| record.id.clone()).unwrap_or_default();
-        edge::json(StatusCode::CREATED, &described(&id, &consent, self.node.clock.now()))
-            .map(|response| edge::located(response, &iri))
+        edge::json(StatusCode::CREATED, &self.described(id, consent)).map(|response| edge::located(response, &iri))
     }
 
     /// A consent record in Turtle or JSON-LD.
@@ -139,39 +228,104 @@ impl Consents {
         from_quads(&quads).map_err(|error| edge::unprocessable("invalid-consent", error.to_string()))
     }
 
-    async fn read_one(&self, call: &Call, storage: &Storage, caller: &str, id: &str) -> Answer {
-        let consent = self.read(storage, id).ok();
-        let allowed = caller == storage.owner
-            || consent
-                .as_ref()
-                .is_some_and(|consent| consent.requested_by.as_deref() == Some(caller));
-        let (Some(consent), true) = (consent, allowed) else {
-            if caller != storage.owner {
-                self.node.note(refused(Some(caller), storage, &call.iri)).await?;
-            }
-            return Err(edge::not_found(&call.iri));
-        };
+    async fn read_one(&self, call: &Call, storage: &Storage, caller: &WebId, id: &str) -> Answer {
+        let consent = self.readable(call, storage, caller, id).await?;
         match wants_rdf(call) {
             Some(syntax) => Ok(edge::revalidated(call, syntax, as_rdf(&consent, syntax)?)),
-            None => edge::json(StatusCode::OK, &described(id, &consent, self.node.clock.now())),
+            None => edge::json(StatusCode::OK, &self.described(id, &consent)),
+        }
+    }
+
+    /// A consent for those who may know of it: the person, who acts for them, who asked for it, and who was named in one
+    /// that was given. For everyone else there is nothing here (CON-20).
+    async fn readable(
+        &self,
+        call: &Call,
+        storage: &Storage,
+        caller: &WebId,
+        id: &str,
+    ) -> Result<StoredConsent, Problem> {
+        let consent = self.read(storage, id).ok();
+        let own = self.mandated(storage, caller, "api")?.is_some();
+        let party = |consent: &StoredConsent| {
+            let asked = consent.requested_by.as_deref() == Some(caller.as_str());
+            asked
+                || consent.versions.iter().any(|record| {
+                    let named = matches!(&record.recipients, Recipients::These(these) if these.contains(caller));
+                    named && record.status.permits()
+                })
+        };
+        match consent {
+            Some(consent) if own || party(&consent) => Ok(consent),
+            _ => {
+                if !own {
+                    self.node
+                        .note(refused(Some(caller.as_str()), storage, &call.iri))
+                        .await?;
+                }
+                Err(edge::not_found(&call.iri))
+            }
         }
     }
 
     fn listed(&self, storage: &Storage) -> Answer {
-        let now = self.node.clock.now();
-        let consents: Vec<_> = self
-            .list(storage)?
+        let consents = self.list(storage)?;
+        let consents: Vec<_> = consents
             .iter()
-            .map(|(id, consent)| described(id, consent, now))
+            .map(|(id, consent)| self.described(id, consent))
             .collect();
-        edge::json(StatusCode::OK, &serde_json::json!({ "consents": consents }))
+        // What is done on other grounds stands in the same list, and is no switch (CON-14).
+        let without_consent = self.activities_about(storage)?;
+        edge::json(
+            StatusCode::OK,
+            &serde_json::json!({ "consents": consents, "without_consent": without_consent }),
+        )
+    }
+
+    /// The register of processing activities, as JSON or as a table.
+    fn show_register(&self, call: &Call, storage: &Storage) -> Answer {
+        let entries = self.register(storage)?;
+        let accept = call
+            .headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        match accept.contains("text/csv") {
+            true => edge::respond(StatusCode::OK, "text/csv; charset=utf-8", as_csv(&entries).into_bytes()),
+            false => edge::json(StatusCode::OK, &serde_json::json!({ "activities": entries })),
+        }
+    }
+
+    /// Whether a consent that permits ends soon, so that its giver may renew it.
+    #[must_use]
+    pub fn ends_soon(&self, consent: &StoredConsent, now: OffsetDateTime) -> bool {
+        let days = Duration::days(self.config.consent_reminder_days.into());
+        let soon = |record: &policies::consent::ConsentRecord| record.expires_at - now <= days;
+        consent.status_at(now).permits() && consent.current().is_some_and(soon)
+    }
+
+    /// What a person or an asking party reads about a consent.
+    fn described(&self, id: &str, consent: &StoredConsent) -> serde_json::Value {
+        let now = self.node.clock.now();
+        serde_json::json!({
+            "id": id,
+            "status": consent.status_at(now),
+            "ends_soon": self.ends_soon(consent, now),
+            "record": consent.current(),
+            "versions": consent.versions,
+            "notice": consent.notice_text,
+            "translations": consent.translations,
+            "requested_by": consent.requested_by,
+        })
     }
 
     /// Asks many people at once. Only the owner of the umbrella storage under whose name it is called may.
-    async fn bulk(&self, call: &Call, umbrella: &Storage, caller: &str) -> Answer {
+    async fn bulk(&self, call: &Call, umbrella: &Storage, caller: &WebId) -> Answer {
         let name = umbrella.root.as_str().trim_matches('/');
-        if caller != umbrella.owner || !self.config.umbrella_storages.iter().any(|known| known == name) {
-            self.node.note(refused(Some(caller), umbrella, &call.iri)).await?;
+        if caller.as_str() != umbrella.owner || !self.config.umbrella_storages.iter().any(|known| known == name) {
+            self.node
+                .note(refused(Some(caller.as_str()), umbrella, &call.iri))
+                .await?;
             return Err(edge::not_found(&call.iri));
         }
         let bulk: Bulk = call.json()?;
@@ -224,18 +378,6 @@ fn may_give(call: &Call) -> Result<(), Problem> {
          its own; or the person answers on the console's pages",
     )
     .header(header::WWW_AUTHENTICATE, challenge))
-}
-
-/// What a person or an asking party reads about a consent.
-fn described(id: &str, consent: &StoredConsent, now: OffsetDateTime) -> serde_json::Value {
-    serde_json::json!({
-        "id": id,
-        "status": consent.status_at(now),
-        "record": consent.current(),
-        "versions": consent.versions,
-        "notice": consent.notice_text,
-        "requested_by": consent.requested_by,
-    })
 }
 
 /// The present version as RDF.

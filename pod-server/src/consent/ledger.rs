@@ -148,7 +148,7 @@ impl Held {
 
     /// Puts a record of a storage where it belongs, if it is given.
     fn insert(&mut self, key: &str, storage: u32, record: &ConsentRecord) -> Result<(), StoreError> {
-        let (Some(from), ConsentStatus::Given) = (record.given_at, record.status) else {
+        let (Some(from), true) = (record.given_at, record.status.permits()) else {
             return Ok(());
         };
         let sample = sample(record);
@@ -254,6 +254,10 @@ fn sample(record: &ConsentRecord) -> ConsentRecord {
     };
     sample.version = 0;
     sample.previous = None;
+    // A consent given again permits as one that was given.
+    sample.status = ConsentStatus::Given;
+    sample.process = None;
+    sample.act = None;
     sample
 }
 
@@ -298,7 +302,7 @@ mod tests {
 
     prop_compose! {
         fn record()(
-            storage in 0_u32..4, status in 0_usize..5, any in any::<bool>(), recipient in 0_usize..2,
+            storage in 0_u32..4, status in 0_usize..9, any in any::<bool>(), recipient in 0_usize..2,
             purpose in 0_usize..4, container in 0_usize..4, dataset in 0_usize..3, property in 0_usize..4,
             from in 0_i64..10, until in 0_i64..12,
         ) -> (u32, ConsentRecord) {
@@ -329,6 +333,8 @@ mod tests {
                 notice: Notice { language: "nl".into(), hash: "ab".repeat(32) },
                 version: 1,
                 previous: None,
+                process: None,
+                act: None,
             };
             (storage, record)
         }

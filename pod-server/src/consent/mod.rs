@@ -2,10 +2,23 @@
 //! 27560; ARCHITECTURE §6 and invariant 8).
 
 pub mod api;
+mod console;
+pub mod courier;
 pub mod coverage;
+pub mod decision;
+pub mod duty;
 pub mod ledger;
+pub mod mandate;
+pub mod proof;
+pub mod register;
 pub mod service;
+pub mod setting;
 pub mod stored;
+pub mod terms;
+pub mod verify;
 
+pub use courier::{Courier, LetterConfig};
+pub use decision::{Acting, Decision, Yes};
 pub use ledger::{ConsentLedger, Wanted};
-pub use service::{ConsentTerms, Consents, Decision};
+pub use service::Consents;
+pub use terms::ConsentTerms;

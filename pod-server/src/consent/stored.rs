@@ -2,6 +2,8 @@
 //!
 //! Versions are only added. The last one counts.
 
+use std::collections::BTreeMap;
+
 use policies::consent::{ConsentError, ConsentEvent, ConsentRecord, ConsentStatus};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,6 +21,12 @@ pub struct StoredConsent {
     pub notice_text: String,
     /// WebID of whoever asked; none when the person gave it on their own account.
     pub requested_by: Option<String>,
+    /// The words in other languages, by language tag.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub translations: BTreeMap<String, String>,
+    /// Where the audit log tells of a version: position by version.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaves: BTreeMap<u32, u64>,
 }
 
 impl StoredConsent {
@@ -29,6 +37,8 @@ impl StoredConsent {
             versions: vec![first],
             notice_text,
             requested_by,
+            translations: BTreeMap::new(),
+            leaves: BTreeMap::new(),
         }
     }
 
@@ -54,7 +64,7 @@ impl StoredConsent {
         match self.current() {
             None => ConsentStatus::Expired,
             Some(record) => match record.status {
-                ConsentStatus::Given | ConsentStatus::Requested if now >= record.expires_at => ConsentStatus::Expired,
+                status if (status.permits() || status.waits()) && now >= record.expires_at => ConsentStatus::Expired,
                 status => status,
             },
         }

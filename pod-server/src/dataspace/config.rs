@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use server_kit::audit_log::{VerifierKey, WitnessVerifier};
 
+use crate::consent::LetterConfig;
 use crate::log::WitnessPeer;
 
 /// What an operator can set about datasets, agreements, consents and the public log.
@@ -28,8 +29,30 @@ pub struct DataspaceConfig {
     /// Names of storages whose owners may describe containers in the storages of others, who decide by their consent:
     /// the city that hosts its citizens.
     pub umbrella_storages: Vec<String>,
-    /// How long a consent lasts when its giver names no end, and at most, in days.
+    /// How long a consent lasts at most, in days.
     pub consent_days_max: u32,
+    /// How long a consent lasts when nobody names an end, in days; never longer than `consent_days_max`.
+    pub consent_days_default: u32,
+    /// How long before its end a consent is shown as ending, in days.
+    pub consent_reminder_days: u32,
+    /// Whether each consent must have every mandatory field of ISO/IEC TS 27560; else only those that name a profile.
+    pub consent_profile_required: bool,
+    /// Most items of one consent.
+    pub consent_items_max: usize,
+    /// Most recipients that one consent names.
+    pub consent_recipients_max: usize,
+    /// Most mandates that one person gives, ended ones not counted.
+    pub mandates_max: usize,
+    /// Longest time for which a mandate counts, in days.
+    pub mandate_days_max: u32,
+    /// Most standing preferences of one person.
+    pub preferences_max: usize,
+    /// Most processing activities that one umbrella storage declares.
+    pub activities_max: usize,
+    /// Days within which recipients delete what they received when a consent has ended, unless the consent says another number.
+    pub delete_days: u32,
+    /// Bounds of letters about consents.
+    pub letters: LetterConfig,
     /// Most consents and requests that one storage holds, past ones included.
     pub consents_max: usize,
     /// Longest text of a notice, in characters.
@@ -72,6 +95,17 @@ impl Default for DataspaceConfig {
             token_seconds: 3_600,
             umbrella_storages: Vec::new(),
             consent_days_max: 365,
+            consent_days_default: 365,
+            consent_reminder_days: 30,
+            consent_profile_required: false,
+            consent_items_max: 100,
+            consent_recipients_max: 100,
+            mandates_max: 20,
+            mandate_days_max: 1_826,
+            preferences_max: 100,
+            activities_max: 200,
+            delete_days: 30,
+            letters: LetterConfig::default(),
             consents_max: 1_000,
             notice_chars_max: 10_000,
             bulk_subjects_max: 10_000,
@@ -159,6 +193,19 @@ impl DataspaceConfig {
             return Err((
                 "dataspace.consent_days_max",
                 "must be between 1 and 366: no consent lasts for ever",
+            ));
+        }
+        if self.consent_days_default == 0 {
+            return Err(("dataspace.consent_days_default", "must be at least 1"));
+        }
+        if !(1..=36_525).contains(&self.mandate_days_max) {
+            return Err(("dataspace.mandate_days_max", "must be between 1 and 36525"));
+        }
+        let letters = &self.letters;
+        if letters.deliveries_max == 0 || letters.attempts_max == 0 || letters.look_seconds == 0 {
+            return Err((
+                "dataspace.letters",
+                "`deliveries_max`, `attempts_max` and `look_seconds` must be at least 1",
             ));
         }
         if self.negotiation_seconds_max < 1 {

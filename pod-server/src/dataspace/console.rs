@@ -13,10 +13,7 @@ use server_kit::problem::Problem;
 use super::api::datasets;
 use super::edge;
 use super::exchange::{self, storage_name};
-use super::graph::Syntax;
 use super::service::DataspaceService;
-use crate::consent::Decision;
-use crate::consent::api::as_rdf;
 use crate::log::own::Page as LogPage;
 use crate::name::ResourceName;
 use crate::store::{RecordKind, Storage};
@@ -89,7 +86,7 @@ impl DataspaceService {
     ) -> Result<Response<Body>, Problem> {
         match target {
             path::CONSENT => self.show_consents(visit, person, query),
-            consent::RECEIPT => self.show_receipt(visit, person, query),
+            consent::RECEIPT => self.show_receipt(visit, person, query).await,
             path::LOG => self.show_log(visit, person, query).await,
             log::PROOF => self.proof(person, query).await,
             path::DATASETS => self.show_datasets(visit, person, query),
@@ -104,15 +101,10 @@ impl DataspaceService {
         target: &str,
         form: &Form,
     ) -> Result<Response<Body>, Problem> {
+        if let Some(answer) = self.submit_consent(visit, person, target, form).await {
+            return answer;
+        }
         match target {
-            consent::ANSWER => self.answer(visit, person, form).await,
-            consent::WITHDRAW => {
-                let storage = self.own_storage(person, form.field("storage").unwrap_or_default())?;
-                self.consents
-                    .decide(&storage, form.field("id").unwrap_or_default(), Decision::Withdraw)
-                    .await?;
-                Ok(see_other(visit, "/consent?done=withdrawn"))
-            }
             dataset::DECIDE => self.decide_negotiation(visit, person, form).await,
             dataset::END => {
                 let iri = form.field("agreement").unwrap_or_default().to_owned();
@@ -130,65 +122,6 @@ impl DataspaceService {
                 Ok(see_other(visit, "/datasets?done=ended"))
             }
             _ => Err(edge::not_found(target)),
-        }
-    }
-
-    fn show_consents(&self, visit: &Visit, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
-        let now = self.consents.node.clock.now();
-        let mut lists = Vec::new();
-        for storage in self.own_storages(visit, person)? {
-            lists.push((storage.root.as_str().to_owned(), self.consents.list(&storage)?));
-        }
-        let parts: Vec<_> = lists
-            .iter()
-            .map(|(storage, consents)| consent::Shown { storage, consents })
-            .collect();
-        let notice = Notice::done(visit, query, "consent-done", &["given", "refused", "withdrawn"]);
-        let content = consent::page(visit, &self.consents.node.origins, &parts, now, notice.as_ref());
-        Ok(Page::new(visit.text("consent-title"), content).respond(visit))
-    }
-
-    fn show_receipt(&self, visit: &Visit, person: &Session, query: &Form) -> Result<Response<Body>, Problem> {
-        let storage = self.own_storage(person, query.field("storage").unwrap_or_default())?;
-        let id = query.field("id").unwrap_or_default();
-        let found = self.consents.read(&storage, id)?;
-        let file = |syntax: Syntax, name: &str| Ok(download(syntax.media_type(), name, as_rdf(&found, syntax)?));
-        match query.field("form") {
-            Some("turtle") => file(Syntax::Turtle, "consent.ttl"),
-            Some("json") => file(Syntax::JsonLd, "consent.jsonld"),
-            _ => {
-                let content = consent::receipt(visit, &self.consents.node.origins, storage.root.as_str(), id, &found);
-                Ok(Page::new(visit.text("consent-receipt-title"), content).respond(visit))
-            }
-        }
-    }
-
-    async fn answer(&self, visit: &Visit, person: &Session, form: &Form) -> Result<Response<Body>, Problem> {
-        let storage = self.own_storage(person, form.field("storage").unwrap_or_default())?;
-        let id = form.field("id").unwrap_or_default();
-        let found = self.consents.read(&storage, id)?;
-        let record = found.current().ok_or_else(|| edge::not_found(id))?;
-        if form.field("notice") != Some(record.notice.hash.as_str()) {
-            return Err(edge::conflict(
-                "notice-changed",
-                "the words of this request are not those that you were shown",
-            ));
-        }
-        match form.field("answer") {
-            Some("yes") => {
-                let now = self.consents.node.clock.now();
-                let months = form.field("period").and_then(|period| period.parse::<u8>().ok());
-                let until = months
-                    .filter(|months| consent::PERIODS_MONTHS.contains(months))
-                    .map_or(record.expires_at, |months| consent::after_months(now, months));
-                self.consents.decide(&storage, id, Decision::Give(Some(until))).await?;
-                Ok(see_other(visit, "/consent?done=given"))
-            }
-            Some("no") => {
-                self.consents.decide(&storage, id, Decision::Refuse).await?;
-                Ok(see_other(visit, "/consent?done=refused"))
-            }
-            _ => Err(edge::unprocessable("answer-missing", "say yes or no")),
         }
     }
 
@@ -305,7 +238,7 @@ impl DataspaceService {
     }
 
     /// A storage of the person; anything else is not found.
-    fn own_storage(&self, person: &Session, root: &str) -> Result<Storage, Problem> {
+    pub(crate) fn own_storage(&self, person: &Session, root: &str) -> Result<Storage, Problem> {
         let node = &self.dataspace.node;
         let snapshot = node.snapshot()?;
         let storage = node.storage(&*snapshot, root.trim_matches('/'))?;
@@ -316,7 +249,7 @@ impl DataspaceService {
         }
     }
 
-    fn own_storages(&self, visit: &Visit, person: &Session) -> Result<Vec<Storage>, Problem> {
+    pub(crate) fn own_storages(&self, visit: &Visit, person: &Session) -> Result<Vec<Storage>, Problem> {
         let roots = visit
             .session
             .as_ref()
@@ -341,7 +274,7 @@ fn refusal(visit: &Visit, status: StatusCode, key: &str, detail: &str) -> Respon
 }
 
 /// A file that the browser saves.
-fn download(media_type: &'static str, name: &str, bytes: Vec<u8>) -> Response<Body> {
+pub(crate) fn download(media_type: &'static str, name: &str, bytes: Vec<u8>) -> Response<Body> {
     let mut response = crate::ui::response::respond(StatusCode::OK, media_type, bytes);
     let headers = response.headers_mut();
     protect(headers, None);

@@ -58,6 +58,14 @@ impl Node {
     /// # Errors
     /// 503 or 500 if it cannot be recorded: no audit, no effect (invariant 5).
     pub fn record(&self, transaction: &mut dyn Transaction, event: &Event<'_>) -> Result<(), Problem> {
+        self.record_leaf(transaction, event).map(drop)
+    }
+
+    /// The same, with the position that the entry has in the log.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn record_leaf(&self, transaction: &mut dyn Transaction, event: &Event<'_>) -> Result<u64, Problem> {
         self.audit
             .append_within(
                 self.audit.record(event),
@@ -65,7 +73,6 @@ impl Node {
                 &event.subject_set(),
                 transaction,
             )
-            .map(|_| ())
             .map_err(|error| edge::store_problem(&error))
     }
 

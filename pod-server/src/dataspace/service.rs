@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use server_kit::authn::LocalIssuer;
 use server_kit::egress::Egress;
+use tokio::sync::Notify;
 
 use super::api::Dataspace;
 use super::catalog::Summaries;
@@ -15,6 +16,7 @@ use crate::consent::{ConsentLedger, Consents};
 use crate::log::checkpoint::OpenError;
 use crate::log::{Checkpoints, OwnLog, Witness, Witnesses};
 use crate::store::{Store, StoreError};
+use crate::ui::layout::path;
 
 /// Why the dataspace side cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -78,24 +80,29 @@ impl DataspaceService {
             }
         };
         let config = Arc::new(config);
+        let log = OwnLog {
+            node: node.clone(),
+            config: Arc::clone(&config),
+            checkpoints,
+            witnesses,
+            witness,
+        };
+        let control = format!("{}{}", issuer.issuer().trim_end_matches('/'), path::CONSENT);
         Ok(Self {
-            dataspace: Dataspace {
-                node: node.clone(),
-                config: Arc::clone(&config),
-                issuer,
-                summaries,
-            },
             consents: Consents {
                 node: node.clone(),
                 config: Arc::clone(&config),
+                log: log.clone(),
+                control,
+                posted: Arc::new(Notify::new()),
             },
-            log: OwnLog {
+            dataspace: Dataspace {
                 node,
                 config,
-                checkpoints,
-                witnesses,
-                witness,
+                issuer,
+                summaries,
             },
+            log,
             ledger,
         })
     }

@@ -166,7 +166,14 @@ fn owned(account: &Account, origins: &Origins) -> Vec<(RecordKind, String)> {
     }
     for root in &account.storages {
         let prefix = format!("{}/", root.trim_matches('/'));
-        for kind in [RecordKind::Dataset, RecordKind::Negotiation, RecordKind::Consent] {
+        for kind in [
+            RecordKind::Dataset,
+            RecordKind::Negotiation,
+            RecordKind::Consent,
+            RecordKind::Mandate,
+            RecordKind::ConsentSetting,
+            RecordKind::DeleteDuty,
+        ] {
             owned.push((kind, prefix.clone()));
         }
         // An agreement that is gone gives nothing any more: who holds a token of it is refused at its next use.

@@ -48,6 +48,12 @@ impl Checkpoints {
         self.key.verifier()
     }
 
+    /// Signs a document with the key of the log, so that whoever can check the log can check it too.
+    #[must_use]
+    pub fn sign_document(&self, kind: &str, payload: &[u8]) -> String {
+        self.key.sign_document(kind, payload)
+    }
+
     /// The size of the log now, and its signed note.
     ///
     /// # Errors

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
-use policies::audit::{AuditAction, SubjectProof};
+use http::{Method, StatusCode, header};
+use policies::audit::{AuditAction, SubjectProof, to_prov};
 use policies::decision::ReasonCode;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use super::witness::Witness;
 use crate::audit::{Event, Sealed, by_iri};
 use crate::dataspace::config::DataspaceConfig;
 use crate::dataspace::edge::{self, Answer, Call};
+use crate::dataspace::graph::{self, Syntax};
 use crate::dataspace::node::Node;
 use crate::store::{Snapshot, Storage, StoreError, StoredAuditEntry};
 
@@ -137,7 +138,11 @@ impl OwnLog {
             limit: number(call, "limit")?.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)),
             from: number(call, "from")?,
         };
-        edge::json(StatusCode::OK, &self.read(&storage, caller, page).await?)
+        let export = self.read(&storage, caller, page).await?;
+        match wanted_rdf(call) {
+            Some(syntax) => provenance(&export, syntax),
+            None => edge::json(StatusCode::OK, &export),
+        }
     }
 
     /// Reads a page of a storage's log for its owner, and records that.
@@ -154,6 +159,31 @@ impl OwnLog {
         self.assemble(&*snapshot, storage, page, size, note)
             .map_err(|error| edge::store_problem(&error))?
             .ok_or_else(|| edge::not_found(&format!("{iri}?leaf={}", page.leaf.unwrap_or_default())))
+    }
+
+    /// One entry of a storage's log with its proof, for somebody whom it also concerns, and records that they read it. Whose
+    /// data it was is not proved in it.
+    ///
+    /// # Errors
+    /// 404 if the storage has no such entry; 503 or 500 if the store fails.
+    pub async fn entry(&self, storage: &Storage, leaf: u64, reader: &str, about: &str) -> Result<LogExport, Problem> {
+        self.node
+            .note(Event::done(AuditAction::Audit, reader, storage.id).on(about))
+            .await?;
+        let (size, note) = self.checkpoints.current().await?;
+        let snapshot = self.node.snapshot()?;
+        let page = Page {
+            leaf: Some(leaf),
+            ..Page::default()
+        };
+        let mut found = self
+            .assemble(&*snapshot, storage, page, size, note)
+            .map_err(|error| edge::store_problem(&error))?
+            .ok_or_else(|| edge::not_found(about))?;
+        for entry in &mut found.entries {
+            entry.subject = None;
+        }
+        Ok(found)
     }
 
     fn assemble(
@@ -246,6 +276,37 @@ impl OwnLog {
         let proof = SubjectProof::make(&by_iri(&people), &person, &sealed.record.id);
         Ok(proof.map(|proof| ProvenSubject { person, proof }))
     }
+}
+
+/// The RDF syntax that is asked for by name; JSON with proofs is the answer to everything else.
+fn wanted_rdf(call: &Call) -> Option<Syntax> {
+    let accept = call
+        .headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("");
+    match accept {
+        accept if accept.contains("text/turtle") => Some(Syntax::Turtle),
+        accept if accept.contains("application/ld+json") => Some(Syntax::JsonLd),
+        _ => None,
+    }
+}
+
+/// The entries in the terms of PROV-O (AUD-2). Proofs stand in the JSON alone.
+fn provenance(export: &LogExport, syntax: Syntax) -> Answer {
+    let mut triples = Vec::new();
+    for entry in &export.entries {
+        match to_prov(&entry.sealed.record) {
+            Ok(quads) => triples.extend(quads.into_iter().map(oxrdf::Triple::from)),
+            // What was tried on something that is no IRI is left out of the graph; the JSON has it.
+            Err(error) => tracing::warn!(leaf = entry.leaf, %error, "an audit record has no form in RDF"),
+        }
+    }
+    let bytes = graph::write(&triples, syntax).map_err(|error| {
+        tracing::error!(%error, "a log cannot be written as RDF");
+        Problem::internal()
+    })?;
+    edge::respond(StatusCode::OK, syntax.media_type(), bytes)
 }
 
 fn texts(hashes: &[[u8; 32]]) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! `/log/checkpoint`, `/log/witnessed`, `/log/tile/…` and `/log/vkey`, for everyone (C2SP tlog-tiles, signed-note), and this server's
+//! `/log/checkpoint`, `/log/witnessed`, `/log/tile/…`, `/log/vkey` and `/log/jwks`, for everyone (C2SP tlog-tiles, signed-note), and this server's
 //! side as a witness, `/log/witness/…` (C2SP tlog-witness).
 
 use http::{HeaderValue, Method, StatusCode, header};
@@ -28,6 +28,10 @@ pub async fn respond(log: &OwnLog, call: &Call) -> Option<Answer> {
             .witnessed()
             .and_then(|note| note.map_or_else(|| Err(edge::not_found(&call.path)), text)),
         "vkey" => text(format!("{}\n", log.checkpoints.verifier()).into_bytes()),
+        "jwks" => edge::json(
+            StatusCode::OK,
+            &serde_json::json!({ "keys": [log.checkpoints.verifier().jwk()] }),
+        ),
         "witness/vkey" => match &log.witness {
             Some(witness) => text(format!("{}\n", witness.verifier()).into_bytes()),
             None => Err(edge::not_found(&call.path)),

@@ -26,6 +26,14 @@ pub enum RecordKind {
     Use,
     /// Consents, by `{storage}/{id}`.
     Consent,
+    /// Mandates to decide about consents for someone, by `{storage}/{id}`, and where a holder has one, by
+    /// `~{digest of the holder}/{storage}/{id}`.
+    Mandate,
+    /// What a person wants done with requests for consent, and what is done without consent, by `{storage}/…`.
+    ConsentSetting,
+    /// Notices about ended consents on their way to recipients, and the duties that they open, by `{storage}/…` and
+    /// `~due/…`.
+    DeleteDuty,
     /// Per-person secrets that salt audit commitments, by WebID or storage root. Deleting one erases the link.
     PersonSecret,
     /// Notification channels, their ends in order, and how many there are: `channel/…`, `end/…`, `count/…`.

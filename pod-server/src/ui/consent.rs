@@ -4,11 +4,13 @@
 //! giving does (GDPR 7(3); CON-5, CON-9).
 
 use maud::{Markup, html};
-use policies::consent::{ConsentRecord, ConsentStatus, Recipients};
-use time::OffsetDateTime;
+use policies::consent::{ConsentRecord, ConsentStatus, Mandate, Recipients};
+use time::{Duration, OffsetDateTime};
 
 use super::layout::form_token;
-use super::{Notice, Visit, words};
+use super::{Notice, Visit, consent_request, consent_setting, mandate, words};
+use crate::consent::duty::DeleteDuty;
+use crate::consent::setting::{DeclaredActivity, Preferences};
 use crate::consent::stored::StoredConsent;
 use crate::origins::Origins;
 
@@ -16,6 +18,10 @@ use crate::origins::Origins;
 pub const ANSWER: &str = "/consent/answer";
 /// Where a consent is stopped.
 pub const WITHDRAW: &str = "/consent/withdraw";
+/// Where a consent is given again.
+pub const RENEW: &str = "/consent/renew";
+/// Where a request is laid before its person again.
+pub const REOPEN: &str = "/consent/reopen";
 /// Where a receipt is read.
 pub const RECEIPT: &str = "/consent/receipt";
 
@@ -29,6 +35,16 @@ pub struct Shown<'a> {
     pub storage: &'a str,
     /// Identifier and consent.
     pub consents: &'a [(String, StoredConsent)],
+    /// Who may decide for the visitor; none where the visitor decides for somebody else.
+    pub mandates: Option<&'a [(String, Mandate)]>,
+    /// How long before its end a consent is shown as ending, in days.
+    pub reminder_days: u32,
+    /// Standing preferences; none where the visitor decides for somebody else.
+    pub preferences: Option<&'a Preferences>,
+    /// What is done on other grounds than consent.
+    pub activities: &'a [DeclaredActivity],
+    /// Who has to delete.
+    pub duties: &'a [DeleteDuty],
 }
 
 /// The page.
@@ -45,8 +61,19 @@ pub fn page(
         @if let Some(notice) = notice { (notice) }
         p { (visit.text("consent-intro")) }
         @for part in shown {
-            @if several { h2 { (visit.text_with("consent-storage", &[("name", part.storage.trim_matches('/'))])) } }
+            @let name = part.storage.trim_matches('/');
+            @if part.mandates.is_none() {
+                h2 { (visit.text_with("mandate-for", &[("name", name)])) }
+            } @else if several {
+                h2 { (visit.text_with("consent-storage", &[("name", name)])) }
+            }
             (storage(visit, origins, part, now))
+            (consent_setting::duties(visit, origins, part.storage, part.duties, now))
+            (consent_setting::activities(visit, part.storage, part.activities))
+            @if let Some(preferences) = part.preferences {
+                (consent_setting::preferences(visit, part.storage, preferences))
+            }
+            @if let Some(mandates) = part.mandates { (mandate::section(visit, origins, part.storage, mandates)) }
         }
     }
 }
@@ -59,19 +86,24 @@ fn storage(visit: &Visit, origins: &Origins, shown: &Shown<'_>, now: OffsetDateT
             wanted(consent.status_at(now)).then_some((id.as_str(), consent, record))
         })
     };
-    let waiting: Vec<_> = of(|status| status == ConsentStatus::Requested).collect();
-    let shared: Vec<_> = of(|status| status == ConsentStatus::Given).collect();
-    let past: Vec<_> = of(|status| !matches!(status, ConsentStatus::Requested | ConsentStatus::Given)).collect();
+    let mut waiting: Vec<_> = of(ConsentStatus::waits).collect();
+    // What was put off stands last.
+    waiting.sort_by_key(|(_, _, record)| record.status == ConsentStatus::Deferred);
+    let shared: Vec<_> = of(ConsentStatus::permits).collect();
+    let past: Vec<_> = of(|status| !status.waits() && !status.permits()).collect();
     html! {
         section aria-labelledby=(format!("requests-{name}")) {
             h2 id=(format!("requests-{name}")) { (visit.text("consent-requests")) }
             @if waiting.is_empty() { p.quiet { (visit.text("consent-requests-none")) } }
-            @for (id, consent, record) in &waiting { (request(visit, origins, shown.storage, id, consent, record, now)) }
+            @for (id, consent, _) in &waiting { (consent_request::card(visit, origins, shown.storage, id, consent, now)) }
         }
         section aria-labelledby=(format!("shared-{name}")) {
             h2 id=(format!("shared-{name}")) { (visit.text("consent-shared")) }
             @if shared.is_empty() { p.quiet { (visit.text("consent-shared-none")) } }
-            @for (id, consent, record) in &shared { (given(visit, origins, shown.storage, id, consent, record)) }
+            @for (id, consent, record) in &shared {
+                @let ends_soon = record.expires_at - now <= Duration::days(shown.reminder_days.into());
+                (given(visit, origins, shown.storage, id, consent, record, ends_soon))
+            }
         }
         @if !past.is_empty() {
             section aria-labelledby=(format!("past-{name}")) {
@@ -85,71 +117,17 @@ fn storage(visit: &Visit, origins: &Origins, shown: &Shown<'_>, now: OffsetDateT
                                 time datetime=(words::instant(record.changed_at)) { (words::day(record.changed_at)) }
                             }
                             (receipt_link(visit, shown.storage, id, &who(visit, origins, record)))
+                            @if consent.status_at(now) == ConsentStatus::Expired && record.given_at.is_some() {
+                                (press(visit, RENEW, shown.storage, id, "consent-renew"))
+                            }
+                            @if record.act.as_ref().is_some_and(|act| act.automatic()) {
+                                p.quiet { (visit.text("consent-automatic")) }
+                                (press(visit, REOPEN, shown.storage, id, "consent-reopen"))
+                            }
                         }
                     }
                 }
             }
-        }
-    }
-}
-
-fn request(
-    visit: &Visit,
-    origins: &Origins,
-    storage: &str,
-    id: &str,
-    consent: &StoredConsent,
-    record: &ConsentRecord,
-    now: OffsetDateTime,
-) -> Markup {
-    let who = who(visit, origins, record);
-    let until = words::day(record.expires_at);
-    let offered: Vec<u8> = PERIODS_MONTHS
-        .into_iter()
-        .filter(|months| after_months(now, *months) < record.expires_at)
-        .collect();
-    html! {
-        article.card aria-labelledby=(format!("ask-{id}")) {
-            h3 id=(format!("ask-{id}")) { (visit.text_with("consent-request-heading", &[("who", &who)])) }
-            p lang=(record.notice.language) { (consent.notice_text) }
-            dl {
-                dt { (visit.text("consent-who")) } dd { (who) }
-                dt { (visit.text("consent-what")) } dd { (what(visit, origins, record)) }
-                dt { (visit.text("consent-why")) } dd { (why(visit, record)) }
-                @if let Some(asker) = &consent.requested_by {
-                    dt { (visit.text("consent-controller")) } dd { (words::person(origins, asker)) }
-                }
-                dt { (visit.text("consent-until-asked")) }
-                dd { time datetime=(words::instant(record.expires_at)) { (until) } }
-            }
-            p.quiet { (visit.text("consent-if-refused")) }
-            form method="post" action=(ANSWER) {
-                (form_token(visit))
-                (hidden(storage, id))
-                // What the person read is what their answer is about (T103).
-                input type="hidden" name="notice" value=(record.notice.hash);
-                fieldset {
-                    legend { (visit.text("consent-period")) }
-                    @for (position, months) in offered.iter().enumerate() {
-                        (choice(id, &months.to_string(), &visit.text(&format!("consent-period-{months}")), position == 0))
-                    }
-                    (choice(id, "asked", &visit.text_with("consent-period-asked", &[("until", &until)]), offered.is_empty()))
-                }
-                div.actions {
-                    button.second type="submit" name="answer" value="yes" { (visit.text("consent-yes")) }
-                    button.second type="submit" name="answer" value="no" { (visit.text("consent-no")) }
-                }
-            }
-        }
-    }
-}
-
-fn choice(id: &str, value: &str, label: &str, chosen: bool) -> Markup {
-    let element = format!("period-{id}-{value}");
-    html! {
-        div.choice {
-            input type="radio" id=(element) name="period" value=(value) checked[chosen];
-            label for=(element) { (label) }
         }
     }
 }
@@ -161,6 +139,7 @@ fn given(
     id: &str,
     consent: &StoredConsent,
     record: &ConsentRecord,
+    ends_soon: bool,
 ) -> Markup {
     let who = who(visit, origins, record);
     html! {
@@ -179,6 +158,10 @@ fn given(
                 dt { (visit.text("consent-until")) }
                 dd { time datetime=(words::instant(record.expires_at)) { (words::day(record.expires_at)) } }
             }
+            @if ends_soon {
+                p { (visit.text("consent-ends-soon")) }
+                (press(visit, RENEW, storage, id, "consent-renew"))
+            }
             p.quiet id=(format!("stop-{id}")) { (visit.text_with("consent-stop-what", &[("who", &who)])) }
             form method="post" action=(WITHDRAW) {
                 (form_token(visit))
@@ -192,7 +175,18 @@ fn given(
     }
 }
 
-fn hidden(storage: &str, id: &str) -> Markup {
+/// A form that is one button.
+fn press(visit: &Visit, action: &str, storage: &str, id: &str, text: &str) -> Markup {
+    html! {
+        form method="post" action=(action) {
+            (form_token(visit))
+            (hidden(storage, id))
+            button.second type="submit" { (visit.text(text)) }
+        }
+    }
+}
+
+pub(super) fn hidden(storage: &str, id: &str) -> Markup {
     html! {
         input type="hidden" name="storage" value=(storage);
         input type="hidden" name="id" value=(id);
@@ -234,9 +228,10 @@ pub fn receipt(visit: &Visit, origins: &Origins, storage: &str, id: &str, consen
                 }
                 dt { (visit.text("consent-until")) }
                 dd { time datetime=(words::instant(record.expires_at)) { (words::minute(record.expires_at)) } }
+                @if let Some(process) = &record.process { (consent_request::details(visit, process)) }
             }
             h2 { (visit.text("consent-notice")) }
-            p lang=(record.notice.language) { (consent.notice_text) }
+            p lang=(record.notice.language) { (consent.agreed_words()) }
             p.quiet { (visit.text("consent-notice-hash")) ": " code { (record.notice.hash) } }
             h2 { (visit.text("consent-receipt-history")) }
             ol {
@@ -244,12 +239,18 @@ pub fn receipt(visit: &Visit, origins: &Origins, storage: &str, id: &str, consen
                     li {
                         time datetime=(words::instant(version.changed_at)) { (words::minute(version.changed_at)) }
                         ": " (status(visit, version.status))
+                        @if let Some(act) = &version.act {
+                            ", " (words::person(origins, act.by.as_str()))
+                            @if let Some(mandate) = &act.mandate { " (" (mandate::capacity(visit, mandate.kind)) ")" }
+                        }
                     }
                 }
             }
             div.actions {
                 a.button.second href=(receipt_url(storage, id, Some("turtle"))) { (visit.text("consent-receipt-turtle")) }
                 a.button.second href=(receipt_url(storage, id, Some("json"))) { (visit.text("consent-receipt-json")) }
+                a.button.second href=(receipt_url(storage, id, Some("signed"))) { (visit.text("consent-receipt-signed")) }
+                a.button.second href=(receipt_url(storage, id, Some("proof"))) { (visit.text("consent-receipt-proof")) }
                 a href=(super::layout::path::CONSENT) { (visit.text("consent-back")) }
             }
         }
@@ -269,7 +270,7 @@ pub fn after_months(from: OffsetDateTime, months: u8) -> OffsetDateTime {
     time::Date::from_calendar_date(year, month, day).map_or(from, |date| from.replace_date(date))
 }
 
-fn who(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> String {
+pub(super) fn who(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> String {
     match &record.recipients {
         Recipients::Any => visit.text("consent-any-recipient"),
         Recipients::These(these) => these
@@ -280,7 +281,7 @@ fn who(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> String {
     }
 }
 
-fn what(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> Markup {
+pub(super) fn what(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> Markup {
     let data = &record.data;
     let whole = data.containers.contains(&record.storage);
     html! {
@@ -295,7 +296,7 @@ fn what(visit: &Visit, origins: &Origins, record: &ConsentRecord) -> Markup {
     }
 }
 
-fn why(visit: &Visit, record: &ConsentRecord) -> String {
+pub(super) fn why(visit: &Visit, record: &ConsentRecord) -> String {
     record
         .purposes
         .iter()

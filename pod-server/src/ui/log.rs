@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 use policies::audit::{AuditRecord, Outcome};
-use policies::consent::ConsentStatus;
+use policies::consent::{ConsentStatus, is_digest};
 use policies::decision::{Decision, Effect, Reason, ReasonCode};
 use policies::explain;
 use policies::wac::Modes;
@@ -59,8 +59,8 @@ fn one(visit: &Visit, origins: &Origins, storage: &str, leaf: u64, record: &Audi
     );
     let did = visit.text(&format!("log-action-{}", word(record)));
     let refused = record.outcome == Outcome::Deny;
-    let (steps, targets): (Vec<&String>, Vec<&String>) =
-        record.targets.iter().partition(|target| step(visit, target).is_some());
+    let named = record.targets.iter().filter(|target| !is_digest(target));
+    let (steps, targets): (Vec<&String>, Vec<&String>) = named.partition(|target| step(visit, target).is_some());
     let step = steps.first().and_then(|target| step(visit, target));
     html! {
         article.card aria-labelledby=(format!("use-{leaf}")) {

@@ -5,6 +5,8 @@
 
 pub mod application;
 pub mod consent;
+pub mod consent_request;
+pub mod consent_setting;
 pub mod data;
 pub mod dataset;
 pub mod entrance;
@@ -14,6 +16,7 @@ pub mod language;
 pub mod layout;
 pub mod leaving;
 pub mod log;
+pub mod mandate;
 pub mod profile;
 pub mod response;
 pub mod security;

@@ -6,8 +6,10 @@
 
 pub mod commitment;
 pub mod merkle;
+mod prov;
 mod record;
 
 pub use commitment::{SubjectProof, leaf, person_commitment, person_salt, record_commitment, subjects_root};
 pub use merkle::Hash;
+pub use prov::{ProvError, to_prov};
 pub use record::{AuditAction, AuditRecord, Outcome, canonical_json};

@@ -2,10 +2,22 @@
 //!
 //! A record is kept in the data subject's own storage. It always has an end. Whatever is not exactly covered is not.
 
-mod rdf;
+mod activity;
+mod conformance;
+mod preference;
+mod process;
+mod rdf_read;
+mod rdf_write;
+mod receipt;
 mod record;
 mod status;
 
-pub use rdf::{ConsentRdfError, from_quads, to_quads};
+pub use activity::{Activity, ActivityError};
+pub use conformance::{MissingField, missing_of_receipt, missing_of_record};
+pub use preference::{Preference, PreferenceEffect, PreferenceError, check_preferences, preference_for};
+pub use process::{Act, BY_PREFERENCE, ConsentProfile, Entity, Item, Mandate, MandateKind, Process, StorageCondition};
+pub use rdf_read::{ConsentRdfError, from_quads};
+pub use rdf_write::{receipt_to_quads, to_quads};
+pub use receipt::{ConsentReceipt, credential, digest, is_digest};
 pub use record::{ConsentError, ConsentRecord, ConsentedData, Notice, Recipients, Use, covers};
 pub use status::{ConsentEvent, ConsentStatus, ConsentStepError, step};

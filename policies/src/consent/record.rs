@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
+use super::process::{Act, Process};
 use super::status::{ConsentEvent, ConsentStatus, ConsentStepError, step};
 use crate::purpose::Hierarchy;
 use crate::request::WebId;
@@ -32,6 +33,25 @@ pub struct ConsentedData {
     /// Only these predicates; `None` means all.
     #[serde(default)]
     pub properties: Option<BTreeSet<String>>,
+}
+
+impl ConsentedData {
+    /// Whether it names a container, a dataset or a predicate itself.
+    #[must_use]
+    pub fn names(&self, what: &str) -> bool {
+        let properties = self.properties.as_ref();
+        self.containers.contains(what)
+            || self.datasets.contains(what)
+            || properties.is_some_and(|properties| properties.contains(what))
+    }
+
+    fn forget(&mut self, what: &str) {
+        self.containers.remove(what);
+        self.datasets.remove(what);
+        if let Some(properties) = &mut self.properties {
+            properties.remove(what);
+        }
+    }
 }
 
 /// What the person was shown.
@@ -76,6 +96,12 @@ pub struct ConsentRecord {
     /// The version before this one.
     #[serde(default)]
     pub previous: Option<u32>,
+    /// What it is for, in full (ISO/IEC TS 27560).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Box<Process>>,
+    /// Who made this version; none in records of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Act>>,
 }
 
 /// Why a record is not acceptable.
@@ -116,6 +142,23 @@ pub enum ConsentError {
     /// The move is not allowed.
     #[error(transparent)]
     Step(#[from] ConsentStepError),
+    /// What was asked for as necessary is left out.
+    #[error("`{0}` is required: the process cannot do without it")]
+    Required(String),
+    /// Something that was not asked for.
+    #[error("`{0}` is not an item of this request")]
+    UnknownItem(String),
+    /// An item that names nothing of the data.
+    #[error("`process.items[{at}].what`: `{what}` is no container, dataset or property of `data`")]
+    ForeignItem {
+        /// Position.
+        at: usize,
+        /// What it names.
+        what: String,
+    },
+    /// A text without words.
+    #[error("`{0}` is empty")]
+    EmptyText(String),
     /// There are too many versions to count.
     #[error("the consent has too many versions")]
     Versions,
@@ -179,7 +222,10 @@ impl ConsentRecord {
         if self.notice.hash.len() != 64 || !self.notice.hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(ConsentError::NoticeHash(self.notice.hash.clone()));
         }
-        if self.status == ConsentStatus::Given && self.given_at.is_none() {
+        if let Some(process) = &self.process {
+            self.check_process(process)?;
+        }
+        if self.status.permits() && self.given_at.is_none() {
             return Err(ConsentError::GivenAt);
         }
         let begins = self.given_at.unwrap_or(self.changed_at);
@@ -192,21 +238,92 @@ impl ConsentRecord {
         Ok(())
     }
 
+    fn check_process(&self, process: &Process) -> Result<(), ConsentError> {
+        for (path, iri) in process.iris() {
+            if oxrdf::NamedNode::new(iri).is_err() {
+                return Err(ConsentError::Iri {
+                    what: "a place of the process",
+                    value: format!("{path}: {iri}"),
+                });
+            }
+        }
+        for (at, item) in process.items.iter().enumerate() {
+            if !self.data.names(&item.what) {
+                return Err(ConsentError::ForeignItem {
+                    at,
+                    what: item.what.clone(),
+                });
+            }
+        }
+        let texts = [("titles", &process.titles), ("consequences", &process.consequences)];
+        for (name, texts) in texts {
+            if let Some((language, _)) = texts
+                .iter()
+                .find(|(tag, text)| tag.is_empty() || text.trim().is_empty())
+            {
+                return Err(ConsentError::EmptyText(format!("process.{name}.{language}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same consent to fewer things: only what is required and what is chosen, by the `what` of its items.
+    ///
+    /// # Errors
+    /// When something is chosen that was not asked for, or nothing is left.
+    pub fn narrowed(mut self, chosen: &BTreeSet<String>) -> Result<Self, ConsentError> {
+        let Some(process) = &mut self.process else {
+            return chosen
+                .iter()
+                .next()
+                .map_or(Ok(self), |first| Err(ConsentError::UnknownItem(first.clone())));
+        };
+        if let Some(unknown) = chosen
+            .iter()
+            .find(|what| !process.items.iter().any(|item| item.what == **what))
+        {
+            return Err(ConsentError::UnknownItem(unknown.clone()));
+        }
+        let (kept, left_out): (Vec<_>, Vec<_>) = std::mem::take(&mut process.items)
+            .into_iter()
+            .partition(|item| item.required || chosen.contains(&item.what));
+        for item in left_out {
+            // Two items may speak of one thing; it stays if either is chosen.
+            if !kept.iter().any(|other| other.what == item.what) {
+                self.data.forget(&item.what);
+            }
+        }
+        process.items = kept;
+        if self.data.containers.is_empty() && self.data.datasets.is_empty() {
+            return Err(ConsentError::Nothing("data"));
+        }
+        if self.data.properties.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Err(ConsentError::Nothing("property"));
+        }
+        Ok(self)
+    }
+
     /// The next version after an event at `now`.
     ///
     /// # Errors
     /// When the state machine does not allow it, or consent would be given after its end.
     pub fn next(&self, event: ConsentEvent, now: OffsetDateTime) -> Result<Self, ConsentError> {
         let status = step(Some(self.status), event)?;
-        if status == ConsentStatus::Given && now >= self.expires_at {
+        let first_yes = status == ConsentStatus::Given;
+        if first_yes && now >= self.expires_at {
             return Err(ConsentError::Ended);
+        }
+        // Only what was once given can be given again.
+        if status == ConsentStatus::Renewed && self.given_at.is_none() {
+            return Err(ConsentError::GivenAt);
         }
         let mut next = self.clone();
         next.previous = Some(self.version);
         next.version = self.version.checked_add(1).ok_or(ConsentError::Versions)?;
         next.status = status;
         next.changed_at = now;
-        if status == ConsentStatus::Given {
+        next.act = None;
+        if status.permits() {
             next.given_at = Some(now);
         }
         Ok(next)
@@ -221,7 +338,7 @@ impl ConsentRecord {
     /// Whether it permits anything at all now.
     #[must_use]
     pub fn in_force(&self, now: OffsetDateTime) -> bool {
-        self.status == ConsentStatus::Given && self.given_at.is_some_and(|given| given <= now) && now < self.expires_at
+        self.status.permits() && self.given_at.is_some_and(|given| given <= now) && now < self.expires_at
     }
 
     /// Whether statements with this predicate are covered.
@@ -253,212 +370,4 @@ pub fn covers(record: &ConsentRecord, used: &Use<'_>, purposes: &Hierarchy, now:
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use time::macros::datetime;
-    use vocab::{dpv, meent};
-
-    pub(in crate::consent) fn record() -> ConsentRecord {
-        ConsentRecord {
-            id: "https://kortrijk.example/jan/.consent/1".into(),
-            data_subject: WebId::parse("https://kortrijk.example/jan/profile/card#me").unwrap(),
-            storage: "https://kortrijk.example/jan/".into(),
-            recipients: Recipients::These(BTreeSet::from([WebId::parse("https://mobility.example/#us").unwrap()])),
-            purposes: BTreeSet::from([meent::MOBILITY_PLANNING.into()]),
-            data: ConsentedData {
-                containers: BTreeSet::from(["https://kortrijk.example/jan/telraam/".into()]),
-                datasets: BTreeSet::from(["https://kortrijk.example/city/datasets/telraam".into()]),
-                properties: Some(BTreeSet::from([vocab::sosa::HAS_SIMPLE_RESULT.into()])),
-            },
-            given_at: Some(datetime!(2026-01-01 00:00 UTC)),
-            expires_at: datetime!(2026-07-01 00:00 UTC),
-            changed_at: datetime!(2026-01-01 00:00 UTC),
-            status: ConsentStatus::Given,
-            notice: Notice {
-                language: "nl".into(),
-                hash: "ab".repeat(32),
-            },
-            version: 1,
-            previous: None,
-        }
-    }
-
-    const NOW: OffsetDateTime = datetime!(2026-06-01 00:00 UTC);
-
-    fn used() -> Use<'static> {
-        Use {
-            recipient: "https://mobility.example/#us",
-            purpose: meent::BICYCLE_POLICY,
-            data: "https://kortrijk.example/jan/telraam/2026/05.ttl",
-        }
-    }
-
-    #[test]
-    fn what_is_covered() {
-        let sure = used();
-        let cases: [(&str, Use<'_>, OffsetDateTime, bool); 12] = [
-            ("a narrower purpose", sure, NOW, true),
-            (
-                "the purpose itself",
-                Use {
-                    purpose: meent::MOBILITY_PLANNING,
-                    ..sure
-                },
-                NOW,
-                true,
-            ),
-            (
-                "a broader purpose",
-                Use {
-                    purpose: dpv::PUBLIC_BENEFIT,
-                    ..sure
-                },
-                NOW,
-                false,
-            ),
-            (
-                "another purpose",
-                Use {
-                    purpose: dpv::MARKETING,
-                    ..sure
-                },
-                NOW,
-                false,
-            ),
-            (
-                "another recipient",
-                Use {
-                    recipient: "https://other.example/#us",
-                    ..sure
-                },
-                NOW,
-                false,
-            ),
-            (
-                "the container",
-                Use {
-                    data: "https://kortrijk.example/jan/telraam/",
-                    ..sure
-                },
-                NOW,
-                true,
-            ),
-            (
-                "a dataset",
-                Use {
-                    data: "https://kortrijk.example/city/datasets/telraam",
-                    ..sure
-                },
-                NOW,
-                true,
-            ),
-            (
-                "a neighbour",
-                Use {
-                    data: "https://kortrijk.example/jan/telraam2/x",
-                    ..sure
-                },
-                NOW,
-                false,
-            ),
-            (
-                "the parent",
-                Use {
-                    data: "https://kortrijk.example/jan/",
-                    ..sure
-                },
-                NOW,
-                false,
-            ),
-            ("at its end", sure, datetime!(2026-07-01 00:00 UTC), false),
-            ("just before its end", sure, datetime!(2026-06-30 23:59:59 UTC), true),
-            ("before it was given", sure, datetime!(2025-12-31 00:00 UTC), false),
-        ];
-        for (name, used, now, expected) in cases {
-            assert_eq!(record().covers(&used, &Hierarchy::default(), now), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn only_given_permits_and_withdrawal_bites_at_once() {
-        for status in ConsentStatus::ALL {
-            let record = ConsentRecord { status, ..record() };
-            assert_eq!(
-                record.covers(&used(), &Hierarchy::default(), NOW),
-                status == ConsentStatus::Given,
-                "{status:?}"
-            );
-        }
-        let withdrawn = record().next(ConsentEvent::Withdraw, NOW).unwrap();
-        assert!(!withdrawn.covers(&used(), &Hierarchy::default(), NOW));
-        assert_eq!((withdrawn.version, withdrawn.previous), (2, Some(1)));
-        assert!(
-            withdrawn.next(ConsentEvent::Give, NOW).is_err(),
-            "a withdrawn consent never comes back"
-        );
-    }
-
-    #[test]
-    fn anyone_still_needs_purpose_and_data() {
-        let open = ConsentRecord {
-            recipients: Recipients::Any,
-            ..record()
-        };
-        let stranger = Use {
-            recipient: "https://other.example/#us",
-            ..used()
-        };
-        assert!(open.covers(&stranger, &Hierarchy::default(), NOW));
-        let marketing = Use {
-            purpose: dpv::MARKETING,
-            ..stranger
-        };
-        assert!(!open.covers(&marketing, &Hierarchy::default(), NOW));
-    }
-
-    #[test]
-    fn bad_records_are_named() {
-        type Change = fn(&mut ConsentRecord);
-        let cases: [(Change, &str); 9] = [
-            (|r| r.purposes.clear(), "names no purpose"),
-            (
-                |r| r.recipients = Recipients::These(BTreeSet::new()),
-                "names no recipient",
-            ),
-            (|r| r.data = ConsentedData::default(), "names no data"),
-            (|r| r.expires_at = datetime!(2025-01-01 00:00 UTC), "ends before"),
-            (|r| r.expires_at = datetime!(2030-01-01 00:00 UTC), "consent_days_max"),
-            (|r| r.notice.hash = "abc".into(), "SHA-256"),
-            (|r| r.given_at = None, "instant"),
-            (
-                |r| {
-                    r.data.containers.insert("https://kortrijk.example/jan/x".into());
-                },
-                "end in `/`",
-            ),
-            (
-                |r| {
-                    r.data.containers.insert("https://kortrijk.example/an/".into());
-                },
-                "not in the storage",
-            ),
-        ];
-        assert_eq!(record().validate(366), Ok(()));
-        for (change, expected) in cases {
-            let mut record = record();
-            change(&mut record);
-            let error = record.validate(366).unwrap_err().to_string();
-            assert!(error.contains(expected), "{error} should say {expected}");
-        }
-    }
-
-    #[test]
-    fn json_round_trip() {
-        let json = serde_json::to_string(&record()).unwrap();
-        assert_eq!(serde_json::from_str::<ConsentRecord>(&json).unwrap(), record());
-        assert!(
-            json.contains("\"ConsentGiven\"") && json.contains("2026-07-01T00:00:00Z"),
-            "{json}"
-        );
-    }
-}
+pub(super) mod tests;

@@ -8,34 +8,54 @@ pub enum ConsentStatus {
     /// `dpv:ConsentRequested`: asked, not answered. Permits nothing.
     #[serde(rename = "ConsentRequested")]
     Requested,
-    /// `dpv:ConsentGiven`: the only state that permits.
+    /// `dpv:ConsentRequestDeferred`: the data subject wants to answer later. Permits nothing.
+    #[serde(rename = "ConsentRequestDeferred")]
+    Deferred,
+    /// `dpv:ConsentGiven`: permits.
     #[serde(rename = "ConsentGiven")]
     Given,
-    /// `dpv:ConsentRefused`. Final.
+    /// `dpv:RenewedConsentGiven`: given again before or after its end; permits.
+    #[serde(rename = "RenewedConsentGiven")]
+    Renewed,
+    /// `dpv:ConsentRefused`.
     #[serde(rename = "ConsentRefused")]
     Refused,
     /// `dpv:ConsentWithdrawn`. Final.
     #[serde(rename = "ConsentWithdrawn")]
     Withdrawn,
-    /// `dpv:ConsentExpired`. Final.
+    /// `dpv:ConsentRevoked`: ended by someone else than the data subject. Final.
+    #[serde(rename = "ConsentRevoked")]
+    Revoked,
+    /// `dpv:ConsentExpired`. The data subject can renew it.
     #[serde(rename = "ConsentExpired")]
     Expired,
+    /// `dpv:ConsentInvalidated`: declared void. Final.
+    #[serde(rename = "ConsentInvalidated")]
+    Invalidated,
 }
 
 /// What can happen to a consent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConsentEvent {
-    /// Someone asks.
+    /// Someone asks, or what was put off or refused is laid before the data subject again.
     Request,
+    /// The data subject wants to answer later.
+    Defer,
     /// The data subject says yes, asked or on their own account.
     Give,
     /// The data subject says no.
     Refuse,
+    /// The data subject says yes again.
+    Renew,
     /// The data subject takes it back.
     Withdraw,
+    /// Someone else ends it.
+    Revoke,
     /// Its time is over.
     Expire,
+    /// It is declared void.
+    Invalidate,
 }
 
 /// A move that is not allowed. The record stays as it was.
@@ -50,12 +70,16 @@ pub struct ConsentStepError {
 
 impl ConsentStatus {
     /// Every state.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 9] = [
         Self::Requested,
+        Self::Deferred,
         Self::Given,
+        Self::Renewed,
         Self::Refused,
         Self::Withdrawn,
+        Self::Revoked,
         Self::Expired,
+        Self::Invalidated,
     ];
 
     /// The DPV term.
@@ -63,10 +87,14 @@ impl ConsentStatus {
     pub fn iri(self) -> &'static str {
         match self {
             Self::Requested => vocab::dpv::CONSENT_REQUESTED,
+            Self::Deferred => vocab::dpv::CONSENT_REQUEST_DEFERRED,
             Self::Given => vocab::dpv::CONSENT_GIVEN,
+            Self::Renewed => vocab::dpv::RENEWED_CONSENT_GIVEN,
             Self::Refused => vocab::dpv::CONSENT_REFUSED,
             Self::Withdrawn => vocab::dpv::CONSENT_WITHDRAWN,
+            Self::Revoked => vocab::dpv::CONSENT_REVOKED,
             Self::Expired => vocab::dpv::CONSENT_EXPIRED,
+            Self::Invalidated => vocab::dpv::CONSENT_INVALIDATED,
         }
     }
 
@@ -81,43 +109,79 @@ impl ConsentStatus {
     pub fn word(self) -> &'static str {
         match self {
             Self::Requested => "requested",
+            Self::Deferred => "deferred",
             Self::Given => "given",
+            Self::Renewed => "renewed",
             Self::Refused => "refused",
             Self::Withdrawn => "withdrawn",
+            Self::Revoked => "revoked",
             Self::Expired => "expired",
+            Self::Invalidated => "invalidated",
         }
+    }
+
+    /// Whether it permits, until its end: given, or given again.
+    #[must_use]
+    pub const fn permits(self) -> bool {
+        matches!(self, Self::Given | Self::Renewed)
+    }
+
+    /// Whether an answer is awaited.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Requested | Self::Deferred)
     }
 }
 
 impl ConsentEvent {
     /// Every event.
-    pub const ALL: [Self; 5] = [Self::Request, Self::Give, Self::Refuse, Self::Withdraw, Self::Expire];
+    pub const ALL: [Self; 9] = [
+        Self::Request,
+        Self::Defer,
+        Self::Give,
+        Self::Refuse,
+        Self::Renew,
+        Self::Withdraw,
+        Self::Revoke,
+        Self::Expire,
+        Self::Invalidate,
+    ];
 
     /// What happens, after "cannot".
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
             Self::Request => "be requested",
+            Self::Defer => "be put off",
             Self::Give => "be given",
             Self::Refuse => "be refused",
+            Self::Renew => "be renewed",
             Self::Withdraw => "be withdrawn",
+            Self::Revoke => "be revoked",
             Self::Expire => "expire",
+            Self::Invalidate => "be declared void",
         }
     }
 }
 
-/// The state after an event. A consent that has ended never comes back: a new one is a new record.
+/// The state after an event. What was withdrawn, revoked or declared void never comes back: a new consent is a new record.
+/// What was refused can only be laid before the person again, which takes the person's own act where a standing
+/// preference had refused it.
 ///
 /// # Errors
 /// Every move that is not named here.
 pub fn step(state: Option<ConsentStatus>, event: ConsentEvent) -> Result<ConsentStatus, ConsentStepError> {
     use ConsentStatus as S;
     match (state, event) {
-        (None, ConsentEvent::Request) => Ok(S::Requested),
-        (None | Some(S::Requested), ConsentEvent::Give) => Ok(S::Given),
-        (Some(S::Requested), ConsentEvent::Refuse) => Ok(S::Refused),
-        (Some(S::Given), ConsentEvent::Withdraw) => Ok(S::Withdrawn),
-        (Some(S::Requested | S::Given), ConsentEvent::Expire) => Ok(S::Expired),
+        (None | Some(S::Deferred | S::Refused), ConsentEvent::Request) => Ok(S::Requested),
+        (Some(S::Requested), ConsentEvent::Defer) => Ok(S::Deferred),
+        (None | Some(S::Requested | S::Deferred), ConsentEvent::Give) => Ok(S::Given),
+        (Some(S::Requested | S::Deferred), ConsentEvent::Refuse) => Ok(S::Refused),
+        (Some(S::Given | S::Renewed | S::Expired), ConsentEvent::Renew) => Ok(S::Renewed),
+        (Some(S::Given | S::Renewed), ConsentEvent::Withdraw) => Ok(S::Withdrawn),
+        (Some(S::Given | S::Renewed), ConsentEvent::Revoke) => Ok(S::Revoked),
+        (Some(S::Given | S::Renewed), ConsentEvent::Invalidate) => Ok(S::Invalidated),
+        (Some(S::Requested | S::Deferred | S::Given | S::Renewed), ConsentEvent::Expire) => Ok(S::Expired),
         _ => Err(ConsentStepError { state, event }),
     }
 }
@@ -126,16 +190,21 @@ pub fn step(state: Option<ConsentStatus>, event: ConsentEvent) -> Result<Consent
 mod tests {
     use super::*;
 
-    /// CON-3: rows are states, columns are events in the order of [`ConsentEvent::ALL`]; `.` is refused.
+    /// Requirements dataspace CON-3: rows are states, columns are events in the order of [`ConsentEvent::ALL`]; `.` is
+    /// refused.
     #[test]
     fn all_pairs() {
         const TABLE: &str = "
-            new        requested  given  .        .          .
-            requested  .          given  refused  .          expired
-            given      .          .      .        withdrawn  expired
-            refused    .          .      .        .          .
-            withdrawn  .          .      .        .          .
-            expired    .          .      .        .          .";
+            new         requested  .         given  .        .        .          .        .        .
+            requested   .          deferred  given  refused  .        .          .        expired  .
+            deferred    requested  .         given  refused  .        .          .        expired  .
+            given       .          .         .      .        renewed  withdrawn  revoked  expired  invalidated
+            renewed     .          .         .      .        renewed  withdrawn  revoked  expired  invalidated
+            refused     requested  .         .      .        .        .          .        .        .
+            withdrawn   .          .         .      .        .        .          .        .        .
+            revoked     .          .         .      .        .        .          .        .        .
+            expired     .          .         .      .        renewed  .          .        .        .
+            invalidated .          .         .      .        .        .          .        .        .";
         let rows: Vec<Vec<&str>> = TABLE
             .lines()
             .map(|line| line.split_whitespace().collect())

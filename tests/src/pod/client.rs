@@ -168,6 +168,20 @@ impl RequestBuilder<'_> {
     /// # Panics
     /// When the request itself is malformed.
     pub async fn try_send(self) -> Option<Reply> {
+        let (parts, body) = self.opened().await?.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some(Reply {
+            status: parts.status,
+            headers: parts.headers,
+            body,
+        })
+    }
+
+    /// Sends it and leaves the content of the answer to be read; none when the server is gone.
+    ///
+    /// # Panics
+    /// When the request itself is malformed.
+    pub async fn opened(self) -> Option<http::Response<hyper::body::Incoming>> {
         let mut request = Request::builder().method(&self.method).uri(&self.url);
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -181,13 +195,6 @@ impl RequestBuilder<'_> {
             }
         }
         let request = request.body(Full::new(self.body)).expect("a request");
-        let response = self.client.pool.request(request).await.ok()?;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
-        Some(Reply {
-            status: parts.status,
-            headers: parts.headers,
-            body,
-        })
+        self.client.pool.request(request).await.ok()
     }
 }

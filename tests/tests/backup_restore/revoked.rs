@@ -85,6 +85,21 @@ async fn consent(client: &Client, recipient: &str) -> String {
     given.json()["id"].as_str().unwrap().to_owned()
 }
 
+/// Gives somebody a mandate for a month; its identifier.
+async fn mandate(client: &Client, holder: &str) -> String {
+    let until = time::OffsetDateTime::now_utc() + time::Duration::days(30);
+    let until = until.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let terms = json!({ "holder": holder, "kind": "carer", "basis": "Gesprek", "until": until });
+    let given = client
+        .request("POST", "/gent/.consent/mandates/")
+        .content("application/json", terms.to_string())
+        .send()
+        .await;
+    assert_eq!(given.status, StatusCode::CREATED, "{}", given.text());
+    let iri = given.json()["id"].as_str().unwrap().to_owned();
+    iri.rsplit('/').next().unwrap().to_owned()
+}
+
 async fn status(client: &Client, id: &str) -> String {
     let reply = client
         .request("GET", &format!("/gent/.consent/{id}"))
@@ -102,6 +117,7 @@ struct Backed {
     client: Client,
     owner: String,
     ids: [String; 2],
+    mandates: [String; 2],
     credential: String,
 }
 
@@ -126,6 +142,10 @@ async fn backed_up() -> Backed {
         consent(&client, "https://a.example/#us").await,
         consent(&client, "https://b.example/#us").await,
     ];
+    let mandates = [
+        mandate(&client, "https://a.example/#me").await,
+        mandate(&client, "https://b.example/#me").await,
+    ];
     let said = folder.succeed(&["backup", "--into", text(&folder.path("backups"))]);
     assert!(said.contains("at commit"), "{said}");
     assert!(server.stop().success());
@@ -134,6 +154,7 @@ async fn backed_up() -> Backed {
         folder,
         client,
         ids,
+        mandates,
         credential,
     }
 }
@@ -148,6 +169,8 @@ impl Backed {
             .send()
             .await;
         assert_eq!(withdrawn.status, StatusCode::OK, "{}", withdrawn.text());
+        let mandate = format!("/gent/.consent/mandates/{}", self.mandates[0]);
+        assert_eq!(self.client.delete(&mandate).await.status, StatusCode::NO_CONTENT);
         let private = PUBLIC.replace("foaf:Agent", "acl:AuthenticatedAgent");
         let private = private.replace("{it}", "./narrowed").replace("{owner}", &self.owner);
         assert!(
@@ -214,7 +237,7 @@ impl Backed {
     }
 }
 
-/// Reliability T115, P13: with the journal, exactly what was revoked ends.
+/// Reliability T115, P13; requirements dataspace CON-9, CON-15: with the journal, exactly what was revoked ends.
 ///
 /// Requirements ENF-15.
 #[tokio::test(flavor = "multi_thread")]
@@ -227,6 +250,7 @@ async fn what_was_revoked_stays_revoked() {
     let said = folder.succeed(&["restore", text(&folder.path("backups")), "--journal", text(&journal)]);
     for expected in [
         format!("consent ended: gent/{}", backed.ids[0]),
+        format!("mandate ended: gent/{}", backed.mandates[0]),
         "agreement ended: urn:x:agreement-1".to_owned(),
         format!("credentials deleted: {}", backed.credential),
         "for its owner alone: /gent/narrowed".to_owned(),
@@ -235,7 +259,7 @@ async fn what_was_revoked_stays_revoked() {
     ] {
         assert!(said.contains(&expected), "{expected}: {said}");
     }
-    for unexpected in [&backed.ids[1], "untouched", "agreement-2"] {
+    for unexpected in [&backed.ids[1], &backed.mandates[1], "untouched", "agreement-2"] {
         assert!(!said.contains(unexpected), "{unexpected}: {said}");
     }
     assert_eq!(
@@ -246,6 +270,11 @@ async fn what_was_revoked_stays_revoked() {
     let server = folder.serve();
     assert_eq!(status(&backed.client, &backed.ids[0]).await, "ConsentWithdrawn");
     assert_eq!(status(&backed.client, &backed.ids[1]).await, "ConsentGiven");
+    let mandates = backed.client.get("/gent/.consent/mandates/").await.text();
+    assert!(
+        mandates.contains(&backed.mandates[1]) && !mandates.contains(&backed.mandates[0]),
+        "{mandates}"
+    );
     for (name, expected) in [
         ("untouched", StatusCode::OK),
         ("narrowed", StatusCode::UNAUTHORIZED),

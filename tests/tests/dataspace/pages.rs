@@ -12,7 +12,7 @@ use super::{MOBILITY, dataset, post, put_dataset};
 const PASSWORD: &str = "vijf grijze fietsen";
 
 /// An account with its storage, the browser of its holder (logged in), and its holder as an agent.
-async fn account(server: &PodServer, name: &str) -> (Visitor, Agent) {
+pub(super) async fn account(server: &PodServer, name: &str) -> (Visitor, Agent) {
     let new = NewAccount {
         name: name.to_owned(),
         label: name.to_owned(),
@@ -30,7 +30,7 @@ async fn account(server: &PodServer, name: &str) -> (Visitor, Agent) {
     (visitor, Agent::new(&server.app.issuer, web_id, &server.base_url))
 }
 
-async fn server() -> PodServer {
+pub(super) async fn server() -> PodServer {
     PodServer::start_with(json!({
         "dataspace": { "umbrella_storages": ["kortrijk"] },
         "identity": { "password": { "memory_kibibytes": 64, "passes": 1 } },
@@ -72,12 +72,12 @@ async fn a_citizen_answers_stops_and_keeps_proof_without_script() {
         );
     }
     assert!(!page.body.contains("<script"), "no script is needed");
-    // Yes and no weigh the same.
+    // Yes, no and later weigh the same.
     assert_eq!(
         page.body
             .matches("<button class=\"second\" type=\"submit\" name=\"answer\"")
             .count(),
-        2
+        3
     );
     let (id, notice) = (page.hidden("id"), page.hidden("notice"));
     let yes = [

@@ -248,6 +248,10 @@ impl VerifierKey {
         }
     }
 
+    pub(super) fn public(&self) -> &[u8; 32] {
+        &self.public
+    }
+
     /// Name of the log.
     pub fn name(&self) -> &str {
         &self.name

@@ -7,6 +7,7 @@
 mod checkpoint;
 mod cosignature;
 mod export;
+mod jws;
 mod tiles;
 mod verify;
 pub mod witness;
@@ -16,6 +17,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 pub use checkpoint::{Checkpoint, CheckpointError, LogKey, VerifierKey};
 pub use cosignature::{WitnessKey, WitnessVerifier};
 pub use export::export;
+pub use jws::JwsError;
 pub use verify::{LogFault, VerifiedLog, verify_directory, verify_leaves};
 
 pub use policies::audit::Hash;

@@ -108,6 +108,9 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::Agreement => "agreement",
         RecordKind::Use => "use",
         RecordKind::Consent => "consent",
+        RecordKind::Mandate => "mandate",
+        RecordKind::ConsentSetting => "consent-setting",
+        RecordKind::DeleteDuty => "delete-duty",
         RecordKind::PersonSecret => "person-secret",
         RecordKind::Notification => "notification",
         RecordKind::AuthorizationSystem => "authorization-system",
@@ -131,7 +134,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 17] = [
+const RECORD_KINDS: [RecordKind; 20] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -142,6 +145,9 @@ const RECORD_KINDS: [RecordKind; 17] = [
     RecordKind::Agreement,
     RecordKind::Use,
     RecordKind::Consent,
+    RecordKind::Mandate,
+    RecordKind::ConsentSetting,
+    RecordKind::DeleteDuty,
     RecordKind::PersonSecret,
     RecordKind::Notification,
     RecordKind::AuthorizationSystem,
