@@ -85,7 +85,7 @@ pub struct Broker {
     pub manifests: Manifests,
     /// Turns at querying.
     pub turns: Arc<Semaphore>,
-    state: Arc<State>,
+    pub(crate) state: Arc<State>,
     operator_token: String,
 }
 
@@ -239,12 +239,13 @@ impl Broker {
             "/agreements" => deposit::respond(self, call).await,
             "/catalog" | "/" => ui::catalog(self, &call),
             "/members" => self.members(&call).await,
+            "/holdings" => crate::holder::respond(self, &call).await,
             "/.well-known/meent-broker" => self.description(&call),
             ui::STYLE_PATH => ui::style(&call),
             path if path.starts_with("/queries/") => self.manifest(&call),
             path if path.starts_with("/log/") => self.log(&call).await,
             _ => Err(error::not_found(
-                "this broker has `/`, `/catalog`, `/sparql`, `/explain`, `/agreements`, `/members`, `/queries/{id}` and `/log/checkpoint`",
+                "this broker has `/`, `/catalog`, `/sparql`, `/explain`, `/agreements`, `/members`, `/holdings`, `/queries/{id}` and `/log/checkpoint`",
             )),
         }
     }
@@ -373,7 +374,7 @@ impl Broker {
     }
 }
 
-fn reading(call: &Call) -> Result<(), Problem> {
+pub(crate) fn reading(call: &Call) -> Result<(), Problem> {
     if matches!(call.method, Method::GET | Method::HEAD) {
         Ok(())
     } else {

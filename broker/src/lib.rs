@@ -13,6 +13,7 @@ pub mod enforce;
 pub mod error;
 pub mod exec;
 pub mod fetch;
+pub mod holder;
 pub mod http;
 pub mod plan;
 pub mod query;

@@ -8,7 +8,7 @@ mod harness;
 
 use harness::{BrokerServer, JSON, PURPOSE, ROWS, agree, ask, delegation, municipality, numbers};
 use meent_tests::federation::Member;
-use meent_tests::pod::PodServer;
+use meent_tests::pod::{Agent, PodServer};
 use oxrdf::{Literal, NamedNode, Triple};
 use serde_json::{Value, json};
 use server_kit::audit_log::{VerifierKey, export, verify_directory};
@@ -215,6 +215,51 @@ async fn the_catalogue_is_found_read_and_searched() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the member never became stale");
+}
+
+/// Requirements dataspace AUD-8: a holder reads all that the broker keeps about the holder's data, of every query its own part, no
+/// tokens, and nothing of other holders.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_holder_reads_what_the_broker_knows() {
+    let directory = tempfile::tempdir().unwrap();
+    let (gent, brugge) = (
+        municipality("Gent", 10, "<>").await,
+        municipality("Brugge", 20, "<>").await,
+    );
+    let broker = BrokerServer::start(directory.path(), &[&gent, &brugge], json!({})).await;
+    broker.knows(2).await;
+    let home = PodServer::start().await;
+    let company = home.agent("company").await;
+    let both = [
+        agree(&company, &gent, &broker).await,
+        agree(&company, &brugge, &broker).await,
+    ];
+    assert_eq!(ask(&company, &broker, &both, ROWS, &[], JSON).await.status, 200);
+    let holdings = format!("{}holdings", broker.base_url);
+    assert_eq!(broker.client().get("/holdings").await.status, 401);
+    let nothing = company.client().get(&holdings).await.json();
+    assert_eq!(
+        (&nothing["datasets"], &nothing["agreements"], &nothing["log"]),
+        (&json!([]), &json!([]), &json!([])),
+        "a consumer holds nothing"
+    );
+    let owner = format!("{}city/profile/card#me", gent.base_url);
+    let owner = Agent::new(&gent.app.issuer, owner, &gent.base_url);
+    let known = owner.client().get(&holdings).await;
+    assert_eq!(known.status, 200, "{}", known.text());
+    let json = known.json();
+    assert_eq!(json["datasets"].as_array().unwrap().len(), 1, "{json}");
+    assert_eq!(json["agreements"][0]["agreement"], both[0].as_str());
+    assert_eq!(json["agreements"][0]["consumer"], company.web_id.as_str());
+    let log = json["log"].as_array().unwrap();
+    assert!(
+        !log.is_empty() && log.iter().all(|entry| entry["record"]["targets"] == json!([both[0]])),
+        "{json}"
+    );
+    for hidden in [&brugge.base_url, "access_token", "eyJ"] {
+        assert!(!known.text().contains(hidden), "{hidden}: {json}");
+    }
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

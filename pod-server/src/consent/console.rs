@@ -20,7 +20,9 @@ use crate::dataspace::edge;
 use crate::dataspace::graph::Syntax;
 use crate::dataspace::service::DataspaceService;
 use crate::store::Storage;
-use crate::ui::{Body, Form, Notice, Page, Session, Visit, consent, consent_request, consent_setting, mandate, see_other};
+use crate::ui::{
+    Body, Form, Notice, Page, Session, Visit, consent, consent_request, consent_setting, mandate, see_other,
+};
 
 /// What a page may say that it has done.
 const DONE: [&str; 9] = [

@@ -302,7 +302,10 @@ fn follow(
         let reminder = record
             .expires_at
             .saturating_sub(Duration::days(config.consent_reminder_days.into()));
-        courier::post(node, transaction, reminder.max(now), &Letter::ends_soon(key))?;
+        // Who gives a short consent knows that it ends soon.
+        if reminder > now {
+            courier::post(node, transaction, reminder, &Letter::ends_soon(key))?;
+        }
     }
     if record.status == ConsentStatus::Withdrawn {
         let storage = key.split('/').next().unwrap_or_default();

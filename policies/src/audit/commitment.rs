@@ -158,6 +158,7 @@ mod tests {
         }
     }
 
+    /// Requirements dataspace AUD-6: a leaf is a salted commitment; another salt or record is another leaf.
     #[test]
     fn a_leaf_depends_on_everything_it_commits_to() {
         let record = record_commitment(&[1; 32], b"record");

@@ -46,6 +46,8 @@ async fn only_consent(person: &Client, storage: &str) -> serde_json::Value {
     person.get(&format!("/{storage}/.consent/")).await.json()["consents"][0].clone()
 }
 
+/// Requirements dataspace CON-1, CON-8, CON-9, CON-20: a consent lies in the person's own storage, always ends, is read by nobody
+/// else, and stops with one press.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consent_is_given_read_and_withdrawn() {
     let server = PodServer::start().await;
