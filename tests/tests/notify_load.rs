@@ -42,7 +42,9 @@ fn resident_bytes() -> usize {
 #[tokio::test]
 async fn idle_subscribers_are_cheap_and_all_are_told() {
     let _alone = ALONE.lock().await;
-    let server = PodServer::start().await;
+    // All of them come from one network here.
+    let many = json!({ "connections": { "connections_per_network_max": 2 * SUBSCRIBERS } });
+    let server = PodServer::start_with(many).await;
     let alice = server.agent("alice").await;
     let client = alice.client();
     let mut urls = Vec::new();
