@@ -13,7 +13,7 @@ use http::StatusCode;
 use meent_tests::conformance::differential::Peer;
 use meent_tests::conformance::loudly;
 use meent_tests::console::Visitor;
-use meent_tests::pod::{Client, PodFolder, Seen, crawl};
+use meent_tests::pod::{Client, PodFolder, PodProcess, Seen, crawl};
 use meent_tests::scenario::party::Party;
 use pod_server::identity::account;
 use pod_server::store::{SqliteStore, Store};
@@ -221,72 +221,22 @@ async fn a_community_solid_server_moves_with_everything() {
     let read_before = readable(&bob.client, &old_root, &before).await;
     assert!(before.len() > 20 && before["open/note.ttl"].public && !before["open/closed.ttl"].public);
     assert_eq!(read_before["a.ttl"], StatusCode::OK);
-    let old_base = peer.base.clone();
+    let base = peer.base.clone();
     drop(peer);
-
-    let new = PodFolder::new(QUICK);
-    let data = data.to_str().unwrap();
-    let looked = new.succeed(&["migrate", "css", data, "--dry-run"]);
-    assert!(
-        looked.contains("2 accounts and 3 storages") && looked.contains("would be taken over"),
-        "{looked}"
-    );
-    assert_eq!(new.succeed(&["storage", "list"]), "");
-    let said = new.succeed(&["migrate", "css", data, "--report", "report.tsv"]);
-    assert!(
-        said.contains("2 accounts and 3 storages") && said.contains("are here now"),
-        "{said}"
-    );
-    let report = std::fs::read_to_string(new.path("report.tsv")).unwrap();
-    assert!(
-        report.contains("work_2/\tits name becomes `work-2`") && report.contains(".internal/idp"),
-        "{report}"
-    );
-    assert!(!report.contains(&old_root), "everything of Alice came along: {report}");
-    let again = new.succeed(&["migrate", "css", data]);
-    assert!(
-        again.contains("0 accounts and 0 storages") && again.contains("2 accounts had come before"),
-        "{again}"
-    );
-
-    let server = new.serve();
-    let new_root = format!("{}alice/", new.base_url);
-    let after = crawl(&new.agent("alice").client(), &new.client(), &new_root).await;
-    let moved = |text: &str| {
-        let text = text.replace(&format!("<{old_base}alice/"), &format!("<{}alice/", new.base_url));
-        let text = text.replace(&format!("<{old_base}bob/"), &format!("<{}bob/", new.base_url));
-        text.replace(&format!("<{old_base}>"), &format!("<{}>", new.console_url))
+    let came = Came {
+        data: data.to_str().unwrap(),
+        base,
+        root: old_root,
+        before,
+        read_before,
     };
-    assert_same(&before, &after, (&old_root, &new_root), &moved);
-    let described = String::from_utf8(after["a.ttl"].description.clone().unwrap().to_vec()).unwrap();
-    assert!(
-        described.contains("\"A\"") && described.contains(&format!("<{new_root}>")),
-        "{described}"
-    );
-    assert_eq!(
-        after["linked.ttl"].body,
-        moved(&String::from_utf8_lossy(&before["linked.ttl"].body)).into_bytes()
-    );
-    assert_eq!(
-        readable(&new.agent("bob").client(), &new_root, &after).await,
-        read_before
-    );
-    let profile = new.client().get("/alice/profile/card").await.text();
-    assert!(profile.contains(&format!("<{}>", new.console_url)), "{profile}");
+    let (by_origins, by_paths) = (PodFolder::on_subdomains(QUICK), PodFolder::new(QUICK));
+    let server = take_over(&by_origins, &came).await;
+    settled(&by_origins, server);
+    let new = by_paths;
+    let server = take_over(&new, &came).await;
+    let new_root = new.origins.root("alice");
 
-    for (login, password) in [(ALICE.0, ALICE.1), ("Bob@localhost.example", BOB.1), ("alice", ALICE.1)] {
-        let mut visitor = Visitor::at(
-            new.console_url
-                .trim_end_matches('/')
-                .trim_start_matches("http://")
-                .parse()
-                .unwrap(),
-        );
-        let wrong = visitor.log_in(login, "another pass word").await.unwrap();
-        assert_eq!(wrong.status, StatusCode::FORBIDDEN, "{login}");
-        let entered = visitor.log_in(login, password).await.unwrap();
-        assert_eq!(entered.status, StatusCode::SEE_OTHER, "{login}: {}", entered.body);
-    }
     let egress = Egress::new(EgressConfig {
         allow: vec!["127.0.0.1:*".to_owned()],
         ..EgressConfig::default()
@@ -310,6 +260,87 @@ async fn a_community_solid_server_moves_with_everything() {
         .await
         .unwrap();
     assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    settled(&new, server);
+}
+
+/// What another server had.
+struct Came<'c> {
+    /// Its data folder.
+    data: &'c str,
+    /// Its base URL, and the root of Alice's storage.
+    base: String,
+    root: String,
+    /// What Alice and the public saw in that storage, and what Bob could read.
+    before: BTreeMap<String, Seen>,
+    read_before: BTreeMap<String, StatusCode>,
+}
+
+/// Takes the folder over and looks at it as its people do; the server goes on running.
+async fn take_over(new: &PodFolder, came: &Came<'_>) -> PodProcess {
+    let looked = new.succeed(&["migrate", "css", came.data, "--dry-run"]);
+    assert!(
+        looked.contains("2 accounts and 3 storages") && looked.contains("would be taken over"),
+        "{looked}"
+    );
+    assert_eq!(new.succeed(&["storage", "list"]), "");
+    let said = new.succeed(&["migrate", "css", came.data, "--report", "report.tsv"]);
+    assert!(
+        said.contains("2 accounts and 3 storages") && said.contains("are here now"),
+        "{said}"
+    );
+    let report = std::fs::read_to_string(new.path("report.tsv")).unwrap();
+    assert!(
+        report.contains("work_2/\tits name becomes `work-2`") && report.contains(".internal/idp"),
+        "{report}"
+    );
+    assert!(!report.contains(&came.root), "everything of Alice came along: {report}");
+    let again = new.succeed(&["migrate", "css", came.data]);
+    assert!(
+        again.contains("0 accounts and 0 storages") && again.contains("2 accounts had come before"),
+        "{again}"
+    );
+
+    let server = new.serve();
+    let (owner, other) = (new.agent("alice"), new.agent("bob"));
+    let [new_root, bobs] = ["alice", "bob"].map(|name| new.origins.root(name));
+    let after = crawl(&owner.client(), &new.client(), &new_root).await;
+    let moved = |text: &str| {
+        let text = text.replace(&format!("<{}alice/", came.base), &format!("<{new_root}"));
+        let text = text.replace(&format!("<{}bob/", came.base), &format!("<{bobs}"));
+        text.replace(&format!("<{}>", came.base), &format!("<{}>", new.console_url))
+    };
+    assert_same(&came.before, &after, (&came.root, &new_root), &moved);
+    let described = String::from_utf8(after["a.ttl"].description.clone().unwrap().to_vec()).unwrap();
+    assert!(
+        described.contains("\"A\"") && described.contains(&format!("<{new_root}>")),
+        "{described}"
+    );
+    assert_eq!(
+        after["linked.ttl"].body,
+        moved(&String::from_utf8_lossy(&came.before["linked.ttl"].body)).into_bytes()
+    );
+    assert_eq!(readable(&other.client(), &new_root, &after).await, came.read_before);
+    let profile = new.client().get("/alice/profile/card").await.text();
+    assert!(profile.contains(&format!("<{}>", new.console_url)), "{profile}");
+
+    for (login, password) in [(ALICE.0, ALICE.1), ("Bob@localhost.example", BOB.1), ("alice", ALICE.1)] {
+        let mut visitor = Visitor::at(
+            new.console_url
+                .trim_end_matches('/')
+                .trim_start_matches("http://")
+                .parse()
+                .unwrap(),
+        );
+        let wrong = visitor.log_in(login, "another pass word").await.unwrap();
+        assert_eq!(wrong.status, StatusCode::FORBIDDEN, "{login}");
+        let entered = visitor.log_in(login, password).await.unwrap();
+        assert_eq!(entered.status, StatusCode::SEE_OTHER, "{login}: {}", entered.body);
+    }
+    server
+}
+
+/// Ends the server and looks at the accounts.
+fn settled(new: &PodFolder, server: PodProcess) {
     assert!(server.stop().success());
     let config = serde_json::from_value(json!({ "directory": new.store(), "reserve_bytes": 0 })).unwrap();
     let store: Box<dyn Store> = Box::new(SqliteStore::open(config, std::sync::Arc::new(SystemClock)).unwrap());

@@ -81,8 +81,9 @@ impl Resident {
             kind: AccountKind::Person,
             first_login: FirstLogin::Password(PASSWORD.to_owned()),
         };
-        create_account(server.app.store.as_ref(), server.app.identity.account_tools(), new).await?;
-        let web_id = format!("{}{name}/profile/card#me", server.base_url);
-        Ok(Agent::new(&server.app.issuer, web_id, &server.base_url))
+        let tools = server.app.identity.account_tools();
+        let made = create_account(server.app.store.as_ref(), tools, new).await?;
+        let agent = Agent::new(&server.app.issuer, made.account.webid, &server.base_url);
+        Ok(agent.at(server.app.origins.clone()))
     }
 }

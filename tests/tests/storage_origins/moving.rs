@@ -1,6 +1,8 @@
 //! Storages that move between a path and an origin of their own, as archives; backups; the operator's commands.
 
 use meent_tests::pod::{Agent, PodFolder, crawl};
+use server_kit::clock::{Clock, SystemClock};
+use server_kit::tls::LocalAuthority;
 
 use super::{TURTLE, open_to_all};
 
@@ -112,4 +114,26 @@ async fn a_restore_keeps_the_origins() {
         assert_eq!(public.get(&url).await.status, status, "{url}");
     }
     assert!(server.stop().success());
+}
+
+/// The operator hears of a certificate that is not for the hosts of storages before any client does.
+#[test]
+fn the_certificate_is_for_storages_too() {
+    let pod = PodFolder::on_subdomains("[tls]\ncertificate_file = \"tls.pem\"\nkey_file = \"tls.key\"\n");
+    let now = SystemClock.now();
+    let authority = LocalAuthority::generate("test", now).unwrap();
+    for (names, fits) in [
+        (["data.localhost", "127.0.0.1"], false),
+        (["*.localhost", "data.localhost"], false),
+        (["data.localhost", "*.data.localhost"], true),
+    ] {
+        let certificate = authority.certificate(&names.map(str::to_owned), now).unwrap();
+        certificate.write(&pod.path("tls.pem"), &pod.path("tls.key")).unwrap();
+        if fits {
+            pod.succeed(&["check"]);
+        } else {
+            let said = pod.refused(&["check"]);
+            assert!(said.contains("`*.data.localhost`"), "{said}");
+        }
+    }
 }
