@@ -237,7 +237,7 @@ proptest! {
 /// A change that makes a policy stricter or laxer, or something else.
 #[derive(Clone, Debug)]
 enum Change {
-    Constrain(Constraint),
+    Constrain(Box<Constraint>),
     Loosen(usize),
     Drop(usize),
     Number(i64),
@@ -246,7 +246,7 @@ enum Change {
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let one = prop_oneof![
-        random::constraint().prop_map(Change::Constrain),
+        random::constraint().prop_map(|one| Change::Constrain(Box::new(one))),
         (0usize..9).prop_map(Change::Loosen),
         (0usize..9).prop_map(Change::Drop),
         (-2i64..3).prop_map(Change::Number),
@@ -263,7 +263,7 @@ fn changed(policy: &Policy, changes: &[Change]) -> Policy {
                 policy
                     .permissions
                     .iter_mut()
-                    .for_each(|rule| rule.constraints.push(constraint.clone()));
+                    .for_each(|rule| rule.constraints.push((**constraint).clone()));
             }
             Change::Loosen(at) => {
                 for rule in &mut policy.permissions {

@@ -19,7 +19,7 @@ impl App {
     /// Answers a plain request for what anyone may read, if that can be done without waiting. The way of all others needs
     /// memory of its own, which costs more than such an answer.
     pub fn at_once(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
-        let inside = self.from_the_root(request).ok()?;
+        let inside = self.at_the_root(request).ok()?;
         let path = inside.as_ref().unwrap_or(request.uri()).path();
         self.ldp.fast(request.method(), path, request.headers())
     }
@@ -27,7 +27,7 @@ impl App {
     /// Answers a request for pod content.
     pub async fn content(self: Arc<Self>, mut request: Request<Incoming>) -> Response<Body> {
         let origin = cors::origin(request.headers());
-        match self.from_the_root(&request) {
+        match self.at_the_root(&request) {
             Ok(Some(inside)) => *request.uri_mut() = inside,
             Ok(None) => {}
             Err(error) => return self.finish(origin, Err(error)),
@@ -47,7 +47,7 @@ impl App {
     /// Checks the host. Behind this point a path begins at the server's root, whatever origin it was asked on: that of a
     /// request to a storage's own origin is answered with the storage in front. Below the server's own origin such a storage
     /// has nothing, because a resource has one IRI (invariant 6).
-    fn from_the_root(&self, request: &Request<Incoming>) -> Result<Option<Uri>, Error> {
+    fn at_the_root(&self, request: &Request<Incoming>) -> Result<Option<Uri>, Error> {
         let uri = request.uri();
         match self.hosts.storage(uri, request.headers(), &self.origins)? {
             Some(storage) => host::inside(&storage, uri).map(Some),

@@ -57,14 +57,14 @@ impl Consents {
     /// # Errors
     /// If the store fails.
     pub fn register(&self, storage: &Storage) -> Result<Vec<RegisterEntry>, Problem> {
-        let mut entries = self.from_agreements(storage)?;
+        let mut entries = self.entries_of_agreements(storage)?;
         let name = crate::dataspace::exchange::storage_name(storage.root.as_str());
         entries.extend(self.activities_of(name)?.into_iter().map(declared));
-        entries.extend(self.from_consents(&storage.owner)?);
+        entries.extend(self.entries_of_consents(&storage.owner)?);
         Ok(entries)
     }
 
-    fn from_agreements(&self, storage: &Storage) -> Result<Vec<RegisterEntry>, Problem> {
+    fn entries_of_agreements(&self, storage: &Storage) -> Result<Vec<RegisterEntry>, Problem> {
         let snapshot = self.node.snapshot()?;
         let prefix = format!("{}.dataspace/agreements/", storage.root.iri(&self.node.origins));
         let (mut entries, mut after) = (Vec::new(), None::<String>);
@@ -86,7 +86,7 @@ impl Consents {
     }
 
     /// Consents that someone asked for, those of one kind together.
-    fn from_consents(&self, owner: &str) -> Result<Vec<RegisterEntry>, Problem> {
+    fn entries_of_consents(&self, owner: &str) -> Result<Vec<RegisterEntry>, Problem> {
         if !self.may_ask(owner)? {
             return Ok(Vec::new());
         }

@@ -147,7 +147,7 @@ const LEGAL_BASIS: Field = Field {
 };
 
 /// Other properties that give a field as well.
-const ALSO: [(&str, &[&'static str]); 3] = [
+const ALSO: [(&str, &[&str]); 3] = [
     ("personal data", &[dpv::HAS_PROCESS, dcat::DATASET_PROPERTY]),
     ("personal data", &[dpv::HAS_PROCESS, meent::DATA_PROPERTY]),
     (

@@ -406,8 +406,7 @@ fn never_for(of: Of, case: &[&Constraint]) -> bool {
         let contradicted = |other: &&AtomicConstraint| {
             opposite(one).is_some_and(|opposite| implies(other, &opposite, &Hierarchy::default()))
         };
-        atomics.iter().skip(index + 1).any(|other| contradicted(other))
-            || atomics.iter().take(index).any(|other| contradicted(other))
+        atomics.iter().skip(index + 1).any(&contradicted) || atomics.iter().take(index).any(contradicted)
     })
 }
 

@@ -504,7 +504,7 @@ fn concerns(rule: &Rule, world: &World) -> Tri {
         return Tri::from((rule.kind == RuleKind::Prohibition || world.behaviour.absent_is_any).then_some(true));
     }
     let known = rule.known_action || world.concepts.knows(&rule.action);
-    let covered = world.actions.iter().any(|wide| *wide == rule.action);
+    let covered = world.actions.contains(&rule.action);
     match (rule.kind, covered, known) {
         (RuleKind::Permission, true, true) | (RuleKind::Prohibition, true, _) => Tri::True,
         (RuleKind::Permission, true, false) | (RuleKind::Prohibition, false, false) => Tri::Unknown,
@@ -512,7 +512,7 @@ fn concerns(rule: &Rule, world: &World) -> Tri {
         (RuleKind::Prohibition, false, true) => {
             let part = rule.wider.iter().any(|wide| **wide == **asked)
                 || !rule.known_action && world.narrower(&rule.action, asked);
-            let along = world.implied.iter().any(|implied| *implied == rule.action);
+            let along = world.implied.contains(&rule.action);
             if part || along { Tri::True } else { Tri::False }
         }
     }
