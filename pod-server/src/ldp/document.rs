@@ -177,9 +177,11 @@ impl Document {
         })
     }
 
-    /// What stands before the first colon of the document's IRIs.
+    /// What stands before the first colon of the document's IRIs, those of its prefixes included: JSON-LD would read
+    /// `"urn": "urn:d"` as a prefix that is explained by itself.
     fn schemes(&self) -> HashSet<&str> {
-        let mut schemes = HashSet::new();
+        let of_prefixes = self.prefixes.iter().filter_map(|(_, iri)| scheme(iri));
+        let mut schemes: HashSet<&str> = of_prefixes.collect();
         for quad in &self.quads {
             let subject = match &quad.subject {
                 NamedOrBlankNode::NamedNode(node) => Some(node),
