@@ -245,7 +245,7 @@ impl Broker {
             path if path.starts_with("/queries/") => self.manifest(&call),
             path if path.starts_with("/log/") => self.log(&call).await,
             _ => Err(error::not_found(
-                "this broker has `/`, `/catalog`, `/sparql`, `/explain`, `/agreements`, `/members`, `/holdings`, `/queries/{id}` and `/log/checkpoint`",
+                "this broker has `/`, `/catalog`, `/sparql`, `/explain`, `/agreements`, `/members`, `/holdings`, `/.well-known/meent-broker`, `/queries/{id}` and `/log/checkpoint`",
             )),
         }
     }

@@ -46,9 +46,12 @@ pub async fn respond(broker: &Arc<Broker>, call: &Call) -> Answer {
         .collect();
     let state = Arc::clone(&broker.state);
     let (deposits, records, next) = blocking(move || {
+        if places.is_empty() {
+            return Ok::<_, StateError>((Vec::new(), Vec::new(), None));
+        }
         let deposits = deposits(&state, &places)?;
         let (records, next) = records(&state, &places, after.unwrap_or(-1))?;
-        Ok::<_, StateError>((deposits, records, next))
+        Ok((deposits, records, next))
     })
     .await?
     .map_err(|error| error::internal(&error))?;

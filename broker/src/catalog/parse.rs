@@ -109,6 +109,12 @@ impl<'a> Graph<'a> {
         })
     }
 
+    /// The IRI of a property, if it has this one value and no other: of two, nobody could say which was meant.
+    fn only_iri(&self, subject: &NamedOrBlankNode, predicate: &str) -> Option<String> {
+        let only = self.objects(subject, predicate).count() == 1;
+        self.iri(subject, predicate).filter(|_| only)
+    }
+
     fn texts(&self, subject: &NamedOrBlankNode, predicate: &str) -> BTreeMap<String, String> {
         self.objects(subject, predicate)
             .filter_map(|object| match object {
@@ -161,7 +167,7 @@ fn dataset(
                 _ => None,
             })
             .collect(),
-        publisher: graph.iri(&node, dcterms::PUBLISHER),
+        publisher: graph.only_iri(&node, dcterms::PUBLISHER),
         endpoint,
         negotiation: negotiation(graph, iri),
         offers,

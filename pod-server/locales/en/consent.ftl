@@ -14,7 +14,6 @@ consent-controller = Asked by
 consent-since = Since
 consent-until = Until
 consent-until-asked = Asked until
-consent-status = State
 consent-if-refused = If you say no, nothing changes for you. Nobody sees these data.
 consent-period = For how long?
 consent-period-1 = 1 month

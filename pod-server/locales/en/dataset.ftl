@@ -32,5 +32,4 @@ dataset-uses = See the use
 dataset-done-accepted = The agreement is made.
 dataset-done-refused = The request is refused.
 dataset-done-ended = The agreement is ended. That counts from now on.
-dataset-failed = That did not work: { $reason }
 dataset-storage = Storage { $name }

@@ -32,5 +32,4 @@ dataset-uses = Voir l’utilisation
 dataset-done-accepted = L’accord est conclu.
 dataset-done-refused = La demande est refusée.
 dataset-done-ended = L’accord est terminé. Cela vaut dès maintenant.
-dataset-failed = Cela n’a pas marché : { $reason }
 dataset-storage = Espace { $name }

@@ -32,5 +32,4 @@ dataset-uses = Gebruik bekijken
 dataset-done-accepted = De overeenkomst is gesloten.
 dataset-done-refused = De aanvraag is geweigerd.
 dataset-done-ended = De overeenkomst is beëindigd. Dat geldt vanaf nu.
-dataset-failed = Dit ging niet: { $reason }
 dataset-storage = Opslag { $name }

@@ -1,7 +1,7 @@
 //! The command line of the pod server.
 //!
-//! `serve` runs the server. Every other command works on a stopped server's data or on its configuration, and says in
-//! plain words what it did.
+//! `serve` runs the server. The others work on a stopped server's data or on its configuration, but for `backup`, `log verify`
+//! and `doctor`, which also do beside a running one; each says in plain words what it did.
 
 mod account;
 mod backup;
@@ -30,8 +30,8 @@ use crate::config::{Config, ENV_PREFIX};
     about,
     after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
                   `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
-                  `pod-server serve --config pod.toml`.\n\nWhile the server runs: `backup`. On a stopped server: `account`, \
-                  `storage`, `import`, `migrate`, `restore`, `log verify`. Anywhere: `consent verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `pod-server serve --config pod.toml`.\n\nWhile the server runs or not: `backup`, `log verify`. On a stopped server: `account`, \
+                  `storage`, `import`, `migrate`, `restore`. Anywhere: `consent verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
                   `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
 )]
 pub struct Cli {

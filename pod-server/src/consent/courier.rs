@@ -254,6 +254,7 @@ impl Courier {
         };
         let media_type = HeaderValue::from_static("application/ld+json");
         let request = EgressRequest::post(inbox, media_type, content.to_string())
+            .for_stranger()
             .bytes_max(ANSWER_BYTES_MAX)
             .time_max(self.time_max());
         Ok(match self.egress.fetch(request).await {
@@ -336,6 +337,7 @@ impl Courier {
     async fn fetch(&self, document: &str) -> Result<(Bytes, Syntax), String> {
         let accept = HeaderValue::from_static("text/turtle, application/ld+json;q=0.9");
         let request = EgressRequest::get(document)
+            .for_stranger()
             .header(header::ACCEPT, accept)
             .bytes_max(ANSWER_BYTES_MAX)
             .time_max(self.time_max());

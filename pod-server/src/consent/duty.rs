@@ -274,7 +274,7 @@ pub(super) fn open(
             recipient: recipient.clone(),
             requested_by: consent.requested_by.clone(),
             opened: now,
-            deadline: now.saturating_add(Duration::days(own.unwrap_or(days).into())),
+            deadline: now.saturating_add(Duration::days(own.map_or(days, |own| own.min(days)).into())),
             notified: None,
             undelivered: None,
             acknowledged: None,

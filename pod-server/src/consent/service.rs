@@ -272,7 +272,8 @@ fn says_the_same(known: &StoredConsent, new: &StoredConsent, now: OffsetDateTime
     let asked = wanted.status == ConsentStatus::Requested;
     let stands = match known.status_at(now) {
         // Who has consented need not be asked; who was asked need not be asked again.
-        status if status.permits() => true,
+        // Another who asks learns nothing of it.
+        status if status.permits() => !asked || known.requested_by == new.requested_by,
         status if status.waits() => asked && known.requested_by == new.requested_by,
         _ => false,
     };

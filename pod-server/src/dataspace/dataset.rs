@@ -170,6 +170,12 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
         let advice = format!("a dataset needs at least one offer, unless its `dcterms:accessRights` are <{PUBLIC}>");
         faults.push(reader.fault(odrl::HAS_POLICY, advice));
     }
+    // What a description says about names of others must not reach the catalogue, where all of them stand together.
+    let inside = format!("{}#", setting.iri);
+    if let Some(foreign) = offers.iter().find(|offer| !offer.starts_with(&inside)) {
+        let advice = format!("`{foreign}` is not named inside this dataset: an offer's IRI begins with `{inside}`");
+        faults.push(reader.fault(odrl::HAS_POLICY, advice));
+    }
     if offers.len() > OFFERS_MAX {
         faults.push(reader.fault(odrl::HAS_POLICY, format!("at most {OFFERS_MAX} offers")));
     }
@@ -185,9 +191,8 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
         return Err(faults);
     }
     let graph = with_assigners(graph, &offers, setting.owner);
-    let own: BTreeSet<&str> = offers.iter().map(String::as_str).collect();
     let triples = graph::closure(&graph, &NamedOrBlankNode::from(node.clone()), &|named| {
-        own.contains(named.as_str()) || named.as_str().starts_with(&format!("{}#", setting.iri))
+        named.as_str().starts_with(&inside)
     });
     let triples = graph::canonical(triples).map_err(|error| {
         let advice = format!("the description cannot be kept: {error}");

@@ -25,7 +25,7 @@ use super::ScenarioError;
 use super::input::Input;
 use super::party::Party;
 
-/// The members with a pod server each: name, label, and whether it hosts citizens.
+/// The members with a pod server each: name and label.
 pub const MEMBERS: [(&str, &str); 7] = [
     ("gent", "Stad Gent"),
     ("kortrijk", "Stad Kortrijk"),

@@ -149,6 +149,7 @@ async fn offers_that_cannot_be_honoured_are_refused_when_they_are_made() {
     let foreign = good.replace("gent/fietsen/", "jan/telraam/");
     let undescribed = good.replace("odrl:hasPolicy <#offer>", "odrl:hasPolicy <#other>");
     let agreement = good.replace("a odrl:Offer", "a odrl:Agreement");
+    let elsewhere = good.replace("<#offer>", "<elsewhere#offer>");
     for (what, turtle) in [
         ("an unknown operand", unknown_operand),
         ("an unknown action", unknown_action),
@@ -157,6 +158,7 @@ async fn offers_that_cannot_be_honoured_are_refused_when_they_are_made() {
         ("someone else's storage", foreign),
         ("an offer that is not there", undescribed),
         ("an agreement", agreement),
+        ("an offer by the name of another dataset", elsewhere),
     ] {
         let refused = put_dataset(&gent, "/gent/.dataspace/datasets/d", turtle).await;
         assert_eq!(refused.status, 422, "{what}: {}", refused.text());

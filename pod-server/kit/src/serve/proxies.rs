@@ -101,7 +101,8 @@ impl TrustedProxies {
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer;
         for value in headers.get_all(FORWARDED_FOR).iter().rev() {
-            for said in value.to_str().unwrap_or_default().rsplit(',') {
+            // What a client wrote before may be no text at all; what the proxies added after it still counts.
+            for said in String::from_utf8_lossy(value.as_bytes()).rsplit(',') {
                 if !self.contains(client) {
                     return client;
                 }

@@ -14,7 +14,7 @@ pub(in crate::cli) struct QuotaCommand {
     file: ConfigFile,
     /// Name of the storage
     name: String,
-    /// Bytes that all bodies of the storage may have together
+    /// Bytes that the storage may hold: its bodies, and 512 for each resource
     #[arg(long, value_name = "BYTES", group = "change")]
     set: Option<u64>,
     /// Go back to the bound of the configuration (`store.quota_bytes_max`)

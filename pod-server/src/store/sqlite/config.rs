@@ -12,7 +12,7 @@ pub struct StoreConfig {
     pub directory: PathBuf,
     /// Largest body that lies in the database, in bytes; larger ones are files.
     pub inline_bytes_max: usize,
-    /// Bytes that all bodies of one storage may have together.
+    /// Bytes that one storage may hold: its bodies, and 512 for each resource.
     pub quota_bytes_max: u64,
     /// Commits that may wait for the writer.
     pub queue_commits_max: usize,
