@@ -13,6 +13,8 @@ pub enum SoakCommand {
     View(Cases),
     /// Decisions by compiled policies beside those of a plain second evaluator
     Odrl(Cases),
+    /// Answers of random federations under random policies beside those of one store over what the policies permit
+    Federation(Cases),
 }
 
 /// How long.
@@ -29,6 +31,7 @@ impl SoakCommand {
         let (variable, test, cases): (_, &[&str], _) = match self {
             Self::View(cases) => ("MEENT_VIEW_CASES", &["--lib", "generated_queries_answer"], cases.cases),
             Self::Odrl(cases) => ("MEENT_ODRL_CASES", &["--test", "odrl_properties"], cases.cases),
+            Self::Federation(cases) => ("MEENT_FEDERATION_CASES", &["--test", "broker_properties"], cases.cases),
         };
         let status = Command::new(env!("CARGO"))
             .args(["test", "--release", "--workspace"])

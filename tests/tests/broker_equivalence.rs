@@ -5,6 +5,8 @@
 
 use meent_tests::federation::Network;
 use meent_tests::federation::data::{Dealing, QUERIES, dealt, query};
+use oxrdf::{GraphName, NamedNode};
+use spargebra::SparqlParser;
 
 async fn same_as_merged(members: usize, dealing: Dealing) {
     let network = Network::start(dealt(members, dealing)).await;
@@ -59,4 +61,94 @@ async fn subjects_without_an_owner_are_merged() {
 async fn replicated_triples_count_once() {
     same_as_merged(2, Dealing::Replicated).await;
     same_as_merged(5, Dealing::Replicated).await;
+}
+
+/// `FROM` and `FROM NAMED` name datasets of members, whose whole content is meant, or graphs that lie at any of them (SPARQL 1.1 Query
+/// §13.2). What is left out of the clause is not asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_says_what_it_is_about() {
+    let graph = |name: &str| NamedNode::new_unchecked(format!("http://graphs.example/{name}"));
+    let mut data = Vec::new();
+    for (member, triples) in dealt(3, Dealing::ByOwner).into_iter().enumerate() {
+        let mut quads = Vec::new();
+        for (at, triple) in triples.into_iter().enumerate() {
+            let blank = triple.subject.is_blank_node() || triple.object.is_blank_node();
+            let name = if at % 2 == 0 || blank {
+                graph("shared")
+            } else {
+                graph(&format!("own{member}"))
+            };
+            quads.push(triple.clone().in_graph(GraphName::DefaultGraph));
+            quads.push(triple.in_graph(name));
+        }
+        data.push(quads);
+    }
+    let network = Network::of_quads(data).await;
+    let prefix = query("");
+    let ask = async |clause: &str, rest: &str| {
+        let text = format!("{prefix} SELECT * {clause} WHERE {{ {rest} }}");
+        network
+            .ask_parsed(&SparqlParser::new().parse_query(&text).unwrap())
+            .await
+    };
+    let expected = |text: String| {
+        let parsed = SparqlParser::new().parse_query(&text).unwrap();
+        network.expected_of(parsed, false).unwrap()
+    };
+    for (clause, rest) in [
+        ("FROM <http://graphs.example/shared>", "?o :value ?v ; :madeBy ?s"),
+        (
+            "FROM <http://graphs.example/own0> FROM <http://graphs.example/own1>",
+            "?o :madeBy ?s . ?s :street ?w",
+        ),
+        ("FROM NAMED <http://graphs.example/own1>", "GRAPH ?g { ?o :value ?v }"),
+        ("FROM NAMED <http://graphs.example/own1>", "?o :value ?v"),
+        (
+            "FROM NAMED <http://graphs.example/own1>",
+            "GRAPH <http://graphs.example/shared> { ?o :value ?v }",
+        ),
+        (
+            "FROM <http://graphs.example/own2> FROM NAMED <http://graphs.example/shared>",
+            "?o :value ?v GRAPH ?g { ?o :madeBy ?s } FILTER NOT EXISTS { GRAPH ?h { ?o :quality ?q } }",
+        ),
+        ("FROM <http://graphs.example/nowhere>", "?s ?p ?o"),
+    ] {
+        let answered = ask(clause, rest).await.unwrap();
+        assert_eq!(
+            answered.rows,
+            expected(format!("{prefix} SELECT * {clause} WHERE {{ {rest} }}")),
+            "{clause} {rest}"
+        );
+        assert!(answered.completeness.complete, "{clause} {rest}");
+    }
+    // Datasets: the same as that member alone answers, and nobody else is asked.
+    let rest = "?o :value ?v ; :madeBy ?s";
+    let before = network.requests();
+    let own = ask(&format!("FROM <{}>", network.sources[1].dataset), rest)
+        .await
+        .unwrap();
+    let after = network.requests();
+    assert_eq!((after[0], after[2]), (before[0], before[2]));
+    let only = expected(format!(
+        "{prefix} SELECT * WHERE {{ {rest} FILTER(STRSTARTS(STR(?o), 'http://owner1') || STRSTARTS(STR(?o), 'http://owner4')) }}"
+    ));
+    assert_eq!(own.rows, only);
+    let both = ask(
+        &format!(
+            "FROM <{}> FROM NAMED <{}>",
+            network.sources[0].dataset, network.sources[1].dataset
+        ),
+        "?s :street ?w GRAPH ?d { ?s2 :street ?w }",
+    )
+    .await
+    .unwrap();
+    assert!(!both.rows.is_empty());
+    for row in &both.rows {
+        assert!(row.contains(&network.sources[1].dataset), "{row}");
+    }
+    let too_many: Vec<String> = (0..5_000)
+        .map(|at| format!("FROM <http://graphs.example/{at}>"))
+        .collect();
+    let refused = ask(&too_many.join(" "), "?s ?p ?o").await.unwrap_err();
+    assert!(refused.contains("more than 4096"), "{refused}");
 }

@@ -1,11 +1,19 @@
-//! Random data dealt at random, random queries: the federation's answer is the merged store's answer (invariant 7).
+//! Random data dealt at random, random policies, random queries: the federation's answer is that of one store over the union of what
+//! the members' policies permit (invariant 7). `MEENT_FEDERATION_CASES` says on how many cases (`cargo xtask soak federation`).
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use broker::source::{Source, SourceDescription};
 use meent_tests::federation::Network;
 use oxrdf::{BlankNode, Literal, NamedNode, NamedOrBlankNode, Term, Triple};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+
+/// Queries asked of each federation; each is a case.
+const QUERIES_EACH: u32 = 8;
 
 /// A node of one of three owners, of nobody, or a blank node of the member that holds it.
 fn node(kind: u8, number: u8, member: usize) -> NamedOrBlankNode {
@@ -117,49 +125,105 @@ fn query() -> impl Strategy<Value = String> {
     })
 }
 
+/// What one member's policy shows: for each property whether it is agreed, and whether it is hidden whatever is agreed.
+#[derive(Debug, Clone)]
+struct Policy {
+    agreed: Option<[bool; 3]>,
+    hidden: [bool; 3],
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let some = || prop::array::uniform3(prop::bool::weighted(0.8));
+    let few = prop::array::uniform3(prop::bool::weighted(0.1));
+    (prop::option::weighted(0.4, some()), few).prop_map(|(agreed, hidden)| Policy { agreed, hidden })
+}
+
+fn property(number: usize) -> String {
+    format!("http://v.example/p{number}")
+}
+
+/// Properties by their number, where the policy says yes.
+fn chosen(flags: [bool; 3]) -> BTreeSet<String> {
+    (0..3).filter(|number| flags[*number]).map(property).collect()
+}
+
+impl Policy {
+    fn shows(&self, triple: &Triple) -> bool {
+        let number = (0..3)
+            .position(|number| property(number) == triple.predicate.as_str())
+            .unwrap();
+        self.agreed.is_none_or(|agreed| agreed[number]) && !self.hidden[number]
+    }
+
+    fn tell(&self, source: &mut Source) {
+        source.properties = self.agreed.map(chosen);
+        source.hidden = chosen(self.hidden);
+    }
+}
+
+/// Starts members that hold what their policies permit, as the broker knows them: by the description of all they hold, or by that of
+/// what this consumer may see.
+async fn network(facts: &[Fact], by_owner: bool, policies: &[Policy; 3], for_audience: bool) -> Network {
+    let held = dealt(facts, by_owner);
+    let permitted = |(held, policy): (&Vec<Triple>, &Policy)| -> Vec<Triple> {
+        held.iter().filter(|triple| policy.shows(triple)).cloned().collect()
+    };
+    let mut network = Network::start(held.iter().zip(policies).map(permitted).collect()).await;
+    for ((source, policy), held) in network.sources.iter_mut().zip(policies).zip(&held) {
+        policy.tell(source);
+        if !for_audience {
+            source.description = Arc::new(SourceDescription::of_triples(held));
+        }
+    }
+    network
+}
+
+/// Rows without the extremes over mixed kinds of terms, which have no defined order: only their number is compared.
+fn strip(rows: Vec<String>) -> Vec<String> {
+    let mut rows: Vec<String> = rows
+        .iter()
+        .map(|row| row.split(" ?m=").next().unwrap().to_owned())
+        .collect();
+    rows.sort();
+    rows
+}
+
+/// Requirements ENF-30, ENF-31.
 #[test]
 fn random_federations_answer_as_one() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    let asked = std::env::var_os("PROPTEST_CASES").map(|_| Config::default().cases);
-    let cases = asked.unwrap_or(150);
+    let asked = std::env::var("MEENT_FEDERATION_CASES")
+        .ok()
+        .map(|number| number.parse().unwrap());
     let mut runner = TestRunner::new(Config {
-        cases,
+        cases: asked.unwrap_or(1_200_u32).div_ceil(QUERIES_EACH),
         failure_persistence: None,
         ..Config::default()
     });
+    let queries = prop::collection::vec(query(), QUERIES_EACH as usize);
+    let policies = prop::array::uniform3(policy());
+    let cases = (facts(), queries, any::<bool>(), policies, any::<bool>());
     runner
-        .run(
-            &(facts(), prop::collection::vec(query(), 8), any::<bool>()),
-            |(facts, queries, by_owner)| {
-                runtime.block_on(async {
-                    let network = Network::start(dealt(&facts, by_owner)).await;
-                    for text in queries {
-                        let answered = network.ask(&text).await.unwrap();
-                        // Extremes over mixed kinds of terms have no defined order: only their number is compared.
-                        let strip = |rows: Vec<String>| -> Vec<String> {
-                            let mut rows: Vec<String> = rows
-                                .iter()
-                                .map(|row| row.split(" ?m=").next().unwrap().to_owned())
-                                .collect();
-                            rows.sort();
-                            rows
-                        };
-                        prop_assert_eq!(
-                            strip(answered.rows),
-                            strip(network.expected(&text)),
-                            "{} (by owner: {})\nresidual {}\n{:#?}",
-                            text,
-                            by_owner,
-                            answered.plan.residual,
-                            answered.plan.evidence
-                        );
-                    }
-                    Ok(())
-                })
-            },
-        )
+        .run(&cases, |(facts, queries, by_owner, policies, for_audience)| {
+            runtime.block_on(async {
+                let network = network(&facts, by_owner, &policies, for_audience).await;
+                for text in queries {
+                    let answered = network.ask(&text).await.unwrap();
+                    prop_assert_eq!(
+                        strip(answered.rows),
+                        strip(network.expected(&text)),
+                        "{} (by owner: {})\nresidual {}\n{:#?}",
+                        text,
+                        by_owner,
+                        answered.plan.residual,
+                        answered.plan.evidence
+                    );
+                }
+                Ok(())
+            })
+        })
         .unwrap();
 }

@@ -7,12 +7,12 @@ pub mod manifest;
 pub mod residual;
 
 use crate::fetch::{self, Budget, Credentials, FetchError, SubRequest, Transport, parse};
-use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, SubPlan, SubPlanText};
+use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, Scan, SubPlan, SubPlanText, Wanted};
 use crate::source::{Source, SourceId};
 use gate::Gate;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use manifest::Ledger;
-use oxrdf::{Dataset, GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Variable};
+use oxrdf::{Dataset, Quad, Term, Variable};
 use residual::{Answer, Delivered};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,7 +113,7 @@ pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) ->
         }));
         let triples = futures_util::future::join_all(plan.materialise.iter().map(|(id, wanted)| {
             let budget = Arc::clone(&budget);
-            async move { merge_from(session, *id, &MaterialiseText::of(wanted), ledger, &budget).await }
+            async move { merge_from(session, *id, wanted, ledger, &budget).await }
         }));
         futures_util::future::join(parts, triples).await
     };
@@ -197,41 +197,36 @@ async fn sub_plan(
 async fn merge_from(
     session: &Session<'_>,
     id: SourceId,
-    text: &str,
+    wanted: &Wanted,
     ledger: &Ledger,
     budget: &Arc<Budget>,
 ) -> Vec<Quad> {
     let column = |name: &str| Variable::new_unchecked(name);
     let expected = parse::Expected {
-        variables: vec![column("g"), column("s"), column("p"), column("o")],
-        certain: vec![column("s"), column("p"), column("o")],
+        variables: ["k", "g", "s", "p", "o"].map(column).to_vec(),
+        certain: vec![column("k")],
         rows_max: session.limits.member_rows_max,
         bytes_max: session.limits.member_bytes_max,
         blank_prefix: format!("m{id}x"),
     };
-    let rows = ask(session, id, text, expected, ledger, budget)
+    let rows = ask(session, id, &MaterialiseText::of(wanted), expected, ledger, budget)
         .await
         .unwrap_or_default();
-    rows.into_iter().filter_map(quad).collect()
+    let scans: Vec<&Scan> = wanted.scans.values().collect();
+    let quads: Option<Vec<Quad>> = rows.into_iter().map(|row| quad(&scans, row)).collect();
+    quads.unwrap_or_else(|| {
+        let misfit = FetchError::Mismatch("a row is no triple of those that were asked for".to_owned());
+        ledger.failed(id, &misfit, 0);
+        Vec::new()
+    })
 }
 
-fn quad(row: Vec<Option<Term>>) -> Option<Quad> {
-    let mut cells = row.into_iter();
-    let (graph, subject, predicate, object) = (cells.next()?, cells.next()??, cells.next()??, cells.next()??);
-    let subject: NamedOrBlankNode = match subject {
-        Term::NamedNode(node) => node.into(),
-        Term::BlankNode(node) => node.into(),
-        _ => return None,
-    };
-    let Term::NamedNode(predicate): Term = predicate else {
-        return None;
-    };
-    let graph: GraphName = match graph {
-        Some(Term::NamedNode(node)) => NamedNode::into(node),
-        Some(Term::BlankNode(node)) => node.into(),
-        _ => GraphName::DefaultGraph,
-    };
-    Some(Quad::new(subject, predicate, object, graph))
+/// The quad behind a row: number of the scan, graph, subject, predicate, object.
+fn quad(scans: &[&Scan], row: Vec<Option<Term>>) -> Option<Quad> {
+    let [scan, graph, subject, predicate, object] = <[_; 5]>::try_from(row).ok()?;
+    let Some(Term::Literal(number)) = scan else { return None };
+    let number: usize = number.value().parse().ok()?;
+    scans.get(number)?.quad([graph, subject, predicate, object])
 }
 
 /// One request to one source, with everything that can go wrong noted in the ledger.

@@ -1,55 +1,87 @@
 //! The way that is always right: fetch every triple that the patterns of a part can match, once per source, merge them as sets, and
 //! evaluate over the merge. Used for parts whose locality cannot be proved (replicated data, paths across owners, named graphs).
 
+use super::clause::Clause;
 use super::rewrite::Planner;
 use super::{Withheld, expression};
 use crate::source::SourceId;
+use oxrdf::{GraphName, NamedOrBlankNode, Quad, Term};
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, PropertyPathExpression};
-use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern, Variable};
-use std::collections::BTreeSet;
+use spargebra::term::{GroundTerm, NamedNode, NamedNodePattern, TermPattern, TriplePattern, Variable};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Triples to fetch: constants stay, everything else is open.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scan {
-    /// Subject in SPARQL syntax, when fixed.
-    pub subject: Option<String>,
-    /// Predicate in SPARQL syntax, when fixed.
-    pub predicate: Option<String>,
-    /// Object in SPARQL syntax, when fixed.
-    pub object: Option<String>,
+    /// Subject, when fixed.
+    pub subject: Option<NamedNode>,
+    /// Predicate, when fixed.
+    pub predicate: Option<NamedNode>,
+    /// Object, when fixed.
+    pub object: Option<GroundTerm>,
     /// Where to look.
     pub graph: ScanGraph,
 }
 
 /// The graph position of a scan.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ScanGraph {
     /// The source's default graph.
     Default,
     /// Every named graph.
     AnyNamed,
-    /// One named graph, in SPARQL syntax.
-    Named(String),
+    /// One named graph.
+    Named(NamedNode),
+    /// The default graphs of the sources that hold this dataset, as a graph of the dataset's name.
+    Whole(NamedNode, BTreeSet<SourceId>),
+}
+
+impl Scan {
+    /// The quad behind a row of what the scan leaves open: graph, subject, predicate, object. `None` when the row does not fit.
+    #[must_use]
+    pub fn quad(&self, row: [Option<Term>; 4]) -> Option<Quad> {
+        let [graph, subject, predicate, object] = row;
+        let graph = match (&self.graph, graph) {
+            (ScanGraph::Default, _) => GraphName::DefaultGraph,
+            (ScanGraph::Named(name) | ScanGraph::Whole(name, _), _) => name.clone().into(),
+            (ScanGraph::AnyNamed, Some(Term::NamedNode(name))) => name.into(),
+            (ScanGraph::AnyNamed, Some(Term::BlankNode(name))) => name.into(),
+            (ScanGraph::AnyNamed, _) => return None,
+        };
+        let subject: NamedOrBlankNode = match (&self.subject, subject) {
+            (Some(fixed), _) => fixed.clone().into(),
+            (None, Some(Term::NamedNode(node))) => node.into(),
+            (None, Some(Term::BlankNode(node))) => node.into(),
+            (None, _) => return None,
+        };
+        let predicate = match (&self.predicate, predicate) {
+            (Some(fixed), _) => fixed.clone(),
+            (None, Some(Term::NamedNode(node))) => node,
+            (None, _) => return None,
+        };
+        let object = match (&self.object, object) {
+            (Some(fixed), _) => Term::from(fixed.clone()),
+            (None, object) => object?,
+        };
+        Some(Quad::new(subject, predicate, object, graph))
+    }
 }
 
 /// What one source is asked for in a single request, so that its blank node labels hang together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// All scans.
-    pub scans: BTreeSet<Scan>,
+    /// All scans, each once, by their text.
+    pub scans: BTreeMap<String, Scan>,
 }
 
 impl Planner<'_> {
     /// Plans the fetching of everything that a pattern can match.
     pub(super) fn materialise_pattern(&mut self, pattern: &GraphPattern) {
-        let mut scans = Vec::new();
-        let mut collector = Collector {
-            scans: &mut scans,
-            graph: ScanGraph::Default,
-        };
-        collector.pattern(pattern);
-        for (scan, probe) in scans {
-            let local = self.scan(&probe);
+        for (scan, probe) in Collector::of(pattern, &self.clause) {
+            let mut local = self.scan(&probe);
+            if let ScanGraph::Whole(_, holders) = &scan.graph {
+                local.sources.retain(|id, _| holders.contains(id));
+            }
             self.starved |= !local.sources.is_empty()
                 && local.sources.keys().all(|id| {
                     self.sources
@@ -63,6 +95,11 @@ impl Planner<'_> {
         }
     }
 
+    /// How many triple patterns the pattern and the graphs named by the query come to.
+    pub(super) fn graph_scans(&self, pattern: &GraphPattern) -> usize {
+        self.clause.len().saturating_mul(Self::probes(pattern).len())
+    }
+
     fn want(&mut self, id: SourceId, scan: Scan) {
         let Some(source) = self.sources.get(id) else { return };
         if let Some(subjects_min) = source.aggregate_only {
@@ -72,43 +109,64 @@ impl Planner<'_> {
                 .insert(Withheld::AggregateOnly { subjects_min });
             return;
         }
-        self.materialise.entry(id).or_default().scans.insert(scan);
+        let text = format!("{scan:?}");
+        self.materialise.entry(id).or_default().scans.insert(text, scan);
     }
 
     /// All triple patterns below a pattern, for finding out who could answer any part of it.
     pub(super) fn probes(pattern: &GraphPattern) -> Vec<TriplePattern> {
-        let mut scans = Vec::new();
-        let mut collector = Collector {
-            scans: &mut scans,
-            graph: ScanGraph::Default,
-        };
-        collector.pattern(pattern);
-        scans.into_iter().map(|(_, probe)| probe).collect()
+        Collector::of(pattern, &Clause::default())
+            .into_iter()
+            .map(|(_, probe)| probe)
+            .collect()
     }
 }
 
-struct Collector<'a> {
-    scans: &'a mut Vec<(Scan, TriplePattern)>,
-    graph: ScanGraph,
+/// Whether a pattern asks about named graphs anywhere, also inside an `EXISTS`.
+pub(super) fn looks_into_graphs(pattern: &GraphPattern) -> bool {
+    Collector::of(pattern, &Clause::default())
+        .iter()
+        .any(|(scan, _)| scan.graph != ScanGraph::Default)
 }
 
-impl Collector<'_> {
+struct Collector<'a> {
+    clause: &'a Clause,
+    scans: Vec<(Scan, TriplePattern)>,
+    graphs: Vec<ScanGraph>,
+}
+
+impl<'a> Collector<'a> {
+    /// Everything that a pattern can match, where the query looks for it.
+    fn of(pattern: &GraphPattern, clause: &'a Clause) -> Vec<(Scan, TriplePattern)> {
+        let mut collector = Collector {
+            clause,
+            scans: Vec::new(),
+            graphs: clause.default_graph(),
+        };
+        collector.pattern(pattern);
+        collector.scans
+    }
+
     fn add(&mut self, probe: TriplePattern) {
-        let fixed = |term: &TermPattern| match term {
-            TermPattern::NamedNode(node) => Some(node.to_string()),
-            TermPattern::Literal(literal) => Some(literal.to_string()),
-            _ => None,
-        };
-        let scan = Scan {
-            subject: fixed(&probe.subject),
-            predicate: match &probe.predicate {
-                NamedNodePattern::NamedNode(node) => Some(node.to_string()),
-                NamedNodePattern::Variable(_) => None,
-            },
-            object: fixed(&probe.object),
-            graph: self.graph.clone(),
-        };
-        self.scans.push((scan, probe));
+        for graph in &self.graphs {
+            let scan = Scan {
+                subject: match &probe.subject {
+                    TermPattern::NamedNode(node) => Some(node.clone()),
+                    _ => None,
+                },
+                predicate: match &probe.predicate {
+                    NamedNodePattern::NamedNode(node) => Some(node.clone()),
+                    NamedNodePattern::Variable(_) => None,
+                },
+                object: match &probe.object {
+                    TermPattern::NamedNode(node) => Some(node.clone().into()),
+                    TermPattern::Literal(literal) => Some(literal.clone().into()),
+                    _ => None,
+                },
+                graph: graph.clone(),
+            };
+            self.scans.push((scan, probe.clone()));
+        }
     }
 
     fn everything(&mut self) {
@@ -147,18 +205,15 @@ impl Collector<'_> {
                 self.pattern(inner);
             }
             GraphPattern::Graph { name, inner } => {
-                let graph = match name {
-                    NamedNodePattern::NamedNode(node) => ScanGraph::Named(node.to_string()),
-                    NamedNodePattern::Variable(_) => ScanGraph::AnyNamed,
-                };
-                let outer = std::mem::replace(&mut self.graph, graph);
+                let graphs = self.clause.named_graphs(name);
+                let outer = std::mem::replace(&mut self.graphs, graphs);
                 let before = self.scans.len();
                 self.pattern(inner);
                 if self.scans.len() == before {
                     // An empty `GRAPH` block still asks which graphs exist.
                     self.everything();
                 }
-                self.graph = outer;
+                self.graphs = outer;
             }
             GraphPattern::Extend { inner, expression, .. } => {
                 self.expression(expression);
@@ -226,7 +281,7 @@ impl Collector<'_> {
 }
 
 /// Collects the properties of a path; `false` when it can take any property.
-fn steps(path: &PropertyPathExpression, found: &mut Vec<spargebra::term::NamedNode>) -> bool {
+fn steps(path: &PropertyPathExpression, found: &mut Vec<NamedNode>) -> bool {
     match path {
         PropertyPathExpression::NamedNode(node) => {
             found.push(node.clone());

@@ -6,6 +6,7 @@
 //! answered by fetching the triples that the patterns need and evaluating over their merge. Never a wrong answer for speed.
 
 mod aggregate;
+mod clause;
 mod deliver;
 mod expression;
 mod labels;
@@ -39,6 +40,8 @@ pub struct PlanLimits {
     pub bind_keys_max: usize,
     /// Most bytes of one `VALUES` block.
     pub values_block_bytes_max: usize,
+    /// Most triple patterns that are asked for in the graphs that a query names: its patterns times those graphs.
+    pub graph_scans_max: usize,
     /// Whether bound joins are used at all.
     pub bound_joins: bool,
     /// Whether aggregates are pushed to the sources.
@@ -51,6 +54,7 @@ impl Default for PlanLimits {
             sub_plans_max: 64,
             bind_keys_max: 20_000,
             values_block_bytes_max: 256 * 1024,
+            graph_scans_max: 4_096,
             bound_joins: true,
             push_aggregates: true,
         }
@@ -66,6 +70,9 @@ pub enum PlanError {
     /// More sub-plans than allowed.
     #[error("the query needs more than {0} sub-queries")]
     TooManySubPlans(usize),
+    /// More patterns in named graphs than allowed.
+    #[error("the query's patterns in the graphs that it names are more than {0}")]
+    TooManyGraphScans(usize),
 }
 
 /// A part that goes to several sources in the same form.
@@ -132,6 +139,12 @@ pub struct PhysicalPlan {
 }
 
 impl PhysicalPlan {
+    /// What the broker evaluates itself, as text that is read as the same query again.
+    #[must_use]
+    pub fn residual_text(&self) -> String {
+        text::whole(&self.residual)
+    }
+
     /// All sources that will be asked.
     #[must_use]
     pub fn asked(&self) -> BTreeSet<SourceId> {
@@ -157,13 +170,8 @@ pub fn sub_plan_of(service: &str) -> Option<usize> {
 /// Plans a parsed query over the given sources.
 ///
 /// # Errors
-/// [`PlanError::Unsupported`] for `SERVICE`, `FROM` and `DESCRIBE`; [`PlanError::TooManySubPlans`].
+/// [`PlanError::Unsupported`] for `SERVICE` and `DESCRIBE`; [`PlanError::TooManySubPlans`]; [`PlanError::TooManyGraphScans`].
 pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<PhysicalPlan, PlanError> {
-    if query.dataset().is_some() {
-        return Err(PlanError::Unsupported(
-            "`FROM` and `FROM NAMED` are not supported: name the data by `agreement` instead".to_owned(),
-        ));
-    }
     if matches!(query, Query::Describe { .. }) {
         return Err(PlanError::Unsupported(
             "`DESCRIBE` is planned as a `CONSTRUCT` of each resource's triples".to_owned(),
@@ -172,6 +180,16 @@ pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<Ph
     let pattern = normalise::normalise(pattern_of(query))?;
     let variables = root_variables(query);
     let mut planner = rewrite::Planner::new(sources, limits);
+    let clause = clause::Clause::of(query, sources);
+    planner.only = clause.only(&pattern);
+    if clause.is_given() && planner.only.is_none() {
+        planner.clause = clause;
+        if planner.graph_scans(&pattern) > limits.graph_scans_max {
+            return Err(PlanError::TooManyGraphScans(limits.graph_scans_max));
+        }
+        planner.materialise_pattern(&pattern);
+        return planner.finish(query, pattern, variables);
+    }
     let delivered = planner.root(&pattern, matches!(query, Query::Ask { .. }));
     let delivered = if planner.must_merge_everything(&delivered) {
         planner.restart_merging_everything();
@@ -181,6 +199,13 @@ pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<Ph
         delivered
     };
     planner.finish(query, delivered, variables)
+}
+
+/// Whether a query is about this dataset as far as its `FROM` and `FROM NAMED` tell: it has none, names the dataset, or names a graph
+/// that is no dataset of `known` and may lie in any.
+#[must_use]
+pub fn concerns(query: &Query, dataset: &str, known: &BTreeSet<String>) -> bool {
+    clause::concerns(query, dataset, known)
 }
 
 /// The pattern of a query of any form.

@@ -217,7 +217,7 @@ impl Normaliser {
             Expression::UnaryMinus(a) => Expression::UnaryMinus(Box::new(self.expression(a)?)),
             Expression::Not(a) => Expression::Not(Box::new(self.expression(a)?)),
             Expression::In(a, list) => Expression::In(Box::new(self.expression(a)?), self.expressions(list)?),
-            Expression::Exists(inner) => Expression::Exists(Box::new(super::text::grouped(*self.boxed(inner)?))),
+            Expression::Exists(inner) => Expression::Exists(self.boxed(inner)?),
             Expression::If(a, b, c) => Expression::If(
                 Box::new(self.expression(a)?),
                 Box::new(self.expression(b)?),

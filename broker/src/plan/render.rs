@@ -25,8 +25,10 @@ pub(super) fn finish(
         withheld,
         evidence,
         starved,
+        clause,
         ..
     } = planner;
+    let dataset = clause.residual();
     let mut outside = BTreeSet::new();
     expression::mentioned(&delivered, &mut outside);
     outside.extend(variables.iter().cloned());
@@ -77,7 +79,7 @@ pub(super) fn finish(
     let pattern = fill(delivered, &sub_plans);
     let residual = match query {
         Query::Select { base_iri, .. } => Query::Select {
-            dataset: None,
+            dataset,
             pattern: match pattern {
                 // The columns and their order are the query's own, whatever was pushed.
                 shaped
@@ -91,17 +93,17 @@ pub(super) fn finish(
         },
         Query::Construct { template, base_iri, .. } => Query::Construct {
             template: template.clone(),
-            dataset: None,
+            dataset,
             pattern,
             base_iri: base_iri.clone(),
         },
         Query::Ask { base_iri, .. } => Query::Ask {
-            dataset: None,
+            dataset,
             pattern,
             base_iri: base_iri.clone(),
         },
         Query::Describe { base_iri, .. } => Query::Describe {
-            dataset: None,
+            dataset,
             pattern,
             base_iri: base_iri.clone(),
         },
@@ -290,17 +292,16 @@ pub(crate) fn ground(term: &Term) -> Option<GroundTerm> {
 pub struct MaterialiseText;
 
 impl MaterialiseText {
-    /// One query with a branch per scan; columns `s`, `p`, `o`, and `g` for named graphs.
+    /// One query with a branch per scan: `k` is the number of the scan in [`Wanted`], the other columns are what it leaves open.
+    /// What a scan fixes is not asked back: some stores answer `1.0` where they were asked about `1.00`.
     #[must_use]
     pub fn of(wanted: &Wanted) -> String {
-        let mut text = String::from("SELECT ?g ?s ?p ?o WHERE {");
-        for (at, scan) in wanted.scans.iter().enumerate() {
+        let mut text = String::from("SELECT ?k ?g ?s ?p ?o WHERE {");
+        for (at, scan) in wanted.scans.values().enumerate() {
             if at > 0 {
                 text.push_str(" UNION");
             }
-            text.push_str(" { ");
-            text.push_str(&branch(scan));
-            text.push_str(" }");
+            text.push_str(&format!(" {{ {} BIND({at} AS ?k) }}", branch(scan)));
         }
         text.push_str(" }");
         text
@@ -308,22 +309,16 @@ impl MaterialiseText {
 }
 
 fn branch(scan: &Scan) -> String {
-    let position = |fixed: &Option<String>, name: &str| fixed.clone().unwrap_or_else(|| format!("?{name}"));
+    let position = |fixed: Option<String>, name: &str| fixed.unwrap_or_else(|| format!("?{name}"));
     let triple = format!(
         "{} {} {}",
-        position(&scan.subject, "s"),
-        position(&scan.predicate, "p"),
-        position(&scan.object, "o")
+        position(scan.subject.as_ref().map(ToString::to_string), "s"),
+        position(scan.predicate.as_ref().map(ToString::to_string), "p"),
+        position(scan.object.as_ref().map(ToString::to_string), "o")
     );
-    let mut text = match &scan.graph {
-        ScanGraph::Default => triple,
+    match &scan.graph {
+        ScanGraph::Default | ScanGraph::Whole(..) => triple,
         ScanGraph::AnyNamed => format!("GRAPH ?g {{ {triple} }}"),
-        ScanGraph::Named(graph) => format!("GRAPH {graph} {{ {triple} }} BIND({graph} AS ?g)"),
-    };
-    for (fixed, name) in [(&scan.subject, "s"), (&scan.predicate, "p"), (&scan.object, "o")] {
-        if let Some(term) = fixed {
-            text.push_str(&format!(" BIND({term} AS ?{name})"));
-        }
+        ScanGraph::Named(graph) => format!("GRAPH {graph} {{ {triple} }}"),
     }
-    text
 }

@@ -1,6 +1,7 @@
 //! The planner's recursion: every part of the query becomes a constant, a part that each source can answer alone, an inner join of
 //! such parts, or a rest that the broker evaluates over what they deliver.
 
+use super::clause::Clause;
 use super::expression::{self, conjuncts, is_stable};
 use super::local::{Local, join_patterns};
 use super::shape::{self, extended, with_table};
@@ -40,6 +41,10 @@ pub(super) struct Planner<'a> {
     /// Scans whose triples are merged: kept to see where blank nodes would have to survive two requests.
     pub(super) merged: Vec<Local>,
     pub(super) shipped: Vec<(SubPlan, Local)>,
+    /// Graphs that the query names, which are fetched as such.
+    pub(super) clause: Clause,
+    /// The only sources that the query is about, when it says so.
+    pub(super) only: Option<BTreeSet<SourceId>>,
     fresh: usize,
 }
 
@@ -55,6 +60,8 @@ impl<'a> Planner<'a> {
             starved: false,
             merged: Vec::new(),
             shipped: Vec::new(),
+            clause: Clause::default(),
+            only: None,
             fresh: 0,
         }
     }

@@ -16,6 +16,9 @@ impl Planner<'_> {
         }
         let mut found = BTreeMap::new();
         for (id, source) in self.sources.iter().enumerate() {
+            if self.only.as_ref().is_some_and(|only| !only.contains(&id)) {
+                continue;
+            }
             match source.select(pattern) {
                 Selection::Irrelevant => {}
                 Selection::NotAgreed(property) => {

@@ -20,6 +20,19 @@ pub(super) fn gains_at_one_source(pattern: &GraphPattern) -> bool {
     )
 }
 
+/// Whether every solution comes from a triple that matched. Where none is looked at, as in a table or a count of nothing inside `GRAPH ?g`,
+/// there are engines that leave the graph's variable unbound.
+fn always_matches_triples(pattern: &GraphPattern) -> bool {
+    match pattern {
+        GraphPattern::Bgp { patterns } => !patterns.is_empty(),
+        GraphPattern::Join { left, right } => always_matches_triples(left) || always_matches_triples(right),
+        GraphPattern::Union { left, right } => always_matches_triples(left) && always_matches_triples(right),
+        GraphPattern::LeftJoin { left, .. } | GraphPattern::Minus { left, .. } => always_matches_triples(left),
+        GraphPattern::Filter { inner, .. } | GraphPattern::Extend { inner, .. } => always_matches_triples(inner),
+        _ => false,
+    }
+}
+
 /// Whether a pattern means the same wherever it is evaluated.
 pub(super) fn pushable(pattern: &GraphPattern) -> bool {
     let stable = |e: &Expression| {
@@ -139,7 +152,9 @@ pub(super) fn certain(pattern: &GraphPattern) -> BTreeSet<Variable> {
         }
         GraphPattern::Graph { name, inner } => {
             let mut found = certain(inner);
-            if let NamedNodePattern::Variable(variable) = name {
+            if let NamedNodePattern::Variable(variable) = name
+                && always_matches_triples(inner)
+            {
                 found.insert(variable.clone());
             }
             found

@@ -45,14 +45,15 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         .map_err(|_| Problem::unavailable("too many queries are running: try again in a moment", 1))?;
     let asker = asker(broker, call, &asked)?;
     let media_type = media_type(broker, call, &asked).await?;
-    let text = asked.query.clone();
+    let (text, named) = (asked.query.clone(), asked.dataset.clone());
     let (base, limits) = (broker.config.server.base_url.to_string(), broker.config.query.clone());
     let snapshot = broker.catalogue.snapshot();
     let deposits = broker.deposits.of(asker.web_id.as_str());
     let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
     let prepared = prepare::deep(limits.stack_bytes, move || {
-        let query = prepare::parse(&text, &base, &limits)?;
-        let admission = admit(&snapshot, &deposits, &who, now);
+        let query = prepare::about(prepare::parse(&text, &base, &limits)?, named);
+        let mut admission = admit(&snapshot, &deposits, &who, now);
+        prepare::leave_out_unconcerned(&query, &mut admission);
         let selection = prepare::describe_selection(&query);
         let plan = prepare::planned(selection.as_ref().unwrap_or(&query), &admission.sources, &plan_limits)?;
         let not_covered: Vec<_> = prepare::could_contribute(&query, &admission.refused)
@@ -62,10 +63,10 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         let denied = plan.starved
             || prepare::needs_refused(&query, &admission)
             || plan.asked().is_empty() && (!not_covered.is_empty() || !plan.withheld.is_empty());
-        Ok::<_, Problem>((selection.is_some(), denied, plan, admission, not_covered))
+        Ok::<_, Problem>((selection, denied, plan, admission, not_covered))
     })
     .await??;
-    let (describes, denied, plan, admission, not_covered) = prepared;
+    let (selection, denied, plan, admission, not_covered) = prepared;
     let id = broker.random.token(16);
     if denied {
         let problem = nothing_agreed(&plan, &admission, &not_covered);
@@ -86,7 +87,7 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         not_covered,
         media_type,
     };
-    run.answer(call, plan, describes).await
+    run.answer(call, plan, selection).await
 }
 
 /// Who asks, for what, and what they delegate.
@@ -251,16 +252,17 @@ struct Run {
 }
 
 impl Run {
-    async fn answer(self, call: &Call, plan: PhysicalPlan, describes: bool) -> Answer {
+    /// With a `selection`, its resources are described; otherwise the plan's own answer is given.
+    async fn answer(self, call: &Call, plan: PhysicalPlan, selection: Option<Query>) -> Answer {
         let started = Instant::now();
         let credentials = self.credentials(call);
         let (mut plan, mut delivered, mut completeness) = {
             let (delivered, completeness) = self.fetch(call, &credentials, &plan).await?;
             (plan, delivered, completeness)
         };
-        if describes {
+        if let Some(selection) = selection {
             let resources = self.resources(plan, delivered).await?;
-            let query = prepare::describe_construction(resources);
+            let query = prepare::describe_construction(&selection, resources);
             plan = prepare::planned(&query, &self.admission.sources, &self.broker.config.plan)?;
             let first = completeness.complete;
             (delivered, completeness) = self.fetch(call, &credentials, &plan).await?;

@@ -43,7 +43,7 @@ pub fn value(plan: &PhysicalPlan, admission: &Admission, not_covered: &[Refused]
         .map(|(id, reasons)| json!({ "source": named(*id), "reasons": reasons.iter().map(crate::exec::manifest::words).collect::<Vec<_>>() }))
         .collect();
     json!({
-        "residual": plan.residual.to_string(),
+        "residual": plan.residual_text(),
         "subPlans": parts,
         "merged": merged,
         "withheld": withheld,
@@ -62,7 +62,7 @@ pub fn text(plan: &PhysicalPlan, admission: &Admission, not_covered: &[Refused])
             |source| format!("{} <{}>", source.member, source.dataset),
         )
     };
-    let mut out = format!("The broker itself evaluates:\n  {}\n", plan.residual);
+    let mut out = format!("The broker itself evaluates:\n  {}\n", plan.residual_text());
     for part in &plan.sub_plans {
         out.push_str(&format!(
             "\nSub-plan {}{}\n  {}\n",

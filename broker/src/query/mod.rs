@@ -10,6 +10,8 @@ use crate::app::Broker;
 use crate::error::{self, Answer};
 use crate::http::Call;
 use http::Method;
+use spargebra::algebra::QueryDataset;
+use spargebra::term::NamedNode;
 use std::sync::Arc;
 
 /// What the caller asked for.
@@ -17,6 +19,8 @@ use std::sync::Arc;
 pub struct Asked {
     /// The query text.
     pub query: String,
+    /// The data that the request says the query is about; it goes before what the query itself says.
+    pub dataset: Option<QueryDataset>,
     /// The stated purpose.
     pub purpose: Option<String>,
     /// The agreements named; empty for all that fit.
@@ -63,12 +67,6 @@ fn asked(call: &Call) -> Result<Asked, server_kit::problem::Problem> {
             "updates go to the owners, not through a broker",
         ));
     }
-    if call.parameter("default-graph-uri").is_some() || call.parameter("named-graph-uri").is_some() {
-        return Err(error::bad_request(
-            "dataset-refused",
-            "name the data by `agreement`, not by graph",
-        ));
-    }
     let query = if direct {
         String::from_utf8(call.body.to_vec())
             .map_err(|_| error::bad_request("malformed-query", "the query is not UTF-8"))?
@@ -102,9 +100,31 @@ fn asked(call: &Call) -> Result<Asked, server_kit::problem::Problem> {
     };
     Ok(Asked {
         query,
+        dataset: dataset(call)?,
         purpose: call.parameter("purpose").map(str::to_owned),
         agreements: call.all("agreement").map(str::to_owned).collect(),
         complete_required,
         explain: call.path == "/explain" || call.parameter("explain") == Some("true"),
     })
+}
+
+/// `default-graph-uri` and `named-graph-uri` (SPARQL 1.1 Protocol §2.1.4).
+fn dataset(call: &Call) -> Result<Option<QueryDataset>, server_kit::problem::Problem> {
+    let names = |parameter: &str| {
+        call.all(parameter)
+            .map(|name| {
+                NamedNode::new(name).map_err(|cause| {
+                    error::bad_request("wrong-parameter", format!("`{parameter}`: `{name}` is no IRI: {cause}"))
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let (default, named) = (names("default-graph-uri")?, names("named-graph-uri")?);
+    if default.is_empty() && named.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(QueryDataset {
+        default,
+        named: Some(named),
+    }))
 }

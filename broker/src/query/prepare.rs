@@ -8,9 +8,10 @@ use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
 use crate::source::{Selection, Source};
 use server_kit::problem::Problem;
 use server_kit::sparql_text::{self, TextBounds, TextRejection};
-use spargebra::algebra::GraphPattern;
+use spargebra::algebra::{GraphPattern, QueryDataset};
 use spargebra::term::{GroundTerm, NamedNode, TriplePattern, Variable};
 use spargebra::{Query, SparqlParser};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Runs work on a thread of its own with a stack of this many bytes.
@@ -71,6 +72,19 @@ pub fn parse(text: &str, base_url: &str, limits: &QuerySection) -> Result<Query,
     })
 }
 
+/// The query over the data that the request names, when it names any (SPARQL 1.1 Protocol §2.1.4).
+#[must_use]
+pub fn about(mut query: Query, named: Option<QueryDataset>) -> Query {
+    if let Some(named) = named {
+        let (Query::Select { dataset, .. }
+        | Query::Construct { dataset, .. }
+        | Query::Describe { dataset, .. }
+        | Query::Ask { dataset, .. }) = &mut query;
+        *dataset = Some(named);
+    }
+    query
+}
+
 /// Line and column out of the parser's words (`error at 1:8: …`).
 fn position(words: &str) -> Option<(u64, u64)> {
     let at = words.find(" at ")?;
@@ -96,7 +110,9 @@ fn looks_like_update(text: &str) -> bool {
 pub fn planned(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<PhysicalPlan, Problem> {
     plan(query, sources, limits).map_err(|error| match error {
         PlanError::Unsupported(words) => error::bad_request("unsupported-query", words),
-        PlanError::TooManySubPlans(_) => error::unprocessable("query-too-wide", error.to_string()),
+        PlanError::TooManySubPlans(_) | PlanError::TooManyGraphScans(_) => {
+            error::unprocessable("query-too-wide", error.to_string())
+        }
     })
 }
 
@@ -119,9 +135,9 @@ pub fn describe_selection(query: &Query) -> Option<Query> {
     }
 }
 
-/// The `CONSTRUCT` that describes resources: every triple with one of them as subject.
+/// The `CONSTRUCT` that describes resources: every triple with one of them as subject, in the data that the selection is about.
 #[must_use]
-pub fn describe_construction(resources: Vec<NamedNode>) -> Query {
+pub fn describe_construction(selection: &Query, resources: Vec<NamedNode>) -> Query {
     let variable = |name: &str| Variable::new_unchecked(name);
     let triple = TriplePattern {
         subject: variable("s").into(),
@@ -130,7 +146,7 @@ pub fn describe_construction(resources: Vec<NamedNode>) -> Query {
     };
     Query::Construct {
         template: vec![triple.clone()],
-        dataset: None,
+        dataset: selection.dataset().cloned(),
         pattern: GraphPattern::Join {
             left: Box::new(GraphPattern::Values {
                 variables: vec![variable("s")],
@@ -143,6 +159,16 @@ pub fn describe_construction(resources: Vec<NamedNode>) -> Query {
         },
         base_iri: None,
     }
+}
+
+/// Leaves out the refused datasets that the query's `FROM` says it is not about.
+pub fn leave_out_unconcerned(query: &Query, admission: &mut Admission) {
+    let of_sources = admission.sources.iter().map(|source| source.dataset.clone());
+    let of_refused = admission.refused.iter().map(|(refused, _)| refused.dataset.clone());
+    let known: BTreeSet<String> = of_sources.chain(of_refused).collect();
+    admission
+        .refused
+        .retain(|(refused, _)| crate::plan::concerns(query, &refused.dataset, &known));
 }
 
 /// Which of these datasets could contribute to a query, by their own summaries, if they could be asked.

@@ -4,6 +4,7 @@ pub mod baseline;
 pub mod coverage;
 pub mod differential;
 pub mod earl;
+pub mod federated;
 pub mod node;
 pub mod subject;
 pub mod suites;

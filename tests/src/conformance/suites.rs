@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::baseline::{Case, Outcome};
 use super::subject::{Ours, Subject};
-use super::{ConformanceError, folder, node};
+use super::{ConformanceError, federated, folder, node};
 
 /// Longest time for one suite.
 const SUITE_SECONDS_MAX: u64 = 900;
@@ -23,7 +23,9 @@ pub struct Suite {
     pub name: &'static str,
     /// What it is, for people.
     pub title: &'static str,
-    /// Its repository below `solid-contrib`.
+    /// Whose its repository is.
+    pub owner: &'static str,
+    /// Its repository.
     pub repository: &'static str,
     /// The state that the baseline judges.
     pub commit: &'static str,
@@ -36,13 +38,16 @@ enum Kind {
     Features,
     /// Tests for Jest, with credentials or without.
     Jest { authenticated: bool },
+    /// W3C's tests of queries, whose data is dealt over members of a federation.
+    Queries,
 }
 
 /// All suites.
-pub const SUITES: [Suite; 4] = [
+pub const SUITES: [Suite; 5] = [
     Suite {
         name: "cases",
         title: "Solid Protocol and Web Access Control conformance cases",
+        owner: "solid-contrib",
         repository: "specification-tests",
         commit: "fadd409fffcd2de136792b998bdf9f9bce0c5329",
         kind: Kind::Features,
@@ -50,6 +55,7 @@ pub const SUITES: [Suite; 4] = [
     Suite {
         name: "crud",
         title: "solid-crud-tests 7.0.5, with credentials",
+        owner: "solid-contrib",
         repository: "solid-crud-tests",
         commit: "18f71c4994d3cab08ba596493231d463941988f7",
         kind: Kind::Jest { authenticated: true },
@@ -57,6 +63,7 @@ pub const SUITES: [Suite; 4] = [
     Suite {
         name: "crud-anonymous",
         title: "solid-crud-tests 7.0.5, without credentials in a container that everyone may write",
+        owner: "solid-contrib",
         repository: "solid-crud-tests",
         commit: "18f71c4994d3cab08ba596493231d463941988f7",
         kind: Kind::Jest { authenticated: false },
@@ -64,24 +71,39 @@ pub const SUITES: [Suite; 4] = [
     Suite {
         name: "wac",
         title: "web-access-control-tests 7.1.0",
+        owner: "solid-contrib",
         repository: "web-access-control-tests",
         commit: "3f2fe62ee966cf028171f28d4179d179acb3a6bb",
         kind: Kind::Jest { authenticated: true },
     },
+    Suite {
+        name: "queries",
+        title: "SPARQL 1.0 and 1.1 query evaluation tests, dealt over 1, 2 and 5 members",
+        owner: "w3c",
+        repository: "rdf-tests",
+        commit: "ad541a5f0479f0798608c4801369d97b8e08b36f",
+        kind: Kind::Queries,
+    },
 ];
 
 impl Suite {
+    /// Whether it is about the pod server, and not about the broker.
+    #[must_use]
+    pub fn asks_pod_server(&self) -> bool {
+        !matches!(self.kind, Kind::Queries)
+    }
+
     /// Its IRI: the state of its repository that was run, and how.
     #[must_use]
     pub fn iri(&self) -> String {
         let way = match self.kind {
-            Kind::Features => "",
+            Kind::Features | Kind::Queries => "",
             Kind::Jest { authenticated: true } => "?authenticated",
             Kind::Jest { authenticated: false } => "?anonymous",
         };
         format!(
-            "https://github.com/solid-contrib/{}/tree/{}{way}",
-            self.repository, self.commit
+            "https://github.com/{}/{}/tree/{}{way}",
+            self.owner, self.repository, self.commit
         )
     }
 
@@ -92,6 +114,12 @@ impl Suite {
     /// When a runner breaks off.
     pub async fn run(self, given: Option<&Path>) -> Result<Result<Vec<Case>, String>, ConformanceError> {
         let given = given.map(Path::to_path_buf);
+        if let Kind::Queries = self.kind {
+            return match self.checkout(given.as_deref())? {
+                Ok(checkout) => Ok(Ok(federated::run(&checkout).await?)),
+                Err(reason) => Ok(Err(reason)),
+            };
+        }
         let prepared = tokio::task::spawn_blocking(move || self.prepare(given.as_deref()))
             .await
             .map_err(|error| ConformanceError(error.to_string()))??;
@@ -111,20 +139,24 @@ impl Suite {
         Ok(Ok(cases))
     }
 
-    fn prepare(self, given: Option<&Path>) -> Result<Result<(PathBuf, PathBuf), String>, ConformanceError> {
-        let checkout = match given {
-            Some(given) => given.join(self.repository),
-            None => match self.fetch()? {
-                Ok(checkout) => checkout,
-                Err(reason) => return Ok(Err(reason)),
-            },
-        };
+    /// The checkout that is given, or a fetched one.
+    fn checkout(self, given: Option<&Path>) -> Result<Result<PathBuf, String>, ConformanceError> {
+        let Some(given) = given else { return self.fetch() };
+        let checkout = given.join(self.repository);
         if !checkout.is_dir() {
             return Ok(Err(format!("`{}` is not there", checkout.display())));
         }
+        Ok(Ok(checkout))
+    }
+
+    fn prepare(self, given: Option<&Path>) -> Result<Result<(PathBuf, PathBuf), String>, ConformanceError> {
+        let checkout = match self.checkout(given)? {
+            Ok(checkout) => checkout,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let (list, scripts) = match self.kind {
             Kind::Features => ("clients", "cases"),
-            Kind::Jest { .. } => ("jest", "jest"),
+            Kind::Jest { .. } | Kind::Queries => ("jest", "jest"),
         };
         let installed = match node::install(list, &folder().join(list))? {
             Ok(installed) => installed,
@@ -148,7 +180,7 @@ impl Suite {
             return Ok(Ok(place));
         }
         std::fs::create_dir_all(&place)?;
-        let url = format!("https://github.com/solid-contrib/{}", self.repository);
+        let url = format!("https://github.com/{}/{}", self.owner, self.repository);
         for arguments in [
             &["init", "--quiet"][..],
             &["fetch", "--quiet", "--depth", "1", &url, self.commit],
@@ -204,6 +236,7 @@ impl Suite {
                     .map_err(|_| ConformanceError(format!("{} broke off: {}", self.name, last(&ended.output))))?;
                 Ok(jest(&report))
             }
+            Kind::Queries => Err(ConformanceError(format!("{} is not run by a script", self.name))),
         }
     }
 }

@@ -12,10 +12,10 @@ use broker::source::{Source, SourceDescription};
 use http::HeaderMap;
 use oxigraph::sparql::SparqlEvaluator;
 use oxigraph::store::Store;
-use oxrdf::{GraphName, Term, Triple};
+use oxrdf::{GraphName, Quad, Term, Triple};
 use server_kit::egress::{Egress, EgressConfig};
 use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
-use spargebra::SparqlParser;
+use spargebra::{Query, SparqlParser};
 
 use super::Member;
 
@@ -76,17 +76,32 @@ impl Network {
         Self::over(members, sources)
     }
 
+    /// Starts one member per set of quads, each described by a summary of all of them.
+    ///
+    /// # Panics
+    /// When a port cannot be bound.
+    #[allow(clippy::unwrap_used)]
+    pub async fn of_quads(data: Vec<Vec<Quad>>) -> Self {
+        let merged = Store::new().unwrap();
+        let mut members = Vec::new();
+        for (at, quads) in data.into_iter().enumerate() {
+            merged.extend(quads.iter().cloned()).unwrap();
+            let name = format!("member{at}");
+            members.push(Member::start_with_graphs(&name, quads).await.unwrap());
+        }
+        let sources = members
+            .iter()
+            .map(|member| source(member, SourceDescription::of_triples(&member.triples)))
+            .collect();
+        Self::beside(members, sources, merged)
+    }
+
     /// A network over members that run already.
     ///
     /// # Panics
     /// When the egress guard cannot be set up.
     #[allow(clippy::unwrap_used)]
     pub fn over(members: Vec<Member>, sources: Vec<Source>) -> Self {
-        let egress = Egress::new(EgressConfig {
-            allow: vec!["127.0.0.1:*".to_owned()],
-            ..EgressConfig::default()
-        })
-        .unwrap();
         let merged = Store::new().unwrap();
         let all: BTreeSet<String> = members
             .iter()
@@ -104,6 +119,17 @@ impl Network {
             .unwrap();
         loader.commit().unwrap();
         assert_eq!(merged.len().unwrap(), all.len(), "the merge is a set");
+        Self::beside(members, sources, merged)
+    }
+
+    /// A network whose answers are those of `merged`.
+    #[allow(clippy::unwrap_used)]
+    fn beside(members: Vec<Member>, sources: Vec<Source>, merged: Store) -> Self {
+        let egress = Egress::new(EgressConfig {
+            allow: vec!["127.0.0.1:*".to_owned()],
+            ..EgressConfig::default()
+        })
+        .unwrap();
         Self {
             members,
             sources,
@@ -140,7 +166,24 @@ impl Network {
     /// When the query cannot be parsed, planned or evaluated.
     #[allow(clippy::unwrap_used)]
     pub async fn ask(&self, query: &str) -> Result<Answered, ExecError> {
-        let plan = self.plan(query);
+        let planned = self.plan(query);
+        self.follow(planned, is_ordered(query)).await
+    }
+
+    /// Answers a query that is parsed already; rows are sorted.
+    ///
+    /// # Errors
+    /// In words, when it cannot be planned or fails as a whole.
+    ///
+    /// # Panics
+    /// When the plan's rest cannot be evaluated.
+    pub async fn ask_parsed(&self, query: &Query) -> Result<Answered, String> {
+        let planned = plan(query, &self.sources, &self.plan_limits).map_err(|error| error.to_string())?;
+        self.follow(planned, false).await.map_err(|error| error.to_string())
+    }
+
+    #[allow(clippy::unwrap_used)]
+    async fn follow(&self, plan: PhysicalPlan, ordered: bool) -> Result<Answered, ExecError> {
         let ledger = Ledger::new(&self.sources, &plan.withheld);
         let session = Session {
             sources: &self.sources,
@@ -153,7 +196,6 @@ impl Network {
         };
         let delivered = run(&session, &plan, &ledger).await?;
         let residual_query = plan.residual.clone();
-        let ordered = is_ordered(query);
         let rows = tokio::task::spawn_blocking(move || {
             residual::evaluate(&residual_query, &delivered, CancellationToken::new(), |results| {
                 texts(results, ordered)
@@ -176,13 +218,17 @@ impl Network {
     #[allow(clippy::unwrap_used)]
     #[must_use]
     pub fn expected(&self, query: &str) -> Vec<String> {
-        let results = SparqlEvaluator::new()
-            .parse_query(query)
-            .unwrap()
-            .on_store(&self.merged)
-            .execute()
-            .unwrap();
-        texts(results, is_ordered(query)).unwrap()
+        let parsed = SparqlParser::new().parse_query(query).unwrap();
+        self.expected_of(parsed, is_ordered(query)).unwrap()
+    }
+
+    /// What one store over all quads answers to a query that is parsed already; rows are sorted unless they are `ordered`.
+    ///
+    /// # Errors
+    /// When the query cannot be evaluated.
+    pub fn expected_of(&self, query: Query, ordered: bool) -> Result<Vec<String>, QueryEvaluationError> {
+        let prepared = SparqlEvaluator::new().for_query(query);
+        texts(prepared.on_store(&self.merged).execute()?, ordered)
     }
 
     /// All requests that the members received.
