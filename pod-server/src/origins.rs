@@ -258,6 +258,30 @@ impl Origins {
         iri.starts_with(self.base_url()) || self.on_own(iri).is_some()
     }
 
+    /// The storage that an IRI speaks of, whatever its spelling: with another scheme or port, other letters in the host,
+    /// escapes that are not needed, without a path. Empty for the server itself. None for what lies on other hosts.
+    ///
+    /// For judging what names give away, never for reaching a resource: that takes the one spelling of [`Self::name`].
+    #[must_use]
+    pub fn storage_meant(&self, iri: &str) -> Option<String> {
+        let (_, rest) = iri.split_once("://")?;
+        let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(end);
+        let named = authority.rsplit('@').next().unwrap_or(authority);
+        let host = plainly(named).to_ascii_lowercase();
+        let host = match host.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+            _ => host.as_str(),
+        };
+        let host = host.trim_end_matches('.');
+        if Some(host) == self.0.below.strip_prefix('.') {
+            let path = path.split(['?', '#']).next().unwrap_or_default();
+            let segment = path.split('/').find(|segment| !segment.is_empty());
+            return Some(plainly(segment.unwrap_or_default()));
+        }
+        self.storage_of_host(host)
+    }
+
     /// The storage that has an origin with this host and port, as a request names them, for its own.
     #[must_use]
     pub fn storage_at(&self, authority: &str) -> Option<String> {
@@ -340,6 +364,13 @@ impl Origins {
     }
 }
 
+/// A text without escapes; as it is where they stand for no text.
+fn plainly(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8()
+        .map_or_else(|_| text.to_owned(), |plain| plain.into_owned())
+}
+
 fn known(root: &str, word: &[u8]) -> Result<(), StoreError> {
     if word == OWN {
         return Ok(());
@@ -398,6 +429,64 @@ mod tests {
         ] {
             let iri = format!("{}{unfit}", origins.base_url());
             assert_eq!(ResourceName::from_iri(&iri, &origins), None, "{unfit}");
+        }
+    }
+
+    /// What a name gives away does not hang on how it is spelt.
+    ///
+    /// Requirement ENF-13.
+    #[test]
+    fn every_spelling_of_a_name_speaks_of_one_storage() {
+        let origins = Origins::with("https://pod.example:8443/", true, &[]);
+        origins.note("gent");
+        for (storage, iris) in [
+            (
+                "bob",
+                &[
+                    "https://pod.example:8443/bob/#me",
+                    "https://pod.example/bob/a",
+                    "http://pod.example:80/bob",
+                    "https://POD.example:8443/b%6Fb/a?x#y",
+                    "https://pod.example.:8443/bob/",
+                    "https://pod%2Eexample:8443/bob/",
+                    "https://anyone@pod.example:8443/bob/",
+                    "https://pod.example:8443//bob/",
+                ][..],
+            ),
+            (
+                "gent",
+                &[
+                    "https://gent.pod.example:8443/a",
+                    "https://gent.pod.example:8443",
+                    "https://gent.pod.example#me",
+                    "http://GENT.pod.example:1/a%20b",
+                    "https://g%65nt.pod.example:8443/",
+                    "https://pod.example/gent/a",
+                ][..],
+            ),
+            (
+                "",
+                &[
+                    "https://pod.example:8443/",
+                    "https://pod.example",
+                    "http://pod.example#x",
+                ][..],
+            ),
+        ] {
+            for iri in iris {
+                assert_eq!(origins.storage_meant(iri).as_deref(), Some(storage), "{iri}");
+            }
+        }
+        for foreign in [
+            "https://brugge.pod.example:8443/",
+            "https://pod.example.evil.example/bob/",
+            "https://evil.example/https://pod.example:8443/bob/",
+            "https://pod.example@evil.example/bob/",
+            "urn:pod.example/bob/",
+            "/bob/",
+            "",
+        ] {
+            assert_eq!(origins.storage_meant(foreign), None, "{foreign}");
         }
     }
 

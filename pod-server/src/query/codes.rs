@@ -1,6 +1,7 @@
 //! What the terms of the index are called in one evaluation, and back.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use policies::treatment::is_pseudonym;
 use rustc_hash::FxHashMap;
@@ -8,7 +9,7 @@ use rustc_hash::FxHashMap;
 use super::dataset::{Execution, ScanError};
 use super::terms::UnknownTerm;
 use super::treat::Treated;
-use crate::index::{Bounds, DocumentId, Order, TermId};
+use crate::index::{Bounds, DocumentId, Order, Quad, TermId};
 
 /// What was named so far.
 #[derive(Debug, Default)]
@@ -19,6 +20,10 @@ pub(super) struct Codes {
     meant: FxHashMap<TermId, u32>,
     /// Changed values by predicate and value.
     values: FxHashMap<(u32, u32), Option<TermId>>,
+    /// Which predicates are replaced.
+    predicates: FxHashMap<u32, bool>,
+    /// The storage that each name speaks of.
+    places: FxHashMap<u32, Option<Rc<str>>>,
     /// Whether the codes of all names in the view are known.
     complete: bool,
 }
@@ -49,6 +54,60 @@ impl Execution<'_> {
         self.codes.borrow_mut().shown.insert(name.number(), shown);
         self.bounded()?;
         Ok(shown)
+    }
+
+    /// Whether a predicate of the index has a code here.
+    fn replaces_predicate(&self, predicate: u32) -> bool {
+        let (Some(treated), Some(name)) = (self.renaming(), TermId::from_number(predicate)) else {
+            return false;
+        };
+        let mut codes = self.codes.borrow_mut();
+        let find = || treated.replaces_predicate(self.view.snapshot().dictionary(), name);
+        *codes.predicates.entry(predicate).or_insert_with(find)
+    }
+
+    /// What a predicate of the index is called here.
+    pub(super) fn shown_predicate(&self, predicate: TermId) -> Result<TermId, ScanError> {
+        match self.replaces_predicate(predicate.number()) {
+            true => self.shown(predicate),
+            false => Ok(predicate),
+        }
+    }
+
+    /// The predicate of the index that a term stands for here; none when it stands for nothing in the view.
+    pub(super) fn meant_predicate(&self, term: TermId) -> Option<TermId> {
+        if self.renaming().is_none() {
+            return Some(term);
+        }
+        let coded = self.codes.borrow().meant.get(&term).copied();
+        match coded {
+            Some(number) if self.replaces_predicate(number) => TermId::from_number(number),
+            Some(_) => None,
+            None => (term.position().is_some() && !self.replaces_predicate(term.number())).then_some(term),
+        }
+    }
+
+    /// Whether a row of a document is left out because it speaks of somebody else's names.
+    pub(super) fn leaves_out(&self, quad: &Quad) -> bool {
+        let Some(treated) = self.renaming() else {
+            return false;
+        };
+        let Some(graph) = self.graph_of(quad.document) else {
+            return true;
+        };
+        let place = |name: u32| {
+            let mut codes = self.codes.borrow_mut();
+            let find = || {
+                treated
+                    .storage_meant(self.view.snapshot().dictionary(), name)
+                    .map(Rc::from)
+            };
+            codes.places.entry(name).or_insert_with(find).clone()
+        };
+        let by = place(graph.number());
+        [quad.subject, quad.object]
+            .into_iter()
+            .any(|name| treated.leaves_out(by.as_deref(), place(name).as_deref()))
     }
 
     /// Whether what is remembered stays within its bound.
@@ -114,6 +173,7 @@ impl Execution<'_> {
                     for number in [quad.subject, quad.object] {
                         self.shown(TermId::from_number(number).ok_or(UnknownTerm)?)?;
                     }
+                    self.shown_predicate(TermId::from_number(quad.predicate).ok_or(UnknownTerm)?)?;
                 }
             }
         }
@@ -142,7 +202,7 @@ mod tests {
         };
         let key = PseudonymKey::derive(&[1; 32], "agreement", "purpose", 0);
         let view = view_of(&index, numbers(&index, &sources), Predicates::default())
-            .treated_by(|snapshot, visible| Treated::new(&treatment, key, &Origins::new(BASE), snapshot, visible));
+            .treated_by(|view| Treated::new(&treatment, key, &Origins::new(BASE), None, view));
         let ask = |replaced_max| {
             let limits = QueryLimits {
                 replaced_max,

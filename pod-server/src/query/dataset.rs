@@ -112,8 +112,10 @@ impl<'v> Execution<'v> {
 
     /// The number of a term of the query.
     fn number(&self, term: Term) -> Result<TermId, ScanError> {
-        if let Term::NamedNode(node) = &term {
-            self.recognise(node.as_str())?;
+        match &term {
+            Term::NamedNode(node) => self.recognise(node.as_str())?,
+            Term::Literal(literal) => self.recognise(literal.datatype().as_str())?,
+            _ => {}
         }
         Ok(self.terms.number(term)?)
     }
@@ -250,8 +252,10 @@ impl<'e> QueryableDataset<'e> for ScopedDataset<'e> {
         if length > self.0.literal_bytes_max {
             return Err(self.0.stop(ScanError::Literal(self.0.literal_bytes_max)));
         }
-        if let ExpressionTerm::NamedNode(node) = &term {
-            self.0.recognise(node.as_str())?;
+        match &term {
+            ExpressionTerm::NamedNode(node) => self.0.recognise(node.as_str())?,
+            ExpressionTerm::OtherTypedLiteral { datatype, .. } => self.0.recognise(datatype.as_str())?,
+            _ => {}
         }
         Ok(BoundTerm(self.0.terms.number_of_value(term)?))
     }

@@ -257,9 +257,8 @@ fn compare(sources: &[Source], steps: usize, policy: &Policy, queries: &[&str]) 
         .filter(|(place, _)| policy.visible >> place & 1 == 1);
     let (permitted, hidden) = (policy.permitted.clone(), policy.hidden.iter().copied());
     let predicates = Predicates::from_iris(&index.snapshot(), permitted, hidden);
-    let view = view_of(&index, documents.map(|(_, number)| *number), predicates).treated_by(|snapshot, visible| {
-        Treated::new(&policy.treatment, policy.key(), &Origins::new(BASE), snapshot, visible)
-    });
+    let view = view_of(&index, documents.map(|(_, number)| *number), predicates)
+        .treated_by(|view| Treated::new(&policy.treatment, policy.key(), &Origins::new(BASE), None, view));
     let (view_quads, names) = materialised(sources, &numbers, policy);
     let limits = QueryLimits {
         scanned_max: 500_000,

@@ -4,6 +4,7 @@ use spareval::InternalQuad;
 
 use super::dataset::{Execution, ScanError};
 use super::terms::UnknownTerm;
+use super::treat::Treated;
 use super::work::BoundTerm;
 use crate::index::{Bounds, DocumentId, DocumentSet, Order, Quad, Row, TermId};
 use crate::store::StorageId;
@@ -49,6 +50,8 @@ pub(super) struct Scan<'e> {
     gathered: std::vec::IntoIter<Row>,
     check_predicate: bool,
     check_object: bool,
+    /// Whether rows that speak of somebody else's names are left out.
+    check_names: bool,
     only_predicate: Option<u32>,
     only_object: Option<u32>,
     last: Option<Row>,
@@ -73,6 +76,7 @@ impl<'e> Scan<'e> {
             gathered: Vec::new().into_iter(),
             check_predicate: false,
             check_object: execution.view.hides_triple_terms(),
+            check_names: execution.view.treated().is_some_and(Treated::replaces_names),
             only_predicate: None,
             only_object: None,
             last: None,
@@ -254,6 +258,7 @@ impl<'e> Scan<'e> {
                 && !(self.check_object && self.execution.view.is_triple_term(quad.object))
                 && self.only_predicate.is_none_or(|predicate| predicate == quad.predicate)
                 && self.only_object.is_none_or(|object| object == quad.object)
+                && !(self.check_names && self.execution.leaves_out(&quad))
             {
                 self.execution.count(read)?;
                 return Ok(Some(row));
@@ -342,8 +347,9 @@ impl<'e> Scan<'e> {
             .chain(std::iter::once(self.gathered.as_slice()));
         for rows in peers {
             for row in rows.iter().take_while(|row| **row >> 32 == triple) {
-                let document = self.order.quad(*row).document;
-                if self.documents.contains(document) {
+                let quad = self.order.quad(*row);
+                let document = quad.document;
+                if self.documents.contains(document) && !(self.check_names && self.execution.leaves_out(&quad)) {
                     storages.extend(storage(document).filter(|storage| !storages.contains(storage)));
                 }
             }

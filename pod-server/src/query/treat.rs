@@ -1,15 +1,18 @@
 //! What becomes of values and names in a view, by the numbers of the index (ENF-13, ENF-14).
 //!
 //! Values are changed where rows are read, so that the evaluator never meets what must not be seen. Names are replaced
-//! wherever they stand, one code for one name, so that joins find what they would have found.
+//! wherever they stand, one code for one name, so that joins find what they would have found. As a code of one name holds
+//! everywhere, nobody may choose which name to see coded: what a person's own documents say of other people's names is left
+//! out, or whoever writes `<#here> ex:is <bob>` into a document of their own reads the code of Bob behind it.
 
 use std::sync::Arc;
 
-use oxrdf::{Term, TermRef};
+use oxrdf::{Literal, Term, TermRef};
 use policies::treatment::{Change, PseudonymKey, Treatment, is_pseudonym};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::index::{Bounds, Dictionary, DocumentSet, IndexSnapshot, Sort, TermId};
+use super::view::View;
+use crate::index::{Bounds, Dictionary, Sort, TermId};
 use crate::origins::Origins;
 
 /// How a view changes what it shows.
@@ -22,8 +25,12 @@ pub struct Treated {
     changed: Box<[u32]>,
     /// Where the names lie that the server gives out, when they are replaced.
     own: Option<Origins>,
+    /// The storage that offers the data, whose documents may speak of everyone's names.
+    publisher: Option<String>,
     /// Names that stand as values of a pseudonymised property.
     listed: FxHashSet<u32>,
+    /// Properties that the agreement itself names: the consumer knows them.
+    agreed: FxHashSet<u32>,
     renames: bool,
 }
 
@@ -35,18 +42,20 @@ impl PartialEq for Treated {
 }
 
 impl Treated {
-    /// The changes of a view of these documents; none when everything is shown as it is.
+    /// The changes of a view; none when everything is shown as it is. `publisher` is the name of the storage that offers
+    /// the data.
     #[must_use]
     pub fn new(
         treatment: &Treatment,
         key: PseudonymKey,
         origins: &Origins,
-        snapshot: &IndexSnapshot,
-        visible: &DocumentSet,
+        publisher: Option<&str>,
+        view: &View,
     ) -> Option<Arc<Self>> {
         if treatment.is_none() {
             return None;
         }
+        let (snapshot, visible) = (view.snapshot(), view.visible());
         let number = |iri: &str| {
             let node = oxrdf::NamedNodeRef::new(iri).ok()?;
             snapshot.dictionary().find(TermRef::from(node)).map(TermId::number)
@@ -73,13 +82,16 @@ impl Treated {
             }
         }
         let own = treatment.names.then(|| origins.clone());
+        let permitted = view.predicates().permitted.iter().flatten();
         Some(Arc::new(Self {
             renames: treatment.pseudonymises(),
             treatment: treatment.clone(),
             key,
+            agreed: permitted.chain(&changed).copied().collect(),
             changes,
             changed: changed.into(),
             own,
+            publisher: publisher.map(str::to_owned),
             listed,
         }))
     }
@@ -88,6 +100,12 @@ impl Treated {
     #[must_use]
     pub const fn renames(&self) -> bool {
         self.renames
+    }
+
+    /// Whether the names are replaced that the server gives out.
+    #[must_use]
+    pub const fn replaces_names(&self) -> bool {
+        self.own.is_some()
     }
 
     /// The predicates whose values are changed, in order.
@@ -108,30 +126,74 @@ impl Treated {
         change.apply(value, Some(&self.key))
     }
 
-    /// The code of a name; none for what is shown as it is.
+    /// The code of a name, or a literal with the code of its datatype; none for what is shown as it is.
     #[must_use]
-    pub fn code(&self, dictionary: &Dictionary, name: TermId) -> Option<Term> {
+    pub fn code(&self, dictionary: &Dictionary, term: TermId) -> Option<Term> {
         if !self.renames {
             return None;
         }
-        match dictionary.iri_text(name) {
-            Some(iri) if self.replaces(name, iri) => Some(self.key.name(iri).into()),
-            Some(_) => None,
-            None => match dictionary.sort(name)? {
-                Sort::Blank => match dictionary.term(name)? {
-                    Term::BlankNode(node) => Some(self.key.blank(node.as_str()).into()),
-                    _ => None,
-                },
+        match dictionary.sort(term)? {
+            Sort::Iri => {
+                let iri = dictionary.iri_text(term)?;
+                self.replaces(term, iri).then(|| self.key.name(iri).into())
+            }
+            Sort::Blank => match dictionary.term(term)? {
+                Term::BlankNode(node) => Some(self.key.blank(node.as_str()).into()),
                 _ => None,
             },
+            Sort::Typed(datatype) => {
+                let iri = dictionary.iri_text(datatype)?;
+                if !self.replaces_own(datatype, iri) {
+                    return None;
+                }
+                match dictionary.term(term)? {
+                    Term::Literal(literal) => {
+                        Some(Literal::new_typed_literal(literal.value(), self.key.name(iri)).into())
+                    }
+                    _ => None,
+                }
+            }
+            Sort::String | Sort::LanguageString | Sort::Triple => None,
         }
     }
 
+    /// Whether a predicate is replaced. Listing a name as a value takes no vocabulary away from everybody else.
+    #[must_use]
+    pub fn replaces_predicate(&self, dictionary: &Dictionary, predicate: TermId) -> bool {
+        let iri = dictionary.iri_text(predicate);
+        self.renames && iri.is_some_and(|iri| self.replaces_own(predicate, iri))
+    }
+
     fn replaces(&self, name: TermId, iri: &str) -> bool {
-        // Hosts have no upper case, so another spelling is the same place.
-        let own = |own: &Origins| own.hold(iri) || own.hold(&iri.to_ascii_lowercase());
+        self.replaces_own(name, iri) || self.listed.contains(&name.number()) && !self.agreed.contains(&name.number())
+    }
+
+    fn replaces_own(&self, name: TermId, iri: &str) -> bool {
         // What looks like a code in the data is replaced like a name, or it could be taken for one.
-        self.own.as_ref().is_some_and(own) || self.listed.contains(&name.number()) || is_pseudonym(iri)
+        if is_pseudonym(iri) {
+            return true;
+        }
+        let own = |own: &Origins| own.storage_meant(iri).is_some();
+        self.own.as_ref().is_some_and(own) && !self.agreed.contains(&name.number())
+    }
+
+    /// The storage whose names are replaced that a name speaks of.
+    #[must_use]
+    pub fn storage_meant(&self, dictionary: &Dictionary, name: u32) -> Option<String> {
+        let own = self.own.as_ref()?;
+        let iri = dictionary.iri_text(TermId::from_number(name)?)?;
+        own.storage_meant(iri).filter(|storage| !storage.is_empty())
+    }
+
+    /// Whether what a document of one storage says of a name of another is left out; both as [`Self::storage_meant`] has
+    /// them.
+    #[must_use]
+    pub fn leaves_out(&self, document: Option<&str>, name: Option<&str>) -> bool {
+        let (Some(by), Some(of)) = (document, name) else {
+            return false;
+        };
+        let publisher = self.publisher.as_deref();
+        by != of && publisher != Some(by) && publisher != Some(of)
     }
 
     /// Whether a value of a predicate is shown in whatever form.
@@ -183,7 +245,170 @@ mod tests {
         };
         let key = PseudonymKey::derive(&[1; 32], "agreement", "purpose", 0);
         let treated = view(Predicates::default())
-            .treated_by(|snapshot, visible| Treated::new(&treatment, key, &Origins::new(BASE), snapshot, visible));
+            .treated_by(|view| Treated::new(&treatment, key, &Origins::new(BASE), None, view));
         assert_eq!(rows(&treated), (1, 1));
+    }
+
+    fn names_replaced(listed: Option<&str>) -> Treatment {
+        Treatment {
+            values: listed
+                .map(|property| (property.to_owned(), Change::Pseudonymise))
+                .into_iter()
+                .collect(),
+            names: listed.is_none(),
+        }
+    }
+
+    fn key() -> PseudonymKey {
+        PseudonymKey::derive(&[1; 32], "agreement", "purpose", 0)
+    }
+
+    /// Names that the server gives out show nowhere: not as predicates, not as datatypes, and in no spelling. Their codes
+    /// stand for them in queries, in each of these places.
+    ///
+    /// Requirement ENF-13.
+    #[test]
+    fn names_are_replaced_wherever_they_stand() {
+        let sources = [Source::new(
+            "/a/d",
+            1,
+            r#"<#s> <https://pod.example/a/words#likes> "5"^^<https://pod.example/a/words#kilo> ;
+               ex:p <https://pod.example:8443/a/x> , <http://POD.example/%61/y> , <https://pod.example> ."#,
+        )];
+        let index = index_of(&sources, 1);
+        let treatment = names_replaced(None);
+        let view = view_of(&index, numbers(&index, &sources), Predicates::default())
+            .treated_by(|view| Treated::new(&treatment, key(), &Origins::new(BASE), None, view));
+        let all = lines(&view, "SELECT * { GRAPH ?g { ?s ?p ?o } }", None);
+        assert_eq!(all.len(), 5);
+        let shown = all.join("\n").to_ascii_lowercase();
+        assert!(!shown.contains("pod.example"), "{shown}");
+        let code = |iri: &str| key().name(iri).to_string();
+        let (likes, kilo) = (
+            code("https://pod.example/a/words#likes"),
+            code("https://pod.example/a/words#kilo"),
+        );
+        for (query, rows) in [
+            (format!("SELECT ?s {{ ?s {likes} ?o }}"), 1),
+            (format!("SELECT ?s {{ ?s ?p \"5\"^^{kilo} }}"), 1),
+            (format!("SELECT ?s {{ ?s ?p ?o FILTER(DATATYPE(?o) = {kilo}) }}"), 1),
+            (
+                format!("SELECT ?s {{ ?s {likes}|ex:p ?o }}").replace("ex:p", "<http://example.org/p>"),
+                4,
+            ),
+            ("SELECT ?s { ?s <https://pod.example/a/words#likes> ?o }".to_owned(), 0),
+            (
+                "SELECT ?s { ?s ?p \"5\"^^<https://pod.example/a/words#kilo> }".to_owned(),
+                0,
+            ),
+        ] {
+            assert_eq!(lines(&view, &query, None).len() - 1, rows, "{query}");
+        }
+    }
+
+    /// Properties that the agreement itself names are known to whoever has it, and keep their names.
+    ///
+    /// Requirement ENF-13.
+    #[test]
+    fn properties_that_the_agreement_names_keep_their_names() {
+        let sources = [Source::new(
+            "/a/d",
+            1,
+            "<#s> <https://pod.example/a/words#likes> <#o> ; ex:p 1 .",
+        )];
+        let index = index_of(&sources, 1);
+        let none: [&str; 0] = [];
+        let likes = "https://pod.example/a/words#likes";
+        let predicates = Predicates::from_iris(&index.snapshot(), Some([likes]), none);
+        let treatment = names_replaced(None);
+        let view = view_of(&index, numbers(&index, &sources), predicates)
+            .treated_by(|view| Treated::new(&treatment, key(), &Origins::new(BASE), None, view));
+        let rows = lines(&view, &format!("SELECT ?o {{ ?s <{likes}> ?o }}"), None);
+        assert!(rows.len() == 2 && rows[1].contains("urn:meent:pseudonym:"), "{rows:?}");
+    }
+
+    /// No query gives back the code of a name that it names itself, whether or not the data hold the name.
+    ///
+    /// Requirement ENF-13.
+    #[test]
+    fn a_name_in_a_query_stays_as_it_is() {
+        let sources = [
+            Source::new("/a/d", 1, "<#s> ex:p <#o> ; ex:who <urn:known> ."),
+            Source::new("/b/d", 2, "<#s> ex:p <#o> ."),
+        ];
+        let index = index_of(&sources, 1);
+        for treatment in [names_replaced(None), names_replaced(Some("http://example.org/who"))] {
+            let view = view_of(&index, numbers(&index, &sources), Predicates::default())
+                .treated_by(|view| Treated::new(&treatment, key(), &Origins::new(BASE), None, view));
+            for name in ["https://pod.example/a/d#s", "https://pod.example/zoe/#me", "urn:known"] {
+                let code = key().name(name);
+                for query in [
+                    "SELECT ?x { BIND(<=name=> AS ?x) }",
+                    "SELECT ?x { BIND(IRI(\"=name=\") AS ?x) }",
+                    "SELECT ?x { VALUES ?x { <=name=> } }",
+                    "SELECT ?x { VALUES ?x { <=name=> } OPTIONAL { ?x ?p ?o } }",
+                    "SELECT ?x { <=name=> <http://example.org/p>* ?x }",
+                    "SELECT ?x { ?x <http://example.org/p>? <=name=> }",
+                    "SELECT (SAMPLE(?y) AS ?x) { BIND(<=name=> AS ?y) }",
+                    "SELECT (SHA256(STR(?y)) AS ?x) { BIND(<=name=> AS ?y) }",
+                    "SELECT ?x { ?s ?p ?o BIND(STRDT(\"1\", <=name=>) AS ?x) }",
+                    "CONSTRUCT { <=name=> <urn:is> <=name=> } WHERE {}",
+                    "DESCRIBE <=name=>",
+                    "SELECT ?x { GRAPH <=name=> { ?x ?p ?o } }",
+                    "SELECT ?x FROM <=name=> { ?x ?p ?o }",
+                ] {
+                    let shown = lines(&view, &query.replace("=name=", name), None).join("\n");
+                    let hidden = treatment.names || name == "urn:known";
+                    assert!(
+                        !hidden || !shown.contains(code.as_str()),
+                        "{query} with {name}: {shown}"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Whoever takes part cannot have somebody else's name coded by writing it into a document of their own; what the
+    /// publisher of the data says of people stays, and so does what people say with the publisher's names.
+    ///
+    /// Requirement ENF-13.
+    #[test]
+    fn nobody_chooses_whose_code_to_see() {
+        let sources = [
+            Source::new(
+                "/mallory/d",
+                1,
+                "<#here> ex:is <https://pod.example/bob/#me> , <https://pod.example:443/b%6Fb/#me> .
+                 <https://pod.example/bob/#me> ex:is <#here> . <#here> ex:kind </city/words#kind> ; ex:p 1 .",
+            ),
+            Source::new("/bob/d", 2, "</bob/#me> ex:income 7 ."),
+            Source::new("/city/d", 3, "</bob/#me> ex:gets </city/#help> ."),
+            Source::new("/carol/d", 4, "</bob/#me> ex:income 7 ."),
+        ];
+        let index = index_of(&sources, 1);
+        let treatment = names_replaced(None);
+        let view = view_of(&index, numbers(&index, &sources), Predicates::default())
+            .treated_by(|view| Treated::new(&treatment, key(), &Origins::new(BASE), Some("city"), view));
+        for (query, rows) in [
+            ("SELECT * { ?s <http://example.org/is> ?o }", 0),
+            (
+                "SELECT * { ?s <http://example.org/kind> ?o ; <http://example.org/p> 1 }",
+                1,
+            ),
+            (
+                "SELECT * { ?s <http://example.org/income> ?i ; <http://example.org/gets> ?h }",
+                1,
+            ),
+            ("SELECT * { GRAPH ?g { ?s <http://example.org/income> ?i } }", 1),
+            ("SELECT * { GRAPH ?g {} }", 3),
+        ] {
+            assert_eq!(lines(&view, query, None).len() - 1, rows, "{query}");
+        }
+        let counted = "SELECT (COUNT(?i) AS ?n) { ?s <http://example.org/income> ?i }";
+        assert_eq!(lines(&view, counted, None), ["?n", "1"]);
+        assert!(
+            lines(&view, counted, Some(2)).len() < 2 || lines(&view, counted, Some(2))[1] != "1",
+            "Carol's copy of what Bob says is no second person"
+        );
     }
 }

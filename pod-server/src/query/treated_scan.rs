@@ -69,8 +69,17 @@ impl<'e> TreatedScan<'e> {
         let (Some(subject), Some(graph)) = (meant(plan.subject), graph) else {
             return scan;
         };
-        scan.plan = ScanPlan { subject, graph, ..plan };
-        let (plain, waiting) = match plan.predicate {
+        let predicate = match plan.predicate.map(|predicate| execution.meant_predicate(predicate)) {
+            Some(None) => return scan,
+            predicate => predicate.flatten(),
+        };
+        scan.plan = ScanPlan {
+            subject,
+            predicate,
+            graph,
+            ..plan
+        };
+        let (plain, waiting) = match predicate {
             None => (true, changed.to_vec()),
             Some(predicate) if changed.contains(&predicate.number()) => (false, vec![predicate.number()]),
             Some(_) => (true, Vec::new()),
@@ -86,7 +95,7 @@ impl<'e> TreatedScan<'e> {
         let shown = |term: BoundTerm| self.execution.shown(term.0).map(BoundTerm);
         Ok(InternalQuad {
             subject: shown(quad.subject)?,
-            predicate: quad.predicate,
+            predicate: BoundTerm(self.execution.shown_predicate(quad.predicate.0)?),
             object: shown(quad.object)?,
             graph_name: match quad.graph_name {
                 // Data subjects have no number in the index.

@@ -96,10 +96,10 @@ impl View {
         }
     }
 
-    /// The same view with changed values or names; `treat` makes the changes out of the snapshot and the documents.
+    /// The same view with changed values or names; `treat` makes the changes out of what it shows unchanged.
     #[must_use]
-    pub fn treated_by(mut self, treat: impl FnOnce(&IndexSnapshot, &DocumentSet) -> Option<Arc<Treated>>) -> Self {
-        self.treated = treat(&self.snapshot, &self.visible);
+    pub fn treated_by(mut self, treat: impl FnOnce(&Self) -> Option<Arc<Treated>>) -> Self {
+        self.treated = treat(&self);
         self
     }
 
@@ -212,13 +212,24 @@ impl View {
     #[must_use]
     pub fn shows_any_of(&self, document: u32) -> bool {
         let hides_triple_terms = self.hides_triple_terms();
+        let graph = self
+            .snapshot
+            .document(DocumentId(document))
+            .map(|document| document.graph);
+        let leaves_out = |treated: &Treated, quad: &crate::index::Quad| {
+            let place = |name: u32| treated.storage_meant(self.snapshot.dictionary(), name);
+            let by = graph.and_then(|graph| place(graph.number()));
+            let left_out = |name: u32| treated.leaves_out(by.as_deref(), place(name).as_deref());
+            left_out(quad.subject) || left_out(quad.object)
+        };
         let shown = |row: &crate::index::Row| {
             let quad = Order::Dspo.quad(*row);
             self.predicates.show(quad.predicate)
                 && !(hides_triple_terms && self.is_triple_term(quad.object))
-                && self
-                    .treated()
-                    .is_none_or(|treated| treated.keeps(self.snapshot.dictionary(), quad.predicate, quad.object))
+                && self.treated().is_none_or(|treated| {
+                    treated.keeps(self.snapshot.dictionary(), quad.predicate, quad.object)
+                        && !(treated.replaces_names() && leaves_out(treated, &quad))
+                })
         };
         let mut runs = self.snapshot.runs().iter();
         runs.any(|run| run.range(Bounds::prefix(Order::Dspo, &[document])).iter().any(shown))

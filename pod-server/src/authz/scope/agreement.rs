@@ -237,8 +237,9 @@ impl Scope {
         let predicates = Predicates::from_iris(&snapshot, permitted, terms.hidden.iter().map(String::as_str));
         let view = View::new(snapshot, &visible, predicates);
         let view = match &key {
-            Some(key) => view.treated_by(|snapshot, visible| {
-                Treated::new(&terms.treatment, key.clone(), &self.origins, snapshot, visible)
+            Some(key) => view.treated_by(|view| {
+                let publisher = Some(agreement.storage.trim_matches('/'));
+                Treated::new(&terms.treatment, key.clone(), &self.origins, publisher, view)
             }),
             None => view,
         };
