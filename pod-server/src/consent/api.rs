@@ -1,6 +1,8 @@
 //! The HTTP interface of consents: `/{storage}/.consent/…`, in JSON, and records also as Turtle and JSON-LD with DPV's
 //! terms.
 
+use std::collections::BTreeMap;
+
 use http::{HeaderValue, Method, StatusCode, header};
 use oxrdf::{GraphName, Quad, Triple};
 use policies::consent::{Recipients, from_quads, to_quads};
@@ -58,7 +60,7 @@ impl Consents {
             ([] | [""], &Method::POST) => self.post(call, &storage, caller).await,
             ([] | [""], &Method::GET) => {
                 self.acting(&storage, caller, "api", &call.iri).await?;
-                self.listed(&storage)
+                self.listed(&storage, caller)
             }
             ([] | [""], method) => Err(edge::method_not_allowed(method, "GET, POST")),
             (["requests"], &Method::POST) => self.bulk(call, &storage, caller).await,
@@ -135,7 +137,7 @@ impl Consents {
             _ => Decision::Withdraw,
         };
         let consent = self.decide(storage, id, decision, acting).await?;
-        edge::json(StatusCode::OK, &self.described(id, &consent))
+        edge::json(StatusCode::OK, &self.described(storage, caller, id, &consent))
     }
 
     /// A receipt, a proof or a credential of a consent that the caller may read.
@@ -190,7 +192,7 @@ impl Consents {
         if asks && !is_rdf(call) {
             let terms: ConsentTerms = call.json()?;
             let (id, consent) = self.request(storage, &terms, caller).await?;
-            return self.created(&id, &consent);
+            return self.created(storage, caller, &id, &consent);
         }
         if asks {
             return Err(edge::unprocessable(
@@ -207,12 +209,13 @@ impl Consents {
             }
             false => self.give(storage, call.json()?, &acting).await?,
         };
-        self.created(&id, &consent)
+        self.created(storage, caller, &id, &consent)
     }
 
-    fn created(&self, id: &str, consent: &StoredConsent) -> Answer {
+    fn created(&self, storage: &Storage, caller: &WebId, id: &str, consent: &StoredConsent) -> Answer {
         let iri = consent.current().map(|record| record.id.clone()).unwrap_or_default();
-        edge::json(StatusCode::CREATED, &self.described(id, consent)).map(|response| edge::located(response, &iri))
+        edge::json(StatusCode::CREATED, &self.described(storage, caller, id, consent))
+            .map(|response| edge::located(response, &iri))
     }
 
     /// A consent record in Turtle or JSON-LD.
@@ -232,7 +235,7 @@ impl Consents {
         let consent = self.readable(call, storage, caller, id).await?;
         match wants_rdf(call) {
             Some(syntax) => Ok(edge::revalidated(call, syntax, as_rdf(&consent, syntax)?)),
-            None => edge::json(StatusCode::OK, &self.described(id, &consent)),
+            None => edge::json(StatusCode::OK, &self.described(storage, caller, id, &consent)),
         }
     }
 
@@ -268,11 +271,11 @@ impl Consents {
         }
     }
 
-    fn listed(&self, storage: &Storage) -> Answer {
+    fn listed(&self, storage: &Storage, caller: &WebId) -> Answer {
         let consents = self.list(storage)?;
         let consents: Vec<_> = consents
             .iter()
-            .map(|(id, consent)| self.described(id, consent))
+            .map(|(id, consent)| self.described(storage, caller, id, consent))
             .collect();
         // What is done on other grounds stands in the same list, and is no switch (CON-14).
         let without_consent = self.activities_about(storage)?;
@@ -304,8 +307,8 @@ impl Consents {
         consent.status_at(now).permits() && consent.current().is_some_and(soon)
     }
 
-    /// What a person or an asking party reads about a consent.
-    fn described(&self, id: &str, consent: &StoredConsent) -> serde_json::Value {
+    /// What a person or another party reads about a consent.
+    fn described(&self, storage: &Storage, caller: &WebId, id: &str, consent: &StoredConsent) -> serde_json::Value {
         let now = self.node.clock.now();
         serde_json::json!({
             "id": id,
@@ -316,6 +319,7 @@ impl Consents {
             "notice": consent.notice_text,
             "translations": consent.translations,
             "requested_by": consent.requested_by,
+            "mandate_bases": bases_for(consent, storage, caller),
         })
     }
 
@@ -378,6 +382,27 @@ fn may_give(call: &Call) -> Result<(), Problem> {
          its own; or the person answers on the console's pages",
     )
     .header(header::WWW_AUTHENTICATE, challenge))
+}
+
+/// What the mandates rest on under which versions were made, as far as a caller may know: the person and the controller
+/// all of it, whoever acted the ground of their own mandate.
+fn bases_for<'c>(consent: &'c StoredConsent, storage: &Storage, caller: &WebId) -> BTreeMap<u32, &'c str> {
+    let process = consent.current().and_then(|record| record.process.as_ref());
+    let controller = match process.and_then(|process| process.controller.as_ref()) {
+        Some(controller) => Some(controller.id.as_str()),
+        None => consent.requested_by.as_deref(),
+    };
+    let all = caller.as_str() == storage.owner || controller == Some(caller.as_str());
+    let acted = |version: u32| {
+        let record = consent.versions.iter().find(|record| record.version == version);
+        record.is_some_and(|record| record.act.as_ref().is_some_and(|act| act.by == *caller))
+    };
+    consent
+        .bases
+        .iter()
+        .filter(|(version, _)| all || acted(**version))
+        .map(|(version, basis)| (*version, basis.as_str()))
+        .collect()
 }
 
 /// The present version as RDF.

@@ -4,12 +4,14 @@
 //! A letter is written in the same transaction as what it tells of, so none is lost; it is repeated until it is taken or
 //! given up, which the duty then shows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration as Wait;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use oxrdf::Term;
+use parking_lot::Mutex;
 use policies::consent::ConsentRecord;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -39,6 +41,9 @@ const PROFILE_TRIPLES_MAX: usize = 10_000;
 /// The context of letters.
 const ACTIVITY_STREAMS: &str = "https://www.w3.org/ns/activitystreams";
 
+/// Letters read from the store at a time.
+const LETTERS_READ: usize = 200;
+
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
@@ -48,6 +53,10 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 pub struct LetterConfig {
     /// Letters delivered at one time.
     pub deliveries_max: usize,
+    /// Letters of one storage among them: whoever makes many, or has them go to slow inboxes, keeps nobody else waiting.
+    pub deliveries_per_storage_max: usize,
+    /// Letters that are looked at each time to find those that are delivered next.
+    pub looked_at_max: usize,
     /// Time for one request, in seconds.
     pub delivery_seconds_max: u64,
     /// Attempts before a letter is given up.
@@ -64,6 +73,8 @@ impl Default for LetterConfig {
     fn default() -> Self {
         Self {
             deliveries_max: 8,
+            deliveries_per_storage_max: 2,
+            looked_at_max: 5_000,
             delivery_seconds_max: 10,
             attempts_max: 14,
             retry_seconds_min: 30,
@@ -117,6 +128,12 @@ impl Letter {
     fn new(to: Option<String>, says: Says) -> Self {
         Self { to, says, attempts: 0 }
     }
+
+    /// Name of the storage that it is about.
+    fn storage(&self) -> &str {
+        let (Says::Ended(key) | Says::Receipt(key, _) | Says::EndsSoon(key)) = &self.says;
+        key.split('/').next().unwrap_or_default()
+    }
 }
 
 /// Puts a letter on its way, to be delivered at a moment.
@@ -130,6 +147,34 @@ pub(super) fn post(
     to_json(letter)
         .and_then(|bytes| transaction.record_put(RecordKind::DeleteDuty, &key, &bytes))
         .map_err(|error| edge::store_problem(&error))
+}
+
+/// The letters that are delivered at one time: few of each storage.
+#[derive(Debug, Default)]
+struct Turn {
+    letters: Vec<(String, Letter)>,
+    of_storage: BTreeMap<String, usize>,
+    looked_at: usize,
+    /// Whether one was passed over that is due.
+    passed: bool,
+}
+
+impl Turn {
+    fn is_full(&self, bounds: LetterConfig) -> bool {
+        self.letters.len() >= bounds.deliveries_max || self.looked_at >= bounds.looked_at_max
+    }
+
+    /// Takes a letter that is due, or passes it over for now.
+    fn offer(&mut self, key: String, letter: Letter, bounds: LetterConfig) {
+        self.looked_at += 1;
+        let taken = self.of_storage.entry(letter.storage().to_owned()).or_default();
+        if *taken >= bounds.deliveries_per_storage_max {
+            self.passed = true;
+            return;
+        }
+        *taken += 1;
+        self.letters.push((key, letter));
+    }
 }
 
 /// How a delivery ended.
@@ -147,6 +192,8 @@ pub struct Courier {
     consents: Consents,
     egress: Arc<Egress>,
     profiles: StoredProfiles,
+    /// The letter after which the next look begins, when the last one did not reach the end of what is due.
+    after: Mutex<Option<String>>,
 }
 
 impl Courier {
@@ -158,6 +205,7 @@ impl Courier {
             consents,
             egress,
             profiles,
+            after: Mutex::new(None),
         }
     }
 
@@ -182,8 +230,7 @@ impl Courier {
 
     /// Delivers some of what is due; true when there may be more.
     async fn round(&self) -> bool {
-        let most = self.consents.config.letters.deliveries_max;
-        let due = match self.due(most) {
+        let (due, more) = match self.due() {
             Ok(due) => due,
             Err(problem) => {
                 tracing::error!(detail = problem.detail, "letters about consents cannot be read");
@@ -192,28 +239,46 @@ impl Courier {
         };
         let deliveries = due.iter().map(|(key, letter)| self.handle(key, letter));
         let done = futures_util::future::join_all(deliveries).await;
-        due.len() == most && done.into_iter().all(|done| done)
+        more && done.into_iter().all(|done| done)
     }
 
-    fn due(&self, most: usize) -> Result<Vec<(String, Letter)>, Problem> {
-        let now = self.consents.node.clock.unix();
+    /// The letters whose turn it is, and whether others are due too.
+    fn due(&self) -> Result<(Vec<(String, Letter)>, bool), Problem> {
+        let (now, bounds) = (self.consents.node.clock.unix(), self.consents.config.letters);
         let snapshot = self.consents.node.snapshot()?;
-        let records = snapshot
-            .records(RecordKind::DeleteDuty, DUE, None, most)
-            .map_err(|error| edge::store_problem(&error))?;
-        let mut due = Vec::new();
-        for (key, bytes) in records {
-            let at = key
-                .strip_prefix(DUE)
-                .and_then(|rest| rest.split('/').next())
-                .and_then(|at| at.parse::<i64>().ok());
-            if at.is_some_and(|at| at > now) {
-                break;
+        let mut after = self.after.lock();
+        let began_later = after.is_some();
+        let mut turn = Turn::default();
+        let mut over = false;
+        while !over && !turn.is_full(bounds) {
+            let records = snapshot
+                .records(RecordKind::DeleteDuty, DUE, after.as_deref(), LETTERS_READ)
+                .map_err(|error| edge::store_problem(&error))?;
+            over = records.len() < LETTERS_READ;
+            for (key, bytes) in records {
+                let at = key
+                    .strip_prefix(DUE)
+                    .and_then(|rest| rest.split('/').next())
+                    .and_then(|at| at.parse::<i64>().ok());
+                if at.is_some_and(|at| at > now) {
+                    over = true;
+                    break;
+                }
+                if turn.is_full(bounds) {
+                    over = false;
+                    break;
+                }
+                *after = Some(key.clone());
+                let letter = read_json(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?;
+                if let Some(letter) = letter {
+                    turn.offer(key, letter, bounds);
+                }
             }
-            let letter = read_json(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?;
-            due.extend(letter.map(|letter| (key, letter)));
         }
-        Ok(due)
+        if over {
+            *after = None;
+        }
+        Ok((turn.letters, !over || turn.passed || began_later))
     }
 
     /// Delivers a letter and keeps what came of it; false when that could not be kept.
@@ -409,4 +474,41 @@ fn keep(
         Some(reason) => duty.undelivered = Some(reason),
     }
     duty::save(transaction, key, &duty)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    /// One storage with thousands of letters does not keep the others waiting.
+    ///
+    /// Requirement CON-10.
+    #[test]
+    fn letters_take_turns_by_storage() {
+        let bounds = LetterConfig::default();
+        let mut turn = Turn::default();
+        let many = (0..1_000).map(|number| ("many", number));
+        let few = [("one", 0), ("two", 0), ("two", 1), ("two", 2)];
+        for (storage, number) in many.chain(few) {
+            let letter = Letter::receipt(&format!("{storage}/consent-{number}"), 1);
+            turn.offer(format!("{storage}-{number}"), letter, bounds);
+        }
+        let taken: Vec<&str> = turn.letters.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(taken, ["many-0", "many-1", "one-0", "two-0", "two-1"]);
+        assert!(turn.passed && !turn.is_full(bounds));
+        for number in 0..3 {
+            turn.offer(
+                format!("{number}"),
+                Letter::ends_soon(&format!("storage-{number}/x")),
+                bounds,
+            );
+        }
+        assert!(turn.is_full(bounds), "no more than are delivered at one time");
+        let looked = Turn {
+            looked_at: bounds.looked_at_max,
+            ..Turn::default()
+        };
+        assert!(looked.is_full(bounds), "no more than are looked at");
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use policies::consent::{Act, ConsentError, ConsentEvent, ConsentRecord, ConsentStatus, Mandate};
+use http::StatusCode;
+use policies::consent::{Act, ConsentError, ConsentEvent, ConsentRecord, ConsentStatus, Mandate, Recipients};
 use policies::request::WebId;
 use serde::Deserialize;
 use server_kit::problem::Problem;
@@ -61,9 +62,44 @@ impl Acting {
         Act {
             by: self.by.clone(),
             method: self.method.clone(),
-            mandate: self.mandate.clone(),
+            mandate: self.mandate.as_ref().map(Mandate::named),
             explicit,
         }
+    }
+
+    /// Whoever answers for somebody else has no part in it: a yes that the holder of a mandate gives must not be to the
+    /// holder, and none that the holder thought of is to everybody.
+    ///
+    /// # Errors
+    /// 403 with the part that the holder has.
+    pub(super) fn check_interest(&self, consent: &StoredConsent) -> Result<(), Problem> {
+        let (Some(_), Some(record)) = (&self.mandate, consent.current()) else {
+            return Ok(());
+        };
+        // Whoever stands in one document of a WebID stands there for the same party.
+        let document = |id: &str| id.split('#').next().unwrap_or_default().to_owned();
+        let own = document(self.by.as_str());
+        let is_holder = |id: &str| document(id) == own;
+        let process = record.process.as_ref();
+        let controller = process.and_then(|process| process.controller.as_ref());
+        let mut described = process.iter().flat_map(|process| &process.recipients);
+        let part = match &record.recipients {
+            Recipients::These(these) if these.iter().any(|one| is_holder(one.as_str())) => "receive the data",
+            Recipients::Any if consent.requested_by.is_none() => "receive the data as anyone may",
+            _ if described.any(|entity| is_holder(&entity.id)) => "receive the data",
+            _ if controller.is_some_and(|entity| is_holder(&entity.id)) => "answer for the process",
+            _ if consent.requested_by.as_deref().is_some_and(is_holder) => "have asked for it yourself",
+            _ => return Ok(()),
+        };
+        Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "own-interest",
+            "A mandate does not cover one's own interest",
+        )
+        .detail(format!(
+            "you answer for somebody else here and would {part}: the person decides about this one, or somebody else with a \
+             mandate"
+        )))
     }
 }
 
@@ -120,8 +156,10 @@ pub(super) fn advance(
     next.act = Some(Box::new(acting.act(explicit)));
     if yes.is_some() {
         next.validate(bounds.days_max).map_err(|error| step_problem(&error))?;
+        acting.check_interest(consent)?;
     }
     consent.versions.push(next);
+    consent.note_basis(acting.mandate.as_ref());
     Ok(())
 }
 

@@ -200,6 +200,28 @@ impl Consents {
         let mandate = mandates.find(|mandate| mandate.holder == *caller && mandate.counts(now));
         Ok(mandate.map(|mandate| acting(Some(mandate))))
     }
+
+    /// Whether what somebody acts on still counts: a mandate can end between a call's arrival and its commit.
+    ///
+    /// # Errors
+    /// 404 when it has ended, as for whoever never had one.
+    pub(super) fn check_standing(
+        acting: &Acting,
+        snapshot: &dyn Snapshot,
+        storage: &str,
+        target: &str,
+        now: OffsetDateTime,
+    ) -> Result<(), Problem> {
+        let Some(mandate) = &acting.mandate else {
+            return Ok(());
+        };
+        let id = mandate.id.rsplit('/').next().unwrap_or_default();
+        let kept = load(snapshot, &format!("{storage}/{id}")).map_err(|error| edge::store_problem(&error))?;
+        match kept {
+            Some(kept) if kept.holder == acting.by && kept.counts(now) => Ok(()),
+            _ => Err(edge::not_found(target)),
+        }
+    }
 }
 
 fn event<'a>(actor: &'a str, storage: crate::store::StorageId, mandate: &'a Mandate) -> Event<'a> {

@@ -63,7 +63,8 @@ impl Consents {
             .draft(&terms, ConsentEvent::Give, acting.act(special))?;
         let mut consent = StoredConsent::new(draft, terms.notice.text, None);
         consent.translations = terms.notice.translations;
-        self.add(storage, consent, acting.by.as_str().to_owned()).await
+        acting.check_interest(&consent)?;
+        self.add(storage, consent, acting.clone()).await
     }
 
     /// Stores a consent that arrived as a full record (Turtle, JSON-LD). Identity, versions, times and who acted are ours.
@@ -93,7 +94,8 @@ impl Consents {
             .is_some_and(|process| process.special().next().is_some());
         record.act = Some(Box::new(acting.act(special)));
         let consent = StoredConsent::new(record, String::new(), None);
-        self.add(storage, consent, acting.by.as_str().to_owned()).await
+        acting.check_interest(&consent)?;
+        self.add(storage, consent, acting.clone()).await
     }
 
     /// Asks for a consent, on behalf of the owner of an umbrella storage.
@@ -116,7 +118,7 @@ impl Consents {
             .draft(terms, ConsentEvent::Request, asking.act(false))?;
         let mut consent = StoredConsent::new(draft, terms.notice.text.clone(), Some(asker.as_str().to_owned()));
         consent.translations.clone_from(&terms.notice.translations);
-        self.add(storage, consent, asker.as_str().to_owned()).await
+        self.add(storage, consent, asking).await
     }
 
     /// Makes the person's decision. The caller has checked that it is theirs, or that they have a mandate.
@@ -130,7 +132,8 @@ impl Consents {
         decision: Decision,
         acting: Acting,
     ) -> Result<StoredConsent, Problem> {
-        let key = stored::key(storage_name(storage.root.as_str()), id);
+        let name = storage_name(storage.root.as_str()).to_owned();
+        let key = stored::key(&name, id);
         let (storage_id, id) = (storage.id, id.to_owned());
         let (days_max, config) = (self.config.consent_days_max, Arc::clone(&self.config));
         let decided = self
@@ -140,6 +143,7 @@ impl Consents {
                 let mut consent = stored::load(&*transaction as &dyn Snapshot, &key)
                     .map_err(|error| edge::store_problem(&error))?
                     .ok_or_else(|| edge::not_found(&id))?;
+                Self::check_standing(&acting, &*transaction as &dyn Snapshot, &name, &id, now)?;
                 if already(&consent, &decision, now) {
                     return Ok(consent);
                 }
@@ -209,7 +213,7 @@ impl Consents {
         &self,
         storage: &Storage,
         mut consent: StoredConsent,
-        actor: String,
+        acting: Acting,
     ) -> Result<(String, StoredConsent), Problem> {
         let new_id = self.node.random.uuid();
         let root = storage.root.iri(&self.node.origins);
@@ -217,6 +221,7 @@ impl Consents {
             record.id = format!("{root}.consent/{new_id}");
             check(record, &self.config)?;
         }
+        consent.note_basis(acting.mandate.as_ref());
         let name = storage_name(storage.root.as_str()).to_owned();
         let (storage_id, consents_max) = (storage.id, self.config.consents_max);
         let config = Arc::clone(&self.config);
@@ -226,6 +231,7 @@ impl Consents {
                 let known = stored::of_storage(&*transaction as &dyn Snapshot, &name, consents_max)
                     .map_err(|error| edge::store_problem(&error))?;
                 let now = node.clock.now();
+                Self::check_standing(&acting, &*transaction as &dyn Snapshot, &name, &new_id, now)?;
                 // Saying the same again changes nothing: one decision, one record, one press to take it back.
                 let same = known.iter().find(|(_, other)| says_the_same(other, &consent, now));
                 if let Some((id, known)) = same {
@@ -236,7 +242,7 @@ impl Consents {
                     return Err(edge::conflict("too-many-consents", detail));
                 }
                 let key = stored::key(&name, &new_id);
-                write(node, transaction, &key, &mut consent, &actor, storage_id)?;
+                write(node, transaction, &key, &mut consent, acting.by.as_str(), storage_id)?;
                 let bounds = Bounds {
                     now,
                     days_max: config.consent_days_max,

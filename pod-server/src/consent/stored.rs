@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use policies::consent::{ConsentError, ConsentEvent, ConsentRecord, ConsentStatus};
+use policies::consent::{ConsentError, ConsentEvent, ConsentRecord, ConsentStatus, Mandate};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
@@ -24,6 +24,10 @@ pub struct StoredConsent {
     /// The words in other languages, by language tag.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub translations: BTreeMap<String, String>,
+    /// What the mandate rested on under which a version was made, in the person's words, by version. For the person, the
+    /// controller and whoever acted; no record tells it to recipients.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub bases: BTreeMap<u32, String>,
     /// Where the audit log tells of a version: position by version.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub leaves: BTreeMap<u32, u64>,
@@ -38,6 +42,7 @@ impl StoredConsent {
             notice_text,
             requested_by,
             translations: BTreeMap::new(),
+            bases: BTreeMap::new(),
             leaves: BTreeMap::new(),
         }
     }
@@ -46,6 +51,13 @@ impl StoredConsent {
     #[must_use]
     pub fn current(&self) -> Option<&ConsentRecord> {
         self.versions.last()
+    }
+
+    /// Keeps beside the present version what its mandate rests on.
+    pub(super) fn note_basis(&mut self, mandate: Option<&Mandate>) {
+        if let (Some(version), Some(mandate)) = (self.current().map(|record| record.version), mandate) {
+            self.bases.insert(version, mandate.basis.clone());
+        }
     }
 
     /// Adds the version after an event.

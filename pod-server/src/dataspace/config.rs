@@ -202,10 +202,15 @@ impl DataspaceConfig {
             return Err(("dataspace.mandate_days_max", "must be between 1 and 36525"));
         }
         let letters = &self.letters;
-        if letters.deliveries_max == 0 || letters.attempts_max == 0 || letters.look_seconds == 0 {
+        let (at_once, of_storage) = (letters.deliveries_max, letters.deliveries_per_storage_max);
+        if [at_once, of_storage, letters.looked_at_max].contains(&0)
+            || letters.attempts_max == 0
+            || letters.look_seconds == 0
+        {
             return Err((
                 "dataspace.letters",
-                "`deliveries_max`, `attempts_max` and `look_seconds` must be at least 1",
+                "`deliveries_max`, `deliveries_per_storage_max`, `looked_at_max`, `attempts_max` and `look_seconds` must be at \
+                 least 1",
             ));
         }
         if self.negotiation_seconds_max < 1 {

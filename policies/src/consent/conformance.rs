@@ -299,7 +299,7 @@ mod tests {
                 id: "https://kortrijk.example/jan/.consent/mandates/1".into(),
                 holder,
                 kind: MandateKind::Guardian,
-                basis: "Vredegerecht Kortrijk, 2026/12".into(),
+                basis: String::new(),
                 from: complete.changed_at,
                 until: complete.expires_at,
             }),

@@ -197,7 +197,9 @@ pub struct Mandate {
     pub holder: WebId,
     /// In what capacity.
     pub kind: MandateKind,
-    /// What it rests on: a judgment, a deed, a conversation at the counter.
+    /// What it rests on: a judgment, a deed, a conversation at the counter. It tells about the person, so it stays where the
+    /// mandate is kept: records, which recipients read, leave it empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub basis: String,
     /// From when.
     #[serde(with = "time::serde::rfc3339")]
@@ -208,6 +210,15 @@ pub struct Mandate {
 }
 
 impl Mandate {
+    /// The mandate as a record names it, without the words that it rests on.
+    #[must_use]
+    pub fn named(&self) -> Self {
+        Self {
+            basis: String::new(),
+            ..self.clone()
+        }
+    }
+
     /// Whether it counts at an instant: from its first instant, and no longer at its last one.
     #[must_use]
     pub fn counts(&self, now: OffsetDateTime) -> bool {

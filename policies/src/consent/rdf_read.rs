@@ -118,7 +118,7 @@ fn read_mandate(node: &Node<'_>) -> Result<Mandate, ConsentRdfError> {
             property: dcterms::TYPE,
             value: kind,
         })?,
-        basis: node.required_text(dcterms::DESCRIPTION)?,
+        basis: String::new(),
         from: period.required_instant(dcterms::ISSUED)?,
         until: period.required_instant(dcterms::VALID)?,
     })

@@ -217,7 +217,6 @@ impl Writer {
         )?;
         let kind = serde_json::to_value(mandate.kind).unwrap_or_default();
         self.text(&mandate.id, dcterms::TYPE, kind.as_str().unwrap_or_default())?;
-        self.text(&mandate.id, dcterms::DESCRIPTION, &mandate.basis)?;
         self.iri(&mandate.id, dpv::HAS_DURATION, &period)?;
         self.instant(&period, dcterms::ISSUED, mandate.from)?;
         self.instant(&period, dcterms::VALID, mandate.until)

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use meent_tests::pod::{Client, PodServer, Reply};
-use pod_server::consent::verify;
+use pod_server::consent::{Decision, Yes, verify};
 use serde_json::{Value, json};
 use server_kit::audit_log::VerifierKey;
 
@@ -275,10 +277,8 @@ async fn somebody_with_a_mandate_decides() {
     let given = post(&an.client(), &give, &json!({})).await;
     let act = &given.json()["record"]["act"];
     assert_eq!(act["by"], an.web_id.as_str(), "{}", given.text());
-    assert_eq!(
-        (&act["mandate"]["kind"], &act["mandate"]["basis"]),
-        (&json!("carer"), &json!("Gesprek van 3 mei"))
-    );
+    assert_eq!(act["mandate"]["kind"], "carer");
+    assert_eq!(given.json()["mandate_bases"], json!({ "2": "Gesprek van 3 mei" }));
     // The holder cannot pass it on, and it ends when the person says so.
     let passed = post(
         &an.client(),
@@ -302,6 +302,133 @@ async fn somebody_with_a_mandate_decides() {
         post(&jan.client(), &format!("{one}/withdraw"), &json!({})).await.status,
         200
     );
+    server.stop().await;
+}
+
+/// What a mandate rests on tells about the person: the person, the controller and the holder read it; no recipient does, in no
+/// form of the record.
+///
+/// Requirements dataspace CON-15, CON-20.
+#[tokio::test(flavor = "multi_thread")]
+async fn recipients_never_learn_what_a_mandate_rests_on() {
+    let server = PodServer::start_with(settings()).await;
+    let kortrijk = server.agent("kortrijk").await;
+    let company = server.agent("mobiliteit").await;
+    let (jan, an) = (server.agent("jan").await, server.agent("an").await);
+    let mut terms = complete(&kortrijk.web_id);
+    terms["recipients"] = json!([company.web_id]);
+    let company = company.client();
+    let one = asked(&kortrijk.client(), "jan", &terms).await;
+    let secret = "na zijn beroerte van 3 mei";
+    let until = server.app.clock.now() + time::Duration::days(5);
+    let until = until.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let mandate = json!({ "holder": an.web_id, "kind": "carer", "basis": secret, "until": until });
+    let made = post(&jan.client(), "/jan/.consent/mandates/", &mandate).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let given = post(&an.client(), &format!("{one}/give"), &json!({})).await;
+    assert_eq!(given.status, 200, "{}", given.text());
+    for knows in [jan.client(), an.client(), kortrijk.client()] {
+        assert_eq!(knows.get(&one).await.json()["mandate_bases"]["2"], secret);
+    }
+    for place in ["", "/receipt", "/receipts/2", "/proof", "/credential"] {
+        for accept in ["application/json", "text/turtle", "application/ld+json"] {
+            let reply = company
+                .request("GET", &format!("{one}{place}"))
+                .header("accept", accept)
+                .send()
+                .await;
+            assert_eq!(reply.status, 200, "{place}: {}", reply.text());
+            let readable = reply.text().split(['.', '"']).map(decoded).collect::<String>() + reply.text().as_str();
+            let names = readable.contains("mandates/") || place == "/credential";
+            assert!(names, "{place} as {accept} names the mandate: {readable}");
+            assert!(!readable.contains("beroerte"), "{place} as {accept}: {readable}");
+        }
+    }
+    server.stop().await;
+}
+
+/// What base64url hides, where it is that.
+fn decoded(part: &str) -> String {
+    let bytes = URL_SAFE_NO_PAD.decode(part).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// A mandate that ends while a decision is on its way ends that decision too; and whoever holds one has no part in what they
+/// agree to: not as recipient, not as controller, not as the one who asked.
+///
+/// Requirement dataspace CON-15. Test T104.
+#[tokio::test(flavor = "multi_thread")]
+async fn mandates_cover_neither_the_past_nor_ones_own_interest() {
+    let server = PodServer::start_with(json!({ "dataspace": { "umbrella_storages": ["kortrijk", "an"] } })).await;
+    let kortrijk = server.agent("kortrijk").await;
+    let (jan, an) = (server.agent("jan").await, server.agent("an").await);
+    let until = server.app.clock.now() + time::Duration::days(5);
+    let until = until.format(&time::format_description::well_known::Rfc3339).unwrap();
+    let mandate = json!({ "holder": an.web_id, "kind": "guardian", "basis": "vonnis", "until": until });
+    let made = post(&jan.client(), "/jan/.consent/mandates/", &mandate).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+
+    let plain = |recipients: Value| {
+        json!({ "recipients": recipients, "purposes": [MOBILITY], "data": { "containers": ["telraam/"] },
+            "notice": { "language": "nl", "text": "Mag het?" } })
+    };
+    let colleague = an.web_id.replace("#me", "#colleague");
+    let mut as_controller = complete(&an.web_id);
+    as_controller["process"]["profile"] = Value::Null;
+    let mut as_described = complete(&kortrijk.web_id);
+    as_described["process"]["profile"] = Value::Null;
+    as_described["process"]["recipients"] = json!([{ "id": an.web_id, "name": "An" }]);
+    for (asker, terms) in [
+        (&kortrijk, plain(json!([COMPANY, an.web_id]))),
+        (&kortrijk, plain(json!([colleague]))),
+        (&kortrijk, as_controller),
+        (&kortrijk, as_described),
+        (&an, plain(json!([COMPANY]))),
+    ] {
+        let one = asked(&asker.client(), "jan", &terms).await;
+        let reply = post(&an.client(), &format!("{one}/give"), &json!({})).await;
+        refusal(&reply, 403, "own-interest");
+        assert_eq!(
+            jan.client().get(&one).await.json()["versions"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1,
+            "{terms}"
+        );
+        assert_eq!(
+            post(&an.client(), &format!("{one}/refuse"), &json!({})).await.status,
+            200
+        );
+    }
+    // Nor one of the holder's own making, and none to everybody, who is the holder too.
+    let els = server.agent("els").await;
+    let second = json!({ "holder": els.web_id, "kind": "parent", "basis": "geboorteakte", "until": until });
+    let second = post(&jan.client(), "/jan/.consent/mandates/", &second).await;
+    assert_eq!(second.status, 201, "{}", second.text());
+    for own in [plain(json!("any")), plain(json!([els.web_id]))] {
+        let draft = post(&els.client(), "/jan/.consent/", &own).await;
+        refusal(&draft, 403, "own-interest");
+    }
+    let others = post(&els.client(), "/jan/.consent/", &plain(json!([COMPANY]))).await;
+    assert_eq!(others.status, 201, "{}", others.text());
+
+    let one = asked(&kortrijk.client(), "jan", &plain(json!([COMPANY]))).await;
+    let id = one.rsplit('/').next().unwrap();
+    let consents = &server.app.dataspace.consents;
+    let storage = consents
+        .node
+        .storage(&*consents.node.snapshot().unwrap(), "jan")
+        .unwrap();
+    let holder = policies::request::WebId::parse(an.web_id.clone()).unwrap();
+    let acting = consents.mandated(&storage, &holder, "api").unwrap().unwrap();
+    let place = super::path(&server, made.header("location"));
+    assert_eq!(jan.client().delete(&place).await.status, 204);
+    for decision in [Decision::Give(Yes::default()), Decision::Refuse, Decision::Withdraw] {
+        let late = consents.decide(&storage, id, decision, acting.clone()).await;
+        assert_eq!(late.unwrap_err().status, 404);
+    }
+    assert_eq!(jan.client().get(&one).await.json()["status"], "ConsentRequested");
     server.stop().await;
 }
 
