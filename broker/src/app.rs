@@ -28,7 +28,7 @@ use server_kit::shutdown::Shutdown;
 use server_kit::telemetry::{Metrics, Readiness, admin_handler};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Why a broker cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -160,6 +160,16 @@ impl Broker {
             operator_token,
             config,
         }))
+    }
+
+    /// A turn at what takes time: a query, or a look through the log. It is given back when dropped.
+    ///
+    /// # Errors
+    /// 503 while as many run as may (`query.queries_max`).
+    pub fn turn(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        Arc::clone(&self.turns)
+            .try_acquire_owned()
+            .map_err(|_| Problem::unavailable("too many queries are running: try again in a moment", 1))
     }
 
     /// Answers one request.

@@ -30,10 +30,11 @@ const DATASPACE: &str = ".dataspace/";
 /// Answers `GET /holdings`.
 ///
 /// # Errors
-/// 401 for a caller who has not said who they are; 400 for a page that is no number.
+/// 401 for a caller who has not said who they are; 400 for a page that is no number; 503 while too much else is asked.
 pub async fn respond(broker: &Arc<Broker>, call: &Call) -> Answer {
     crate::app::reading(call)?;
     let (holder, _) = call.consumer()?;
+    let _turn = broker.turn()?;
     let after = call.parameter("after").map(str::parse::<i64>).transpose();
     let after = after.map_err(|_| error::bad_request("invalid-parameter", "`after` is a number of a leaf"))?;
     let snapshot = broker.catalogue.snapshot();

@@ -5,6 +5,8 @@
 
 #[path = "broker_service/harness.rs"]
 mod harness;
+#[path = "broker_service/origins.rs"]
+mod origins;
 
 use harness::{BrokerServer, JSON, PURPOSE, ROWS, agree, ask, delegation, municipality, numbers};
 use meent_tests::federation::Member;
@@ -12,6 +14,7 @@ use meent_tests::pod::{Agent, PodServer};
 use oxrdf::{Literal, NamedNode, Triple};
 use serde_json::{Value, json};
 use server_kit::audit_log::{VerifierKey, export, verify_directory};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -258,6 +261,13 @@ async fn a_holder_reads_what_the_broker_knows() {
     for hidden in [&brugge.base_url, "access_token", "eyJ"] {
         assert!(!known.text().contains(hidden), "{hidden}: {json}");
     }
+    // Looking through the log takes its turn as a query does.
+    let turns = Arc::clone(&broker.running.as_ref().unwrap().broker.turns);
+    let all = turns.acquire_many(turns.available_permits().try_into().unwrap()).await;
+    let waiting = owner.client().get(&holdings).await;
+    assert_eq!((waiting.status.as_u16(), waiting.header("retry-after")), (503, "1"));
+    drop(all);
+    assert_eq!(owner.client().get(&holdings).await.status, 200);
     broker.stop().await;
 }
 

@@ -40,9 +40,7 @@ pub const QUERY: HeaderName = HeaderName::from_static("meent-query");
 /// # Errors
 /// A problem for the caller.
 pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
-    let _turn = Arc::clone(&broker.turns)
-        .try_acquire_owned()
-        .map_err(|_| Problem::unavailable("too many queries are running: try again in a moment", 1))?;
+    let _turn = broker.turn()?;
     let asker = asker(broker, call, &asked)?;
     let media_type = media_type(broker, call, &asked).await?;
     let (text, named) = (asked.query.clone(), asked.dataset.clone());

@@ -108,7 +108,14 @@ impl Drop for BrokerServer {
 /// A municipality with three counts and one dataset over them.
 pub async fn municipality(title: &str, first: i64, terms: &str) -> PodServer {
     let pod = PodServer::start().await;
-    let owner = pod.agent("city").await.client();
+    offer_counts(&pod, title, first, terms).await;
+    pod
+}
+
+/// Makes the storage `city` on a server, with three counts and one dataset over them; gives its owner.
+pub async fn offer_counts(pod: &PodServer, title: &str, first: i64, terms: &str) -> Agent {
+    let agent = pod.agent("city").await;
+    let owner = agent.client();
     let rows: String = (0..3)
         .map(|n| {
             format!(
@@ -124,16 +131,16 @@ pub async fn municipality(title: &str, first: i64, terms: &str) -> PodServer {
     assert!(put.status.is_success(), "{}", put.text());
     let dataset = format!(
         "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"{title}\"@nl , \"Counts of {title}\"@en ; dcat:keyword \"fiets\"@nl ;
-           meent:container <{}city/counts/> ; meent:publishSummary true ; meent:automaticAgreement true ; odrl:hasPolicy <#offer> .
+           meent:container <{}counts/> ; meent:publishSummary true ; meent:automaticAgreement true ; odrl:hasPolicy <#offer> .
          <#offer> a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:permission [ odrl:target {terms} ; odrl:action odrl:use ;
            odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand meent:MobilityPlanning ] ] .",
-        pod.base_url
+        pod.app.origins.root("city")
     );
     let made = owner
         .put("/city/.dataspace/datasets/counts", "text/turtle", dataset)
         .await;
     assert!(made.status.is_success(), "{}", made.text());
-    pod
+    agent
 }
 
 pub fn delegation(agent: &Agent, broker: &BrokerServer, agreements: &[String], purpose: &str) -> String {
@@ -153,10 +160,10 @@ pub fn delegation(agent: &Agent, broker: &BrokerServer, agreements: &[String], p
 
 /// Asks for an agreement, and deposits its token and text.
 pub async fn agree(agent: &Agent, pod: &PodServer, broker: &BrokerServer) -> String {
-    let client = agent.client();
-    let ask = json!({ "dataset": format!("{}city/.dataspace/datasets/counts", pod.base_url), "purpose": PURPOSE, "message": "plan" });
+    let (client, root) = (agent.client(), pod.app.origins.root("city"));
+    let ask = json!({ "dataset": format!("{root}.dataspace/datasets/counts"), "purpose": PURPOSE, "message": "plan" });
     let asked = client
-        .request("POST", &format!("{}city/.dataspace/negotiations", pod.base_url))
+        .request("POST", &format!("{root}.dataspace/negotiations"))
         .content("application/json", ask.to_string())
         .send()
         .await;

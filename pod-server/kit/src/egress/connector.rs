@@ -3,7 +3,7 @@
 //! There is no second resolution between check and connection, so a name that changes its address in between gains nothing.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -33,6 +33,14 @@ pub struct SystemResolver;
 
 impl Resolve for SystemResolver {
     fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        // Names below `localhost` mean this machine, also where the system does not know them (RFC 6761 §6.3). Whether it may
+        // be reached is judged like any other address.
+        if host.trim_end_matches('.').ends_with(".localhost") {
+            return Box::pin(std::future::ready(Ok(vec![
+                SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+            ])));
+        }
         Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
     }
 }
