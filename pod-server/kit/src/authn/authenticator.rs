@@ -407,7 +407,7 @@ fn refuse(failure: JoseFailure) -> AuthnRejection {
         JoseFailure::Malformed | JoseFailure::Signing => "the token is not a signed JWT",
         JoseFailure::Algorithm => "the token's algorithm is not accepted",
         // One text for an unknown key and for an issuer that cannot be reached (T36).
-        JoseFailure::Key => "no key of the token's issuer fits the token",
+        JoseFailure::Key => "no key of the token's issuer fits the token, or its keys cannot be fetched now",
         JoseFailure::Signature => "the token's signature is wrong",
         JoseFailure::Claims => "a claim of the token is missing or of the wrong type",
     })

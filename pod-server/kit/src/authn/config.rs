@@ -56,6 +56,8 @@ pub struct AuthnConfig {
     pub webid_cache_seconds: u32,
     /// How long a failed fetch of an issuer or WebID is remembered, seconds.
     pub failure_cache_seconds: u32,
+    /// How long it is remembered that an issuer did not answer, seconds; never longer than `failure_cache_seconds`.
+    pub unreachable_cache_seconds: u32,
     /// Most bytes of a fetched document.
     pub document_bytes_max: u64,
     /// Longest time to fetch one document, seconds.
@@ -88,6 +90,7 @@ impl Default for AuthnConfig {
             webid_cache_max: 50_000,
             webid_cache_seconds: 120,
             failure_cache_seconds: 10,
+            unreachable_cache_seconds: 1,
             document_bytes_max: 256 * 1024,
             document_seconds_max: 3,
             issuer_keys_max: 100,

@@ -4,7 +4,7 @@
 //! refreshed are used a little longer; an unknown key id leads to an early refresh, but not more often than failures do.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
@@ -27,6 +27,7 @@ pub(super) struct Issuers {
     cache_seconds: i64,
     stale_seconds: i64,
     failure_seconds: i64,
+    unreachable_seconds: i64,
     keys_max: usize,
     bytes_max: u64,
     time_max: Duration,
@@ -42,7 +43,19 @@ struct Slot {
 struct State {
     keys: Option<Arc<Vec<IssuerKey>>>,
     fetched: i64,
-    failed: Option<i64>,
+    /// Until when nothing is fetched because of a failure.
+    failed_until: Option<i64>,
+}
+
+/// Why an issuer's keys cannot be had. For the log: who chose the address is told one text for all of it (T36).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Unfetched {
+    /// Nobody answered in time, or the issuer says that it cannot answer now.
+    #[error("it does not answer: {0}")]
+    Unreachable(&'static str),
+    /// What it says is not what an issuer says.
+    #[error("it answers with what is no use: {0}")]
+    Unusable(&'static str),
 }
 
 struct IssuerKey {
@@ -69,6 +82,7 @@ impl Issuers {
             cache_seconds: i64::from(config.issuer_cache_seconds),
             stale_seconds: i64::from(config.issuer_stale_seconds_max),
             failure_seconds: i64::from(config.failure_cache_seconds).max(1),
+            unreachable_seconds: i64::from(config.unreachable_cache_seconds.min(config.failure_cache_seconds)),
             keys_max: config.issuer_keys_max,
             bytes_max: config.document_bytes_max,
             time_max: Duration::from_secs(u64::from(config.document_seconds_max)),
@@ -130,21 +144,29 @@ impl Issuers {
         if let Some(answer) = self.known(slot, now, early) {
             return answer;
         }
+        let began = Instant::now();
         let fetched = self.fetch(issuer, egress).await;
         let mut state = slot.state.write();
         match fetched {
-            Some(keys) => {
+            Ok(keys) => {
                 let keys = Arc::new(keys);
                 *state = State {
                     keys: Some(Arc::clone(&keys)),
                     fetched: now,
-                    failed: None,
+                    failed_until: None,
                 };
                 Some(keys)
             }
-            None => {
-                tracing::warn!(%issuer, "the keys of an issuer cannot be fetched");
-                state.failed = Some(now);
+            Err(reason) => {
+                tracing::warn!(%issuer, %reason, "the keys of an issuer cannot be fetched");
+                // One slow moment must not shut everybody out for as long as a wrong document does.
+                let seconds = match reason {
+                    Unfetched::Unreachable(_) => self.unreachable_seconds,
+                    Unfetched::Unusable(_) => self.failure_seconds,
+                };
+                // Whoever waited meanwhile need not wait as long again.
+                let waited = i64::try_from(began.elapsed().as_secs()).unwrap_or(0);
+                state.failed_until = Some(now + waited + seconds);
                 self.usable(&state, now)
             }
         }
@@ -159,7 +181,7 @@ impl Issuers {
             self.cache_seconds
         };
         let fresh = state.keys.is_some() && now - state.fetched < life;
-        let failed_lately = state.failed.is_some_and(|failed| now - failed < self.failure_seconds);
+        let failed_lately = state.failed_until.is_some_and(|until| now < until);
         (fresh || failed_lately).then(|| self.usable(&state, now))
     }
 
@@ -173,10 +195,11 @@ impl Issuers {
             .map(Arc::clone)
     }
 
-    async fn fetch(&self, issuer: &str, egress: &Egress) -> Option<Vec<IssuerKey>> {
+    async fn fetch(&self, issuer: &str, egress: &Egress) -> Result<Vec<IssuerKey>, Unfetched> {
         let base = Url::parse(issuer)
             .ok()
-            .filter(|url| url.query().is_none() && url.fragment().is_none())?;
+            .filter(|url| url.query().is_none() && url.fragment().is_none())
+            .ok_or(Unfetched::Unusable("the issuer is no URL"))?;
         let location = format!(
             "{}/.well-known/openid-configuration",
             base.as_str().trim_end_matches('/')
@@ -184,29 +207,36 @@ impl Issuers {
         let metadata: ProviderMetadata = self.document(&location, egress).await?;
         // The document must speak for this very issuer (OpenID Connect Discovery 1.0 §4.3).
         if !same_issuer(&metadata.issuer, issuer) {
-            tracing::warn!(%issuer, named = %metadata.issuer, "a provider's metadata name another issuer");
-            return None;
+            return Err(Unfetched::Unusable("the metadata name another issuer"));
         }
         let set: KeySet = self.document(&metadata.jwks_uri, egress).await?;
         if set.keys.len() > self.keys_max {
-            tracing::warn!(%issuer, keys = set.keys.len(), "an issuer publishes more keys than are accepted");
-            return None;
+            return Err(Unfetched::Unusable("it publishes more keys than are accepted"));
         }
-        Some(set.keys.iter().filter_map(read_key).collect())
+        Ok(set.keys.iter().filter_map(read_key).collect())
     }
 
-    async fn document<T: for<'de> Deserialize<'de>>(&self, url: &str, egress: &Egress) -> Option<T> {
+    async fn document<T: for<'de> Deserialize<'de>>(&self, url: &str, egress: &Egress) -> Result<T, Unfetched> {
         let request = EgressRequest::get(url)
             .for_stranger()
             .header(http::header::ACCEPT, http::HeaderValue::from_static("application/json"))
             .redirects(Redirects::SameOrigin(2))
             .bytes_max(self.bytes_max)
             .time_max(self.time_max);
-        let response = egress.fetch(request).await.ok()?;
-        if response.status != http::StatusCode::OK {
-            return None;
+        let response = egress
+            .fetch(request)
+            .await
+            .map_err(|error| match error.is_transient() {
+                true => Unfetched::Unreachable(error.failure().as_str()),
+                false => Unfetched::Unusable(error.failure().as_str()),
+            })?;
+        match response.status {
+            http::StatusCode::OK => {}
+            http::StatusCode::TOO_MANY_REQUESTS => return Err(Unfetched::Unreachable("status 429")),
+            status if status.is_server_error() => return Err(Unfetched::Unreachable("status 5xx")),
+            _ => return Err(Unfetched::Unusable("another status than 200")),
         }
-        serde_json::from_slice(&response.body).ok()
+        serde_json::from_slice(&response.body).map_err(|_| Unfetched::Unusable("another document"))
     }
 }
 

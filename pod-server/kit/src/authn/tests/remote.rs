@@ -225,6 +225,34 @@ async fn t35_keys_outlive_a_short_failure_but_not_a_long_one() {
     }
 }
 
+/// T35: a moment without an answer is forgotten soon, a wrong answer later.
+#[tokio::test(flavor = "multi_thread")]
+async fn t35_an_issuer_that_was_away_for_a_moment_is_back_soon() {
+    let remote = Remote::new().await;
+    *remote.provider.down.lock() = true;
+    assert!(said(remote.fixture.present_token(&remote.token()).await).contains("cannot be fetched now"));
+    *remote.provider.down.lock() = false;
+    assert!(
+        remote.fixture.present_token(&remote.token()).await.is_err(),
+        "it is not asked for every request"
+    );
+    remote.fixture.clock.advance(2);
+    remote.fixture.present_token(&remote.token()).await.unwrap();
+
+    let remote = Remote::new().await;
+    let right = remote.provider.keys.lock().clone();
+    *remote.provider.keys.lock() = json!("keys");
+    assert!(remote.fixture.present_token(&remote.token()).await.is_err());
+    *remote.provider.keys.lock() = right;
+    remote.fixture.clock.advance(2);
+    assert!(
+        remote.fixture.present_token(&remote.token()).await.is_err(),
+        "what was wrong is remembered longer"
+    );
+    remote.fixture.clock.advance(10);
+    remote.fixture.present_token(&remote.token()).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t35_an_issuer_that_lies_or_floods_is_refused() {
     type Change = fn(&Remote);
