@@ -21,7 +21,7 @@ use crate::{Failure, say};
 pub struct ConformanceCommand {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Suites; all unless given: cases, crud, crud-anonymous, wac, queries
+    /// Suites; all unless given: cases, crud, crud-anonymous, wac, queries, oidc
     suites: Vec<String>,
     /// Folder with checkouts of the suites, by the name of their repository; without it they are fetched with git
     #[arg(long = "suites", value_name = "DIR", env = "MEENT_SUITES")]

@@ -18,6 +18,27 @@ fn every_suite_has_a_baseline_in_which_each_exception_is_judged() {
     }
 }
 
+/// The 24 cases of solid-oidc-tests as we read them, and what an application does with its tokens, over TLS and the real pages.
+///
+/// Requirements solid 93-102, 103.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oidc_cases_end_as_the_baseline_says() {
+    let suite = SUITES.iter().find(|suite| suite.name == "oidc").unwrap();
+    let cases = suite.run(None).await.unwrap().unwrap();
+    let of = |own: bool| cases.iter().filter(move |case| case.name.starts_with("use: ") == own);
+    let passed = |own| of(own).filter(|case| case.outcome == Outcome::Passed).count();
+    eprintln!(
+        "solid-oidc-tests: {} of {} cases passed, and {} of {} of what applications do",
+        passed(false),
+        of(false).count(),
+        passed(true),
+        of(true).count()
+    );
+    assert_eq!(of(false).count(), 24);
+    let baseline = Baseline::read(&folder(), suite.name).unwrap();
+    assert_eq!(baseline.differences(&cases), Vec::<String>::new());
+}
+
 /// A new failure, a new pass, a case that is gone, and one more that passes each differ from the baseline.
 #[test]
 fn every_difference_is_told() {

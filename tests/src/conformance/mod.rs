@@ -6,6 +6,7 @@ pub mod differential;
 pub mod earl;
 pub mod federated;
 pub mod node;
+pub mod oidc;
 pub mod subject;
 pub mod suites;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::baseline::{Case, Outcome};
 use super::subject::{Ours, Subject};
-use super::{ConformanceError, federated, folder, node};
+use super::{ConformanceError, federated, folder, node, oidc};
 
 /// Longest time for one suite.
 const SUITE_SECONDS_MAX: u64 = 900;
@@ -40,10 +40,12 @@ enum Kind {
     Jest { authenticated: bool },
     /// W3C's tests of queries, whose data is dealt over members of a federation.
     Queries,
+    /// Cases that this project reads itself: [`oidc`].
+    Oidc,
 }
 
 /// All suites.
-pub const SUITES: [Suite; 5] = [
+pub const SUITES: [Suite; 6] = [
     Suite {
         name: "cases",
         title: "Solid Protocol and Web Access Control conformance cases",
@@ -84,6 +86,14 @@ pub const SUITES: [Suite; 5] = [
         commit: "ad541a5f0479f0798608c4801369d97b8e08b36f",
         kind: Kind::Queries,
     },
+    Suite {
+        name: "oidc",
+        title: "solid-oidc-tests, and what an application does with its tokens",
+        owner: "solid-contrib",
+        repository: "solid-oidc-tests",
+        commit: "f11f5744814bf826f1f92814a93be00872b7f839",
+        kind: Kind::Oidc,
+    },
 ];
 
 impl Suite {
@@ -97,7 +107,7 @@ impl Suite {
     #[must_use]
     pub fn iri(&self) -> String {
         let way = match self.kind {
-            Kind::Features | Kind::Queries => "",
+            Kind::Features | Kind::Queries | Kind::Oidc => "",
             Kind::Jest { authenticated: true } => "?authenticated",
             Kind::Jest { authenticated: false } => "?anonymous",
         };
@@ -113,6 +123,13 @@ impl Suite {
     /// # Errors
     /// When a runner breaks off.
     pub async fn run(self, given: Option<&Path>) -> Result<Result<Vec<Case>, String>, ConformanceError> {
+        if let Kind::Oidc = self.kind {
+            // The suite itself is a page of its authors' site, for an issuer that the whole world can reach.
+            let ours = Ours::start().await?;
+            let cases = oidc::run(&ours.subject).await?;
+            ours.server.stop().await;
+            return Ok(Ok(cases));
+        }
         let given = given.map(Path::to_path_buf);
         if let Kind::Queries = self.kind {
             return match self.checkout(given.as_deref())? {
@@ -156,7 +173,7 @@ impl Suite {
         };
         let (list, scripts) = match self.kind {
             Kind::Features => ("clients", "cases"),
-            Kind::Jest { .. } | Kind::Queries => ("jest", "jest"),
+            Kind::Jest { .. } | Kind::Queries | Kind::Oidc => ("jest", "jest"),
         };
         let installed = match node::install(list, &folder().join(list))? {
             Ok(installed) => installed,
@@ -236,7 +253,7 @@ impl Suite {
                     .map_err(|_| ConformanceError(format!("{} broke off: {}", self.name, last(&ended.output))))?;
                 Ok(jest(&report))
             }
-            Kind::Queries => Err(ConformanceError(format!("{} is not run by a script", self.name))),
+            Kind::Queries | Kind::Oidc => Err(ConformanceError(format!("{} is not run by a script", self.name))),
         }
     }
 }

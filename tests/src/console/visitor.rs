@@ -148,10 +148,16 @@ impl Visitor {
     /// A visitor of a console that speaks plain HTTP at an address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
+        Self::over(Wire { address, tls: None }, address.to_string())
+    }
+
+    /// A visitor of a console with this host and port, however it is reached.
+    #[must_use]
+    pub fn over(to: Wire, host: String) -> Self {
         Self {
-            to: Wire { address, tls: None },
+            to,
             from: None,
-            host: address.to_string(),
+            host,
             cookies: BTreeMap::new(),
             form_token: String::new(),
             headers: Vec::new(),
