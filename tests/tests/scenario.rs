@@ -51,10 +51,7 @@ async fn the_story_holds_on_generated_data() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_story_holds_on_real_data() {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    if data.is_dir() {
+    if let Some(data) = meent_tests::house::shared_data() {
         tell(Some(data), 200, 17_200).await;
-    } else {
-        println!("SKIPPED: ../shared/data is not there");
     }
 }

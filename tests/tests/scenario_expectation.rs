@@ -1,7 +1,7 @@
 //! The independent expectation reads real and generated input alike, and is what its description says.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use meent_tests::scenario::expected::{CITIZENS_MIN, Expected};
 use meent_tests::scenario::input::Input;
@@ -54,10 +54,7 @@ fn generated_input_has_answers() {
 
 #[test]
 fn real_input_has_answers() {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    if data.is_dir() {
+    if let Some(data) = meent_tests::house::shared_data() {
         check(Some(&data));
-    } else {
-        println!("SKIPPED: ../shared/data is not there");
     }
 }

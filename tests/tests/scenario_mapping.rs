@@ -155,11 +155,8 @@ async fn generated_input_survives_the_import() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn real_input_survives_the_import() {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    if data.is_dir() {
+    if let Some(data) = meent_tests::house::shared_data() {
         check(Some(&data)).await;
-    } else {
-        println!("SKIPPED: ../shared/data is not there");
     }
 }
 

@@ -15,6 +15,17 @@ pub fn top() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// The data that tests on real input use, where it lies beside the project; else says that they are skipped.
+#[must_use]
+pub fn shared_data() -> Option<PathBuf> {
+    let data = top().join("../shared/data");
+    if data.is_dir() {
+        return Some(data);
+    }
+    println!("SKIPPED: ../shared/data is not there");
+    None
+}
+
 /// What `cargo metadata` says about the workspace and everything it is built from.
 ///
 /// # Panics
