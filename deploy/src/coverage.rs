@@ -11,8 +11,8 @@ use crate::{Failure, say};
 pub enum CoverageCommand {
     /// Requirements with the tests that cite them
     Requirements {
-        /// Lists: `solid`, `dataspace`, `reliability`, or an area such as `ODR` or `T`
-        #[arg(default_values = ["solid", "ODR", "ENF", "CON", "AUD"])]
+        /// Lists: `solid`, `dataspace`, `reliability`, `attacks`, or an area such as `ODR` or `T`
+        #[arg(default_values = ["solid", "ODR", "ENF", "CON", "AUD", "attacks"])]
         lists: Vec<String>,
     },
 }
@@ -45,7 +45,7 @@ fn show(list: &str, coverage: &Coverage) -> Result<(), Failure> {
     let requirements = coverage.list(list);
     if requirements.is_empty() {
         return Err(Failure(format!(
-            "there is no list `{list}`: name solid, dataspace, reliability, or an area such as ODR or T"
+            "there is no list `{list}`: name solid, dataspace, reliability, attacks, or an area such as ODR or T"
         )));
     }
     let (mut tested, mut explained) = (0, 0);

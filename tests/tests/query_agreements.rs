@@ -341,6 +341,74 @@ async fn values_and_names_are_changed_before_anything_looks() {
     scene.server.stop().await;
 }
 
+/// T88: under an agreement for one purpose nothing is shown for another, nor for any other spelling of the agreed one; the
+/// token and the words of a query say the same or the query is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_spelling_of_a_purpose_is_another_purpose() {
+    let scene = scene().await;
+    describe(&scene, "telraam", "").await;
+    let (agreement, company) = conclude(&scene, "telraam").await;
+    let owner = [("purpose", RESEARCH)];
+    assert_eq!(values(&ask(&company, "/sparql", ALL, &owner).await, "v").len(), 5);
+    for purpose in [
+        MARKETING,
+        "https://w3id.org/dpv#Purpose",
+        "https://w3id.org/dpv#",
+        "https://w3id.org/dpv#researchanddevelopment",
+        "https://w3id.org/dpv#RESEARCHANDDEVELOPMENT",
+        "HTTPS://W3ID.ORG/dpv#ResearchAndDevelopment",
+        "https://W3id.org/dpv#ResearchAndDevelopment",
+        "http://w3id.org/dpv#ResearchAndDevelopment",
+        "https://w3id.org:443/dpv#ResearchAndDevelopment",
+        "https://w3id.org/dpv/#ResearchAndDevelopment",
+        "https://w3id.org/dpv/../dpv#ResearchAndDevelopment",
+        "https://w3id.org/dpv?x#ResearchAndDevelopment",
+        "https://w3id.org/dpv#ResearchAndDevelopment/",
+        "https://w3id.org/dpv#ResearchAndDevelopmen%74",
+        "https://w3id.org/dpv#ResearchAndDevelopment ",
+        " https://w3id.org/dpv#ResearchAndDevelopment",
+        "https://w3id.org/dpv#ResearchAndDevelopment,https://w3id.org/dpv#Marketing",
+        "<https://w3id.org/dpv#ResearchAndDevelopment>",
+        "https://w3id.org/dpv#\u{ff32}esearchAndDevelopment",
+        "https://w3id.org/dpv#ResearchAndDevelopment\u{200b}",
+        "https://w3id.org/dpv#ResearchAndDevelopment\u{0}",
+        "dpv:ResearchAndDevelopment",
+        "ResearchAndDevelopment",
+        "#ResearchAndDevelopment",
+        "",
+        "*",
+    ] {
+        for path in ["/sparql", "/stad/sparql"] {
+            let stated = [("purpose", purpose), ("agreement", agreement.as_str())];
+            for parameters in [&stated[..1], &stated] {
+                let reply = ask(&company, path, ALL, parameters).await;
+                assert!(
+                    [400, 403].contains(&reply.status.as_u16()),
+                    "{purpose:?}: {} {}",
+                    reply.status,
+                    reply.text()
+                );
+                assert!(!reply.text().contains("urn:speed\""), "{purpose:?}: {}", reply.text());
+            }
+            let both = [("purpose", RESEARCH), ("purpose", purpose)];
+            let reply = ask(&company, path, ALL, &both).await;
+            assert!(
+                [400, 403].contains(&reply.status.as_u16()),
+                "twice, {purpose:?}: {}",
+                reply.text()
+            );
+        }
+    }
+    // What was refused is in the records with the purpose as it was stated.
+    let log = scene.owner.client().get("/stad/.log?limit=400").await;
+    assert!(
+        log.text().contains("HTTPS://W3ID.ORG/dpv#ResearchAndDevelopment"),
+        "{}",
+        log.text()
+    );
+    scene.server.stop().await;
+}
+
 /// So many uses and no more, also for many queries at once and after a restart. A query that is refused counts for
 /// nothing, and everybody is told.
 ///

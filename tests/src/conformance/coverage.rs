@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 /// What precedes the number of a Solid requirement in its id.
 const SOLID: &str = "solid#";
 
+/// The attacks on names, on missing rules, and on agreements, consent and the log, by their numbers.
+const ATTACKS: [std::ops::RangeInclusive<u32>; 2] = [9..=12, 88..=115];
+
 /// Largest span of a range; longer ones are typing errors.
 const RANGE_MAX: u32 = 150;
 
@@ -71,9 +74,18 @@ impl Coverage {
         }
     }
 
-    /// The requirements whose id begins with a list's name or an area, such as `solid`, `dataspace`, `reliability` or `ODR`.
+    /// The requirements whose id begins with a list's name or an area, such as `solid`, `dataspace`, `reliability` or `ODR`;
+    /// `attacks` are those on names, missing rules, agreements, consent and the log.
     #[must_use]
     pub fn list(&self, name: &str) -> Vec<&Requirement> {
+        if name == "attacks" {
+            let number = |id: &str| id.strip_prefix('T')?.parse::<u32>().ok();
+            let wanted = |requirement: &&Requirement| {
+                let number = number(&requirement.id);
+                number.is_some_and(|number| ATTACKS.iter().any(|span| span.contains(&number)))
+            };
+            return self.requirements.iter().filter(wanted).collect();
+        }
         let prefixes: &[&str] = match name {
             "solid" => &[SOLID],
             "dataspace" => &["CAT-", "NEG-", "TRF-", "ODR-", "ENF-", "CON-", "AUD-"],
