@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::ProgressBar;
+use meent_tests::bench::comunica::Comunica;
 use meent_tests::bench::machine::Machine;
 use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
@@ -49,6 +50,15 @@ pub enum BenchCommand {
         /// Runs of each query; the median counts
         #[arg(long, default_value_t = 3)]
         rounds: usize,
+        /// Milliseconds that members wait before they answer, as if they were that far away
+        #[arg(long, value_delimiter = ',', default_values_t = [0])]
+        delays: Vec<u64>,
+        /// Another engine to ask in the same run; it is installed into cargo's target folder
+        #[arg(long, value_enum)]
+        peer: Option<EngineName>,
+        /// Longest time for all runs of one query by the other engine
+        #[arg(long, default_value_t = 60)]
+        peer_seconds: u64,
     },
     /// Decisions by compiled policies beside Cedar's
     Policy {
@@ -76,6 +86,13 @@ pub enum BenchCommand {
 pub enum PeerName {
     /// Community Solid Server (needs Node.js and npm)
     Css,
+}
+
+/// Federation engines to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EngineName {
+    /// Comunica (needs Node.js and npm)
+    Comunica,
 }
 
 /// Where results go besides standard output.
@@ -124,8 +141,22 @@ impl BenchCommand {
                 members,
                 days,
                 rounds,
+                delays,
+                peer,
+                peer_seconds,
             } => {
-                let measured = federation::measure(&members, days, rounds.max(1), &mut progress);
+                let longest = Duration::from_secs(peer_seconds);
+                let peer = peer
+                    .map(|EngineName::Comunica| Comunica::install(longest))
+                    .transpose()?;
+                let scope = federation::Scope {
+                    sizes: members,
+                    days,
+                    rounds: rounds.max(1),
+                    delays: delays.into_iter().map(Duration::from_millis).collect(),
+                    peer,
+                };
+                let measured = federation::measure(&scope, &mut progress);
                 (runtime.block_on(measured)?, output, "federation", true)
             }
             Self::Policy { output } => (crate::policy_bench::measure(&mut progress)?, output, "policy", true),

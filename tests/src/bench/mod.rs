@@ -1,6 +1,7 @@
 //! Measurements that anyone can run, always beside a baseline of the same run. Nothing here asserts a time.
 
 pub mod bare;
+pub mod comunica;
 pub mod durability;
 pub mod federation;
 pub mod load;

@@ -42,6 +42,15 @@ impl Goal {
         }
     }
 
+    /// A ratio that is not to be passed.
+    #[must_use]
+    pub fn at_most(wanted: f64, reached: Option<f64>) -> Self {
+        Self {
+            text: format!("≤ {wanted}"),
+            met: reached.is_some_and(|reached| reached <= wanted),
+        }
+    }
+
     fn cell(&self) -> String {
         format!("{}: {}", self.text, if self.met { "met" } else { "missed" })
     }

@@ -249,13 +249,16 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     if let Ok(mut headers) = shared.headers.lock() {
         headers.push(request.headers().clone());
     }
+    // By GET the query stands in the URL, by POST in a form.
+    let in_url = request.uri().query().unwrap_or_default().as_bytes().to_vec();
     let body = request
         .into_body()
         .collect()
         .await
         .map_err(std::io::Error::other)?
         .to_bytes();
-    let query = url::form_urlencoded::parse(&body)
+    let query = url::form_urlencoded::parse(&in_url)
+        .chain(url::form_urlencoded::parse(&body))
         .find(|(name, _)| name == "query")
         .map(|(_, value)| value.into_owned())
         .unwrap_or_default();

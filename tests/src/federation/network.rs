@@ -2,14 +2,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use broker::exec::gate::{Gate, GateLimits};
 use broker::exec::manifest::{Completeness, Ledger};
 use broker::exec::{ExecError, ExecLimits, Session, residual, run};
-use broker::fetch::{Credentials, FetchError};
+use broker::fetch::{Credentials, FetchError, SubRequest, Transport};
 use broker::plan::{PhysicalPlan, PlanLimits, plan};
 use broker::source::{Source, SourceDescription};
-use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
+use http_body_util::BodyExt;
 use oxigraph::sparql::SparqlEvaluator;
 use oxigraph::store::Store;
 use oxrdf::{GraphName, Quad, Term, Triple};
@@ -229,6 +232,32 @@ impl Network {
     pub fn expected_of(&self, query: Query, ordered: bool) -> Result<Vec<String>, QueryEvaluationError> {
         let prepared = SparqlEvaluator::new().for_query(query);
         texts(prepared.on_store(&self.merged).execute()?, ordered)
+    }
+
+    /// Seconds of one exchange with a member that has nothing to look up, the way all requests go; the median of several. `None` when
+    /// there is no member, or it does not answer.
+    pub async fn round_trip(&self) -> Option<f64> {
+        const RUNS: usize = 21;
+        let source = self.sources.first()?;
+        let mut headers = HeaderMap::new();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(CONTENT_TYPE, form);
+        let mut runs = Vec::new();
+        for _ in 0..RUNS {
+            let request = SubRequest {
+                url: source.endpoint.clone(),
+                headers: headers.clone(),
+                body: broker::fetch::form(source, "ASK {}", None),
+                time_max: Duration::from_secs(10),
+                bytes_max: 64 * 1024,
+            };
+            let began = Instant::now();
+            let (_, _, body) = Transport::send(&self.egress, request).await.ok()?;
+            body.collect().await.ok()?;
+            runs.push(began.elapsed().as_secs_f64());
+        }
+        runs.sort_by(f64::total_cmp);
+        runs.get(RUNS / 2).copied()
     }
 
     /// All requests that the members received.
