@@ -9,11 +9,15 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{WebSocketStream, client_async};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// The longest wait for something that is to come.
 const WAIT: Duration = Duration::from_secs(20);
+
+/// Buffer of one listener, for notifications of a few hundred bytes.
+const READ_BYTES: usize = 4 * 1024;
 
 /// How a WebSocket ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +43,9 @@ impl WebSocketListener {
         let authority = url.trim_start_matches("ws://").split('/').next().expect("an authority");
         let stream = TcpStream::connect(crate::pod::address(authority));
         let stream = stream.await.expect("a connection");
-        match client_async(url, stream).await {
+        // The library clears its whole buffer before it reads: with 128 KiB, ten thousand listeners would measure their own memory.
+        let config = WebSocketConfig::default().read_buffer_size(READ_BYTES);
+        match client_async_with_config(url, stream, Some(config)).await {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(other) => panic!("{url}: {other}"),
