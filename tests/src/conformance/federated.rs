@@ -28,16 +28,16 @@ const OTHER_FOLDERS: [&str; 2] = ["sparql11/entailment", "sparql11/service"];
 /// How data is dealt over the members.
 #[derive(Clone, Copy, Debug)]
 enum Dealing {
-    ByTriple,
-    BySubject,
-    ByGraph,
+    Triples,
+    Subjects,
+    Graphs,
 }
 
 /// Numbers of members, each with the ways to deal that make a difference.
 const DEALS: [(usize, &[Dealing]); 3] = [
-    (1, &[Dealing::ByTriple]),
-    (2, &[Dealing::ByTriple, Dealing::BySubject, Dealing::ByGraph]),
-    (5, &[Dealing::ByTriple, Dealing::BySubject, Dealing::ByGraph]),
+    (1, &[Dealing::Triples]),
+    (2, &[Dealing::Triples, Dealing::Subjects, Dealing::Graphs]),
+    (5, &[Dealing::Triples, Dealing::Subjects, Dealing::Graphs]),
 ];
 
 /// One test: a query and its data.
@@ -70,9 +70,9 @@ pub async fn run(checkout: &Path) -> Result<Vec<Case>, ConformanceError> {
 async fn case(test: &Test, members: usize, dealing: Dealing) -> Case {
     let way = match dealing {
         _ if members == 1 => "1 member".to_owned(),
-        Dealing::ByTriple => format!("{members} members by triple"),
-        Dealing::BySubject => format!("{members} members by subject"),
-        Dealing::ByGraph => format!("{members} members by graph"),
+        Dealing::Triples => format!("{members} members by triple"),
+        Dealing::Subjects => format!("{members} members by subject"),
+        Dealing::Graphs => format!("{members} members by graph"),
     };
     let told = difference(test, members, dealing).await.err();
     Case {
@@ -253,9 +253,9 @@ fn dealt(quads: &[Quad], members: usize, dealing: Dealing) -> Vec<Vec<Quad>> {
     for (at, part) in connected(&sorted).into_iter().enumerate() {
         let Some(first) = part.first() else { continue };
         let place = match dealing {
-            Dealing::ByTriple => at,
-            Dealing::BySubject => position(&subjects, &first.subject.to_string()),
-            Dealing::ByGraph => position(&graphs, &first.graph_name.to_string()),
+            Dealing::Triples => at,
+            Dealing::Subjects => position(&subjects, &first.subject.to_string()),
+            Dealing::Graphs => position(&graphs, &first.graph_name.to_string()),
         };
         if let Some(member) = out.get_mut(place % members) {
             member.extend(part.into_iter().cloned());
