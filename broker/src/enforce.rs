@@ -196,8 +196,8 @@ fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted
     }
     let aggregate_only = decision.obligations.iter().find_map(|obligation| match obligation {
         Obligation::AggregateOnly { subjects_min } => Some(*subjects_min),
-        // The owner's server records the use, and changes the values before it sends them.
-        Obligation::Log | Obligation::ChangeValues => None,
+        // The owner's server records the use, and rounds and changes the values before it sends them.
+        Obligation::Round { .. } | Obligation::Log | Obligation::ChangeValues => None,
     });
     match decision.view {
         Some(view) => Ok((view, aggregate_only)),

@@ -9,7 +9,7 @@ use meent_tests::bench::comunica::Comunica;
 use meent_tests::bench::machine::Machine;
 use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
-use meent_tests::bench::{Effort, durability, federation, pod};
+use meent_tests::bench::{Effort, durability, federation, pod, scope};
 use serde_json::json;
 
 use crate::{Failure, beside_programs, say};
@@ -59,6 +59,23 @@ pub enum BenchCommand {
         /// Longest time for all runs of one query by the other engine
         #[arg(long, default_value_t = 60)]
         peer_seconds: u64,
+    },
+    /// A million citizens' consents, and queries over a hundred thousand storages beside the same ones unscoped
+    Scope {
+        #[command(flatten)]
+        output: Output,
+        /// Citizens in the ledger of consents
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..))]
+        citizens: u32,
+        /// Consents of each
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        consents: u32,
+        /// Storages with a document and a consent each
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..))]
+        storages: u32,
+        /// Runs of each query; the median counts
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
     },
     /// Decisions by compiled policies beside Cedar's
     Policy {
@@ -158,6 +175,22 @@ impl BenchCommand {
                 };
                 let measured = federation::measure(&scope, &mut progress);
                 (runtime.block_on(measured)?, output, "federation", true)
+            }
+            Self::Scope {
+                output,
+                citizens,
+                consents,
+                storages,
+                rounds,
+            } => {
+                let size = scope::Size {
+                    citizens,
+                    consents,
+                    storages,
+                    rounds: rounds.max(1),
+                };
+                let measured = scope::measure(size, &mut progress);
+                (runtime.block_on(measured)?, output, "scope", true)
             }
             Self::Policy { output } => (crate::policy_bench::measure(&mut progress)?, output, "policy", true),
             Self::Durability {

@@ -201,6 +201,11 @@ pub enum Obligation {
         /// Smallest number of distinct data subjects in a group, at least 1.
         subjects_min: u32,
     },
+    /// Aggregates leave as multiples of a number, which stands beside [`Obligation::AggregateOnly`].
+    Round {
+        /// The number, at least 1.
+        base: u32,
+    },
     /// The use is in the log before data leaves.
     Log,
     /// Values are changed before anything looks at them, as [`View::treatment`] says.

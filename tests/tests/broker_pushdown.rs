@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+use broker::exec::manifest::words;
 use broker::plan::{SubPlanText, Withheld};
 use meent_tests::federation::data::{Dealing, EX, dealt, query};
 use meent_tests::federation::generate::{self, Size, federation};
@@ -129,6 +130,10 @@ async fn join_keys_go_to_their_owners_only() {
     assert!(network.plan(text).sub_plans.iter().any(|part| part.bind.is_some()));
 }
 
+/// A source that gives aggregates only takes part in aggregates that it can compute itself, with its own threshold; a join that
+/// needs its rows is refused, and the plan says by which duty.
+///
+/// Requirements ENF-36.
 #[tokio::test(flavor = "multi_thread")]
 async fn aggregate_only_sources_are_asked_for_aggregates_or_not_at_all() {
     let mut network = Network::start(dealt(3, Dealing::ByOwner)).await;
@@ -150,6 +155,7 @@ async fn aggregate_only_sources_are_asked_for_aggregates_or_not_at_all() {
         "SELECT (GROUP_CONCAT(STR(?v)) AS ?all) WHERE { ?o :value ?v }",
         "SELECT (COUNT(DISTINCT ?v) AS ?n) WHERE { ?o :value ?v }",
         "SELECT ?a ?b WHERE { ?a :next+ ?b }",
+        "SELECT ?w ?v ?label WHERE { ?o :madeBy ?s ; :value ?v . ?s :street ?w . ?w :label ?label }",
     ] {
         let plan = network.plan(&query(body));
         assert_eq!(
@@ -158,6 +164,11 @@ async fn aggregate_only_sources_are_asked_for_aggregates_or_not_at_all() {
             "{body}"
         );
         assert!(!plan.asked().contains(&1), "{body}");
+        let said = plan.withheld[&1].iter().map(words).collect::<String>();
+        assert!(
+            said.contains("only aggregates over at least 5 distinct data subjects"),
+            "{said}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use pod_server::consent::coverage::{Coverage, Span};
+use pod_server::consent::coverage::{Coverage, Span, nanoseconds};
 use policies::consent::{ConsentEvent, ConsentStatus, step};
 use time::{Duration, OffsetDateTime};
 
@@ -217,15 +217,12 @@ fn remote_rules(world: &World, flaw: Flaw) -> Result<(), &'static str> {
 fn covers(status: ConsentStatus) -> bool {
     let now = OffsetDateTime::UNIX_EPOCH;
     let mut coverage = Coverage::default();
-    let span = Span {
-        from: now,
-        until: now + Duration::DAY,
-    };
-    coverage.insert(1, "jan/1", span);
+    let span = Span::new(now, now + Duration::DAY);
+    coverage.note(1, &[span]);
     if !status.permits() {
-        coverage.remove(1, "jan/1");
+        coverage.forget(1, &[span]);
     }
-    coverage.at(now).contains(1)
+    coverage.at(nanoseconds(now), &|_| vec![span]).contains(1)
 }
 
 /// Every world that can be reached; how many there are, or the way to one that breaks a rule.

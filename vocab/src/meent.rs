@@ -26,6 +26,7 @@ vocabulary! {
         // ODRL left operands.
         DATA_SUBJECT_CONSENT "dataSubjectConsent",
         DISTINCT_DATA_SUBJECTS "distinctDataSubjects",
+        ROUNDED_TO "roundedTo",
         PROPERTY "property",
         CLASS "class",
         SHAPE "shape",
@@ -150,6 +151,7 @@ mod tests {
         for (term, kind) in [
             (DATA_SUBJECT_CONSENT, "odrl:LeftOperand"),
             (DISTINCT_DATA_SUBJECTS, "odrl:LeftOperand"),
+            (ROUNDED_TO, "odrl:LeftOperand"),
             (PROPERTY, "odrl:LeftOperand"),
             (CLASS, "odrl:LeftOperand"),
             (SHAPE, "odrl:LeftOperand"),

@@ -256,11 +256,18 @@ impl App {
             origins: origins.clone(),
         };
         let index = Arc::new(Index::new(config.index.clone()));
+        let consents = DataspaceService::ledger(&*store)?;
         let dataspace = Arc::new(DataspaceService::build(
             node,
             config.dataspace.clone(),
             Arc::clone(&issuer),
-            Arc::new(IndexSummaries::new(Arc::clone(&index), origins.clone())),
+            Arc::new(IndexSummaries::new(
+                Arc::clone(&index),
+                origins.clone(),
+                Arc::clone(&consents),
+                Arc::clone(&clock),
+            )),
+            consents,
             &config.store.directory,
             Arc::clone(&egress),
         )?);

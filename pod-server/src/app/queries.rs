@@ -12,13 +12,14 @@ use server_kit::random::Random;
 use super::{App, StartError};
 use crate::audit::AuditWriter;
 use crate::authz::Pep;
-use crate::authz::scope::{Pseudonyms, Scope, ScopeParts};
+use crate::authz::scope::{AggregateLimits, Pseudonyms, Scope, ScopeParts};
 use crate::config::Config;
 use crate::consent::ConsentLedger;
 use crate::error::Error;
 use crate::index::Index;
 use crate::name::ResourceName;
 use crate::origins::Origins;
+use crate::query::answers::AnswersLimits;
 use crate::query::{QueryParts, QueryService};
 use crate::store::Store;
 
@@ -45,6 +46,13 @@ pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) 
         clock: Arc::clone(shared.clock),
         origins: shared.origins.clone(),
         pseudonyms,
+        aggregates: AggregateLimits {
+            answers: AnswersLimits {
+                count_max: config.query.answers_max,
+                bytes_max: config.query.answers_bytes_max,
+            },
+            days: config.query.answers_days,
+        },
     });
     QueryService::new(QueryParts {
         index: Arc::clone(index),

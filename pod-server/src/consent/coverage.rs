@@ -1,151 +1,178 @@
 //! Which storages a kind of consent covers at an instant, answered from bitmaps (CON-13).
 //!
 //! Intervals are half open: a consent counts from its first instant and no longer at its last one. Most people have one
-//! consent of a kind; the few with several are looked at one by one.
+//! consent of a kind; the few with several are looked at one by one. Starts and ends are gathered by day: of a day that is
+//! over or has not come nobody needs to be looked at, and of the present one only those whose day it is. The instants
+//! themselves lie with the person, so that a kind takes a few bytes for each.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use roaring::RoaringBitmap;
 use time::OffsetDateTime;
 
-/// From when until when one consent counts.
+const DAY_NANOSECONDS: i64 = 86_400_000_000_000;
+
+/// Nanoseconds since 1970; what lies beyond the years 1677 and 2262 lies at their edge.
+#[must_use]
+pub fn nanoseconds(instant: OffsetDateTime) -> i64 {
+    let exact = instant.unix_timestamp_nanos();
+    i64::try_from(exact).unwrap_or(if exact < 0 { i64::MIN } else { i64::MAX })
+}
+
+/// From when until when one consent counts, in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     /// First instant.
-    pub from: OffsetDateTime,
+    pub from: i64,
     /// First instant at which it no longer counts.
-    pub until: OffsetDateTime,
+    pub until: i64,
 }
 
 impl Span {
+    /// From one instant to another.
+    #[must_use]
+    pub fn new(from: OffsetDateTime, until: OffsetDateTime) -> Self {
+        Self {
+            from: nanoseconds(from),
+            until: nanoseconds(until),
+        }
+    }
+
     /// Whether an instant lies in it.
     #[must_use]
-    pub fn contains(self, now: OffsetDateTime) -> bool {
+    pub const fn contains(self, now: i64) -> bool {
         self.from <= now && now < self.until
     }
 }
 
-/// All consents of one kind: by storage, with their spans.
+/// All consents of one kind: who has them, and on which days they begin and end. Their spans lie elsewhere and are given
+/// with each call.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    spans: HashMap<u32, Vec<(String, Span)>>,
     single: RoaringBitmap,
     several: RoaringBitmap,
-    starts: BTreeMap<OffsetDateTime, RoaringBitmap>,
-    ends: BTreeMap<OffsetDateTime, RoaringBitmap>,
+    starts: BTreeMap<i64, Day>,
+    ends: BTreeMap<i64, Day>,
+}
+
+/// The storages whose consent begins or ends on a day, and between which instants all of them do.
+#[derive(Clone, Debug)]
+struct Day {
+    storages: RoaringBitmap,
+    first: i64,
+    last: i64,
 }
 
 impl Coverage {
-    /// Adds a consent; one with the same key is replaced.
-    pub fn insert(&mut self, storage: u32, key: &str, span: Span) {
-        self.forget(storage);
-        let spans = self.spans.entry(storage).or_default();
-        spans.retain(|(known, _)| known != key);
-        spans.push((key.to_owned(), span));
-        self.note(storage);
-    }
-
-    /// Removes a consent.
-    pub fn remove(&mut self, storage: u32, key: &str) {
-        self.forget(storage);
-        if let Some(spans) = self.spans.get_mut(&storage) {
-            spans.retain(|(known, _)| known != key);
-            if spans.is_empty() {
-                self.spans.remove(&storage);
+    /// Takes a storage in that has these consents of the kind.
+    pub fn note(&mut self, storage: u32, spans: &[Span]) {
+        match spans {
+            [] => {}
+            [span] => {
+                self.single.insert(storage);
+                put(&mut self.starts, span.from, storage);
+                put(&mut self.ends, span.until, storage);
+            }
+            _ => {
+                self.several.insert(storage);
             }
         }
-        self.note(storage);
     }
 
-    /// Whether there are none at all.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// The storages with a consent that counts at an instant.
-    #[must_use]
-    pub fn at(&self, now: OffsetDateTime) -> RoaringBitmap {
-        let mut covered = self.single.clone();
-        for ended in self.ends.range(..=now).map(|(_, storages)| storages) {
-            covered -= ended;
-        }
-        for pending in self
-            .starts
-            .range((std::ops::Bound::Excluded(now), std::ops::Bound::Unbounded))
-        {
-            covered -= pending.1;
-        }
-        for storage in &self.several {
-            let counts = self
-                .spans
-                .get(&storage)
-                .is_some_and(|spans| spans.iter().any(|(_, span)| span.contains(now)));
-            if counts {
-                covered.insert(storage);
-            }
-        }
-        covered
-    }
-
-    /// Those of [`Self::at`] whose consent was not given before an instant in Unix seconds.
-    #[must_use]
-    pub fn given_since(&self, since: i64, now: OffsetDateTime) -> RoaringBitmap {
-        let mut covered = self.at(now);
-        for (from, storages) in &self.starts {
-            if from.unix_timestamp() >= since {
-                break;
-            }
-            covered -= storages;
-        }
-        for storage in &self.several {
-            let counts = self.spans.get(&storage).is_some_and(|spans| {
-                spans
-                    .iter()
-                    .any(|(_, span)| span.contains(now) && span.from.unix_timestamp() >= since)
-            });
-            if !counts {
-                covered.remove(storage);
-            }
-        }
-        covered
-    }
-
-    /// Takes a storage out of the bitmaps.
-    fn forget(&mut self, storage: u32) {
+    /// Takes a storage out that was noted with these consents.
+    pub fn forget(&mut self, storage: u32, spans: &[Span]) {
         self.several.remove(storage);
-        if !self.single.remove(storage) {
-            return;
-        }
-        if let Some([(_, span)]) = self.spans.get(&storage).map(Vec::as_slice) {
-            let span = *span;
+        if self.single.remove(storage)
+            && let [span] = spans
+        {
             take(&mut self.starts, span.from, storage);
             take(&mut self.ends, span.until, storage);
         }
     }
 
-    /// Puts a storage into the bitmaps that fit its spans.
-    fn note(&mut self, storage: u32) {
-        match self.spans.get(&storage).map(Vec::as_slice) {
-            None | Some([]) => {}
-            Some([(_, span)]) => {
-                let span = *span;
-                self.single.insert(storage);
-                self.starts.entry(span.from).or_default().insert(storage);
-                self.ends.entry(span.until).or_default().insert(storage);
+    /// Whether there are none at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.single.is_empty() && self.several.is_empty()
+    }
+
+    /// Whether a storage has a consent of this kind, whenever it counts.
+    #[must_use]
+    pub fn holds(&self, storage: u32) -> bool {
+        self.single.contains(storage) || self.several.contains(storage)
+    }
+
+    /// The storages with a consent that counts at an instant.
+    #[must_use]
+    pub fn at(&self, now: i64, spans: &dyn Fn(u32) -> Vec<Span>) -> RoaringBitmap {
+        let mut covered = self.single.clone();
+        let counts = |storage: u32| spans(storage).iter().any(|span| span.contains(now));
+        let today = day(now);
+        for (_, ended) in self.ends.range(..=today) {
+            without(&mut covered, ended, ended.last <= now, ended.first > now, &counts);
+        }
+        for (_, begun) in self.starts.range(today..) {
+            without(&mut covered, begun, begun.first > now, begun.last <= now, &counts);
+        }
+        covered.extend(self.several.iter().filter(|storage| counts(*storage)));
+        covered
+    }
+
+    /// Those of [`Self::at`] whose consent was not given before an instant in Unix seconds.
+    #[must_use]
+    pub fn given_since(&self, since: i64, now: i64, spans: &dyn Fn(u32) -> Vec<Span>) -> RoaringBitmap {
+        let since = since.saturating_mul(1_000_000_000);
+        let mut covered = self.at(now, spans);
+        let counts = |storage: u32| {
+            let spans = spans(storage);
+            spans.iter().any(|span| span.contains(now) && span.from >= since)
+        };
+        for (_, begun) in self.starts.range((Bound::Unbounded, Bound::Included(day(since)))) {
+            without(&mut covered, begun, begun.last < since, begun.first >= since, &counts);
+        }
+        for storage in &self.several {
+            if !counts(storage) {
+                covered.remove(storage);
             }
-            Some(_) => {
-                self.several.insert(storage);
+        }
+        covered
+    }
+}
+
+const fn day(instant: i64) -> i64 {
+    instant.div_euclid(DAY_NANOSECONDS)
+}
+
+/// Takes those of a day out who do not count: all, none, or each for itself.
+fn without(covered: &mut RoaringBitmap, day: &Day, all: bool, none: bool, counts: &dyn Fn(u32) -> bool) {
+    if all {
+        *covered -= &day.storages;
+    } else if !none {
+        for storage in &day.storages {
+            if covered.contains(storage) && !counts(storage) {
+                covered.remove(storage);
             }
         }
     }
 }
 
-fn take(index: &mut BTreeMap<OffsetDateTime, RoaringBitmap>, at: OffsetDateTime, storage: u32) {
-    if let Some(storages) = index.get_mut(&at) {
-        storages.remove(storage);
-        if storages.is_empty() {
-            index.remove(&at);
+fn put(days: &mut BTreeMap<i64, Day>, at: i64, storage: u32) {
+    let day = days.entry(day(at)).or_insert_with(|| Day {
+        storages: RoaringBitmap::new(),
+        first: at,
+        last: at,
+    });
+    day.storages.insert(storage);
+    (day.first, day.last) = (day.first.min(at), day.last.max(at));
+}
+
+fn take(days: &mut BTreeMap<i64, Day>, at: i64, storage: u32) {
+    let number = day(at);
+    if let Some(day) = days.get_mut(&number) {
+        day.storages.remove(storage);
+        if day.storages.is_empty() {
+            days.remove(&number);
         }
     }
 }
@@ -156,8 +183,11 @@ mod tests {
 
     use super::*;
 
-    fn moment(seconds: i64) -> OffsetDateTime {
-        OffsetDateTime::UNIX_EPOCH + time::Duration::seconds(seconds)
+    /// Between two instants: a third of a day, so that several fall on one day.
+    const SECONDS: i64 = 28_800;
+
+    fn moment(number: i64) -> i64 {
+        number * SECONDS * 1_000_000_000
     }
 
     #[derive(Clone, Debug)]
@@ -179,19 +209,23 @@ mod tests {
         fn bitmaps_agree_with_a_plain_search(steps in prop::collection::vec(step(), 0..40)) {
             let mut coverage = Coverage::default();
             let mut plain: BTreeMap<(u32, u8), Span> = BTreeMap::new();
+            let of = |plain: &BTreeMap<(u32, u8), Span>, storage: u32| -> Vec<Span> {
+                plain.range((storage, 0)..=(storage, u8::MAX)).map(|(_, span)| *span).collect()
+            };
             for step in steps {
+                let (Step::Insert(storage, ..) | Step::Remove(storage, _)) = step;
+                coverage.forget(storage, &of(&plain, storage));
                 match step {
                     Step::Insert(storage, key, from, until) => {
-                        let span = Span { from: moment(from), until: moment(until) };
-                        coverage.insert(storage, &key.to_string(), span);
-                        plain.insert((storage, key), span);
+                        plain.insert((storage, key), Span { from: moment(from), until: moment(until) });
                     }
                     Step::Remove(storage, key) => {
-                        coverage.remove(storage, &key.to_string());
                         plain.remove(&(storage, key));
                     }
                 }
+                coverage.note(storage, &of(&plain, storage));
             }
+            let spans = |storage: u32| of(&plain, storage);
             for second in -1..21 {
                 let now = moment(second);
                 let expected: RoaringBitmap = plain
@@ -199,14 +233,14 @@ mod tests {
                     .filter(|(_, span)| span.contains(now))
                     .map(|((storage, _), _)| *storage)
                     .collect();
-                prop_assert_eq!(coverage.at(now), expected, "at second {}", second);
+                prop_assert_eq!(coverage.at(now, &spans), expected, "at second {}", second);
                 for since in [0, 7, 19] {
                     let expected: RoaringBitmap = plain
                         .iter()
                         .filter(|(_, span)| span.contains(now) && span.from >= moment(since))
                         .map(|((storage, _), _)| *storage)
                         .collect();
-                    prop_assert_eq!(coverage.given_since(since, now), expected, "since {} at {}", since, second);
+                    prop_assert_eq!(coverage.given_since(SECONDS * since, now, &spans), expected, "since {} at {}", since, second);
                 }
             }
             prop_assert_eq!(coverage.is_empty(), plain.is_empty());

@@ -3,17 +3,21 @@
 //! The ledger holds no truth of its own: it is built from the records and follows their commits, on the writer's thread
 //! and before anyone hears that a commit is durable, so that a withdrawal counts before it is acknowledged (invariant
 //! 8). What covers what is decided in `policies::consent`, once for each kind of consent; time is kept apart, in
-//! [`Coverage`].
+//! [`Coverage`]. A consent takes some forty bytes, so that a million people with twenty each fit into a gigabyte: its key is
+//! kept as a digest with a secret. Two keys with one digest, which one in a hundred thousand servers of that size would
+//! have, count for less than both, never for more.
 
 use std::collections::{BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
 
 use parking_lot::RwLock;
 use policies::consent::{ConsentRecord, ConsentStatus, ConsentedData, Recipients, Use, covers};
 use policies::purpose::Hierarchy;
+use policies::request::WebId;
 use roaring::RoaringBitmap;
 use time::OffsetDateTime;
 
-use super::coverage::{Coverage, Span};
+use super::coverage::{Coverage, Span, nanoseconds};
 use super::stored::{StoredConsent, load};
 use crate::name::ResourceName;
 use crate::store::{Change, CommitListener, Event, ReadPermit, RecordKind, Snapshot, Store, StoreError};
@@ -51,9 +55,23 @@ pub struct ConsentLedger {
 
 #[derive(Default)]
 struct Held {
-    kinds: HashMap<String, Kind>,
-    /// Which kind and which storage a record counts for now.
-    placed: HashMap<String, (String, u32)>,
+    hasher: RandomState,
+    kinds: Vec<Option<Kind>>,
+    /// The place of each kind, by its content.
+    places: HashMap<String, u32>,
+    /// Which storage a name stands for, by the digest of the name.
+    storages: HashMap<u64, u32>,
+    people: HashMap<u32, Vec<Placed>>,
+    /// Changes with each kind that comes or goes.
+    epoch: u64,
+}
+
+/// A consent of a person.
+#[derive(Clone, Copy)]
+struct Placed {
+    record: u64,
+    span: Span,
+    kind: u32,
 }
 
 /// Consents that differ only in the person and in time.
@@ -61,6 +79,14 @@ struct Kind {
     /// Their common content, valid at every instant.
     sample: ConsentRecord,
     coverage: Coverage,
+}
+
+/// A use, matched with the kinds of consent that cover it, so that one person after the other can be looked up.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    epoch: u64,
+    kinds: Vec<(u32, By)>,
+    since: i64,
 }
 
 impl ConsentLedger {
@@ -88,25 +114,89 @@ impl ConsentLedger {
         }
     }
 
+    /// Takes in a consent of a storage, as the commit of its record does.
+    ///
+    /// # Errors
+    /// When its content cannot be written down.
+    pub fn hold(&self, key: &str, storage: u32, record: &ConsentRecord) -> Result<(), StoreError> {
+        let mut held = self.held.write();
+        held.displace(key);
+        held.insert(key, storage, record)
+    }
+
     /// The storages (identities) whose owners consent to a use at an instant.
     #[must_use]
     pub fn covering(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> RoaringBitmap {
         let held = self.held.read();
         let mut covered = RoaringBitmap::new();
-        for kind in held.kinds.values() {
-            match kind.covers(wanted, now) {
-                None => {}
-                Some(By::Container) => covered |= kind.coverage.at(now),
-                Some(By::Dataset) => covered |= kind.coverage.given_since(wanted.dataset_since, now),
-            }
+        for (number, by) in held.matched(wanted, now) {
+            covered |= held.covered(number, by, wanted.dataset_since, now);
         }
         covered
+    }
+
+    /// The kinds of consent that cover a use.
+    #[must_use]
+    pub fn matched(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> Matched {
+        let held = self.held.read();
+        Matched {
+            epoch: held.epoch,
+            kinds: held.matched(wanted, now),
+            since: wanted.dataset_since.saturating_mul(1_000_000_000),
+        }
+    }
+
+    /// Whether the owner of a storage consents to a use at an instant; none when the kinds of consent are others by now,
+    /// and the use has to be matched again.
+    #[must_use]
+    pub fn covers(&self, matched: &Matched, storage: u32, now: OffsetDateTime) -> Option<bool> {
+        let held = self.held.read();
+        if held.epoch != matched.epoch {
+            return None;
+        }
+        let now = nanoseconds(now);
+        let consents = held.people.get(&storage).map_or(&[][..], Vec::as_slice);
+        let counts = |placed: &Placed| {
+            placed.span.contains(now)
+                && matched.kinds.iter().any(|(kind, by)| {
+                    *kind == placed.kind && (*by == By::Container || placed.span.from >= matched.since)
+                })
+        };
+        Some(consents.iter().any(counts))
+    }
+
+    /// The storages whose owners consent, at an instant, to some use by somebody of a container of a dataset.
+    #[must_use]
+    pub fn reaching(&self, dataset: &str, dataset_since: i64, container: &str, now: OffsetDateTime) -> RoaringBitmap {
+        let held = self.held.read();
+        let mut reached = RoaringBitmap::new();
+        for (number, kind) in held.numbered() {
+            let recipient = match &kind.sample.recipients {
+                Recipients::Any => ANY_STORAGE,
+                Recipients::These(these) => these.iter().next().map_or(ANY_STORAGE, WebId::as_str),
+            };
+            let Some(purpose) = kind.sample.purposes.iter().next() else {
+                continue;
+            };
+            let wanted = Wanted {
+                recipient,
+                purpose,
+                dataset,
+                dataset_since,
+                container: Some(container),
+                properties: kind.sample.data.properties.as_ref(),
+            };
+            if let Some(by) = kind.covers(&wanted, now) {
+                reached |= held.covered(number, by, dataset_since, now);
+            }
+        }
+        reached
     }
 
     /// Number of kinds of consents, for the operator.
     #[must_use]
     pub fn kinds(&self) -> usize {
-        self.held.read().kinds.len()
+        self.held.read().places.len()
     }
 }
 
@@ -152,35 +242,121 @@ impl Held {
             return Ok(());
         };
         let sample = sample(record);
-        let name = serde_json::to_string(&sample).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let kind = self.kinds.entry(name.clone()).or_insert_with(|| Kind {
+        let content = serde_json::to_string(&sample).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let kind = match self.places.get(&content) {
+            Some(place) => *place,
+            None => self.add_kind(content, sample)?,
+        };
+        let (name, id) = self.digests(key);
+        self.storages.insert(name, storage);
+        let consents = self.people.entry(storage).or_default();
+        let before = spans(consents, kind);
+        consents.reserve_exact(1);
+        consents.push(Placed {
+            record: id,
+            span: Span::new(from, record.expires_at),
+            kind,
+        });
+        let after = spans(consents, kind);
+        if let Some(Some(kind)) = self.kinds.get_mut(kind as usize) {
+            kind.coverage.forget(storage, &before);
+            kind.coverage.note(storage, &after);
+        }
+        Ok(())
+    }
+
+    fn add_kind(&mut self, content: String, sample: ConsentRecord) -> Result<u32, StoreError> {
+        let place = self.kinds.iter().position(Option::is_none).unwrap_or(self.kinds.len());
+        let number = u32::try_from(place).map_err(|error| StoreError::Damaged(error.to_string()))?;
+        let kind = Some(Kind {
             sample,
             coverage: Coverage::default(),
         });
-        kind.coverage.insert(
-            storage,
-            key,
-            Span {
-                from,
-                until: record.expires_at,
-            },
-        );
-        self.placed.insert(key.to_owned(), (name, storage));
-        Ok(())
+        match self.kinds.get_mut(place) {
+            Some(free) => *free = kind,
+            None => self.kinds.push(kind),
+        }
+        self.places.insert(content, number);
+        self.epoch += 1;
+        Ok(number)
     }
 
     /// Takes a record out.
     fn displace(&mut self, key: &str) {
-        let Some((name, storage)) = self.placed.remove(key) else {
+        let (name, id) = self.digests(key);
+        let Some(storage) = self.storages.get(&name).copied() else {
             return;
         };
-        if let Some(kind) = self.kinds.get_mut(&name) {
-            kind.coverage.remove(storage, key);
+        let Some(consents) = self.people.get_mut(&storage) else {
+            return;
+        };
+        let Some(position) = consents.iter().position(|placed| placed.record == id) else {
+            return;
+        };
+        let number = consents.get(position).map_or(0, |placed| placed.kind);
+        let before = spans(consents, number);
+        consents.remove(position);
+        let after = spans(consents, number);
+        if consents.is_empty() {
+            self.people.remove(&storage);
+            self.storages.remove(&name);
+        }
+        if let Some(Some(kind)) = self.kinds.get_mut(number as usize) {
+            kind.coverage.forget(storage, &before);
+            kind.coverage.note(storage, &after);
             if kind.coverage.is_empty() {
-                self.kinds.remove(&name);
+                self.drop_kind(number);
             }
         }
     }
+
+    fn drop_kind(&mut self, number: u32) {
+        if let Some(place) = self.kinds.get_mut(number as usize) {
+            *place = None;
+        }
+        self.places.retain(|_, place| *place != number);
+        self.epoch += 1;
+    }
+
+    /// The digests of the storage's name and of the whole of a key.
+    fn digests(&self, key: &str) -> (u64, u64) {
+        let name = key.split('/').next().unwrap_or_default();
+        (self.hasher.hash_one(name), self.hasher.hash_one(key))
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = (u32, &Kind)> {
+        let kinds = (0_u32..).zip(&self.kinds);
+        kinds.filter_map(|(number, kind)| Some((number, kind.as_ref()?)))
+    }
+
+    fn matched(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> Vec<(u32, By)> {
+        let kinds = self.numbered();
+        kinds
+            .filter_map(|(number, kind)| Some((number, kind.covers(wanted, now)?)))
+            .collect()
+    }
+
+    fn covered(&self, number: u32, by: By, since: i64, now: OffsetDateTime) -> RoaringBitmap {
+        let Some(Some(kind)) = self.kinds.get(number as usize) else {
+            return RoaringBitmap::new();
+        };
+        let of = |storage: u32| {
+            self.people
+                .get(&storage)
+                .map_or_else(Vec::new, |all| spans(all, number))
+        };
+        let now = nanoseconds(now);
+        match by {
+            By::Container => kind.coverage.at(now, &of),
+            By::Dataset => kind.coverage.given_since(since, now, &of),
+        }
+    }
+}
+
+/// The spans of a person's consents of a kind.
+fn spans(consents: &[Placed], kind: u32) -> Vec<Span> {
+    let ours = consents.iter().filter(|placed| placed.kind == kind);
+    ours.map(|placed| placed.span).collect()
 }
 
 /// By what a kind of consents covers a use.
@@ -234,7 +410,7 @@ fn sample(record: &ConsentRecord) -> ConsentRecord {
     let mut sample = record.clone();
     ANY_STORAGE.clone_into(&mut sample.id);
     ANY_STORAGE.clone_into(&mut sample.storage);
-    if let Ok(anyone) = policies::request::WebId::parse(ANY_STORAGE) {
+    if let Ok(anyone) = WebId::parse(ANY_STORAGE) {
         sample.data_subject = anyone;
     }
     sample.data = ConsentedData {
@@ -275,7 +451,6 @@ fn storage_of(snapshot: &dyn Snapshot, key: &str) -> Result<Option<u32>, StoreEr
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use policies::consent::Notice;
-    use policies::request::WebId;
     use proptest::prelude::*;
     use vocab::{dpv, meent};
 
@@ -384,7 +559,11 @@ mod tests {
                 })
                 .map(|(storage, _)| *storage)
                 .collect();
-            prop_assert_eq!(ledger.covering(&wanted, now), expected);
+            prop_assert_eq!(ledger.covering(&wanted, now), expected.clone());
+            let matched = ledger.matched(&wanted, now);
+            for storage in 0..5 {
+                prop_assert_eq!(ledger.covers(&matched, storage, now), Some(expected.contains(storage)));
+            }
             for (number, (storage, _)) in records.iter().enumerate() {
                 ledger.held.write().displace(&format!("s{storage}/{number}"));
             }

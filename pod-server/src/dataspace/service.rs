@@ -59,12 +59,12 @@ impl DataspaceService {
         config: DataspaceConfig,
         issuer: Arc<LocalIssuer>,
         summaries: Arc<dyn Summaries>,
+        ledger: Arc<ConsentLedger>,
         store_directory: &Path,
         egress: Arc<Egress>,
     ) -> Result<Self, DataspaceError> {
         let refused = |(key, reason)| DataspaceError::Config { key, reason };
         config.check().map_err(refused)?;
-        let ledger = Self::ledger(&*node.store)?;
         let origin = config.log_origin_of(node.origins.base_url());
         let key_file = config.log_key_path(store_directory);
         let checkpoints = Arc::new(Checkpoints::open(node.clone(), &key_file, &origin)?);
@@ -125,7 +125,11 @@ impl DataspaceService {
         self.dataspace.config.body_bytes_max
     }
 
-    fn ledger(store: &dyn Store) -> Result<Arc<ConsentLedger>, StoreError> {
+    /// The ledger of consents, which follows the store from now on.
+    ///
+    /// # Errors
+    /// When the consents cannot be read.
+    pub fn ledger(store: &dyn Store) -> Result<Arc<ConsentLedger>, StoreError> {
         let ledger = Arc::new(ConsentLedger::build(store)?);
         store.listen(Arc::clone(&ledger) as _);
         Ok(ledger)

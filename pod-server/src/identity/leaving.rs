@@ -169,6 +169,7 @@ fn owned(account: &Account, origins: &Origins) -> Vec<(RecordKind, String)> {
         for kind in [
             RecordKind::Dataset,
             RecordKind::Negotiation,
+            RecordKind::Answer,
             RecordKind::Consent,
             RecordKind::Mandate,
             RecordKind::ConsentSetting,

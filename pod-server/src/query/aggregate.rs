@@ -1,39 +1,27 @@
 //! The duty to answer with aggregates over at least *k* distinct data subjects only (ENF-10, ENF-11).
 //!
 //! Two parts. The *plan guard* accepts one closed form of query: a `SELECT` whose rows are groups over joined triple
-//! patterns, filters, bindings and inline data, with `COUNT`, `SUM` and `AVG` of plain variables. The *enforcement*
-//! counts, for each group and each triple pattern, the distinct data subjects whose documents hold the triples that the
-//! pattern matched, and keeps a group only if every count reaches *k*; this happens directly above the grouping, below
-//! `HAVING`, `ORDER BY` and `LIMIT`. No row at all counts as a small group, so that an empty answer tells nothing.
+//! patterns, filters, bindings and inline data, with `COUNT`, `SUM` and `AVG` of plain variables. It takes the query
+//! apart into its groups and what is done with them: [`table`](super::table) computes the groups with, for each group
+//! and each triple pattern, whose documents hold the triples that the pattern matched; [`answers`](super::answers)
+//! decides which of them leave; and only then `HAVING`, `ORDER BY` and `LIMIT` are done, over what leaves. No row at
+//! all counts as a small group, so that an empty answer tells nothing.
 //!
 //! A data subject is the storage that a document lies in. A triple that several storages hold counts for each of them.
 //! Every pattern of a query counts for itself: fifty city documents joined to one person's document are one person.
 //!
-//! **What remains possible.** Each answer is safe by itself; several answers together may not be. Someone who asks for
-//! the sum of a group and then for the same group less one person learns that person's value by subtraction
-//! (differencing, T90, T95), and a total beside all its groups but one tells the suppressed group (T93). Within one
-//! query, joins of a person's triples with each other or with other people's can give one person more weight than
-//! another, so that a sum is dominated by one (T92). Against these stand only the agreement, the audit log in which
-//! every query is kept for owner and data subject, and a *k* well above what one person more or less can move. And how long an
-//! answer takes, up to the bound at which it is refused, may depend on rows that are not shown (T96): functions that make
-//! texts longer are refused, because with them one row alone could reach a bound, but joins and filters cost what they
-//! cost.
+//! How long an answer takes may depend on rows that are not shown (T96): answers leave at few fixed times, failures of
+//! an evaluation are told alike, and functions that make texts longer are refused, because with them one row alone
+//! could reach a bound.
 
-use std::collections::BTreeSet;
-
-use oxrdf::{Literal, NamedNode, Term, Variable};
+use oxrdf::{Literal, Variable};
 use rustc_hash::FxHashSet;
-use spareval::AggregateFunctionAccumulator;
 use spargebra::Query;
 use spargebra::algebra::{AggregateExpression, AggregateFunction, Expression, Function, GraphPattern, OrderExpression};
-use spargebra::term::{BlankNode, NamedNodePattern, TermPattern, TriplePattern};
+use spargebra::term::{BlankNode, GroundTerm, NamedNodePattern, TermPattern, TriplePattern};
 
 use super::order::{single_distinct_values, variables_of_triple};
-use super::terms::storages_of;
-
-/// Name under which the evaluator knows the count of distinct data subjects. Queries cannot use it: custom functions
-/// are refused when they are parsed.
-const DISTINCT_SUBJECTS: &str = "https://w3id.org/meent/ns#distinctDataSubjects";
+use super::population::Populations;
 
 /// Why a query is not of the form that the duty allows.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,38 +43,138 @@ fn fault(clause: impl Into<String>, why: &'static str) -> Fault {
     Fault(clause.into(), why)
 }
 
-/// Checks a query and adds the counting of data subjects to its plan. Evaluate the result over an
-/// [attributed](super::dataset::Execution::attributed) execution with [`DistinctSubjects`] registered.
+/// A query of the allowed form, taken apart.
+#[derive(Clone, Debug)]
+pub struct Grouping {
+    /// What is done with the groups; inline data without variables stands for them.
+    outer: GraphPattern,
+    /// The groups, with whose data stands behind them.
+    group: GraphPattern,
+    /// The grouping variables.
+    pub(super) keys: Vec<Variable>,
+    /// The variables of the query's aggregates.
+    pub(super) aggregates: Vec<Variable>,
+    /// The variable of each triple pattern's population, and whether an aggregate is over one of the pattern's variables.
+    pub(super) patterns: Vec<(Variable, bool)>,
+    /// The variables of populations with what each person contributes to a sum or an average.
+    pub(super) sums: Vec<Variable>,
+    /// Whether every aggregate counts different values only.
+    pub(super) distinct: bool,
+}
+
+impl Grouping {
+    /// The query for the groups. Evaluate it over an [attributed](super::dataset::Execution::attributed) execution with
+    /// [`Populations`] registered.
+    pub(super) fn groups(&self) -> Query {
+        let populations = self.patterns.iter().map(|(variable, _)| variable).chain(&self.sums);
+        let variables = self.keys.iter().chain(&self.aggregates).chain(populations);
+        select(GraphPattern::Project {
+            inner: Box::new(self.group.clone()),
+            variables: variables.cloned().collect(),
+        })
+    }
+
+    /// The query over groups that leave.
+    pub(super) fn over(&self, bindings: Vec<Vec<Option<GroundTerm>>>) -> Query {
+        let values = GraphPattern::Values {
+            variables: self.keys.iter().chain(&self.aggregates).cloned().collect(),
+            bindings,
+        };
+        select(filled(self.outer.clone(), &mut Some(values)))
+    }
+}
+
+fn select(pattern: GraphPattern) -> Query {
+    Query::Select {
+        dataset: None,
+        pattern,
+        base_iri: None,
+    }
+}
+
+/// Puts a pattern below everything that is done with groups.
+fn filled(pattern: GraphPattern, values: &mut Option<GraphPattern>) -> GraphPattern {
+    let mut inside = |inner: Box<GraphPattern>| Box::new(filled(*inner, values));
+    match pattern {
+        GraphPattern::Project { inner, variables } => GraphPattern::Project {
+            inner: inside(inner),
+            variables,
+        },
+        GraphPattern::Distinct { inner } => GraphPattern::Distinct { inner: inside(inner) },
+        GraphPattern::Reduced { inner } => GraphPattern::Reduced { inner: inside(inner) },
+        GraphPattern::Slice { inner, start, length } => GraphPattern::Slice {
+            inner: inside(inner),
+            start,
+            length,
+        },
+        GraphPattern::OrderBy { inner, expression } => GraphPattern::OrderBy {
+            inner: inside(inner),
+            expression,
+        },
+        GraphPattern::Filter { expr, inner } => GraphPattern::Filter {
+            expr,
+            inner: inside(inner),
+        },
+        GraphPattern::Extend {
+            inner,
+            variable,
+            expression,
+        } => GraphPattern::Extend {
+            inner: inside(inner),
+            variable,
+            expression,
+        },
+        other => values.take().unwrap_or(other),
+    }
+}
+
+/// Checks a query and takes it apart.
 ///
 /// # Errors
 /// [`AggregateRejection`] names the clause.
-pub fn guard(query: &Query, subjects_min: u32) -> Result<Query, AggregateRejection> {
+pub fn guard(query: &Query, subjects_min: u32) -> Result<Grouping, AggregateRejection> {
     let rejection = |Fault(clause, why)| AggregateRejection {
         clause,
         why,
         subjects_min,
     };
-    let mut query = query.clone();
-    match &mut query {
+    let fault = match query {
         Query::Select { pattern, .. } => {
-            *pattern = above(std::mem::take(pattern), subjects_min).map_err(rejection)?;
-            Ok(query)
+            let mut found = None;
+            match above(pattern.clone(), &mut found) {
+                Err(fault) => fault,
+                Ok(outer) => match found {
+                    Some(found) => return Ok(Grouping { outer, ..found }),
+                    None => single_rows(),
+                },
+            }
         }
-        Query::Construct { .. } => Err(rejection(fault("CONSTRUCT", "it returns single triples"))),
-        Query::Describe { .. } => Err(rejection(fault("DESCRIBE", "it returns single triples"))),
-        Query::Ask { .. } => Err(rejection(fault("ASK", "it tells whether a single triple exists"))),
-    }
+        Query::Construct { .. } => fault("CONSTRUCT", "it returns single triples"),
+        Query::Describe { .. } => fault("DESCRIBE", "it returns single triples"),
+        Query::Ask { .. } => fault("ASK", "it tells whether a single triple exists"),
+    };
+    Err(rejection(fault))
 }
 
-/// The part of a query above its grouping.
-fn above(pattern: GraphPattern, subjects_min: u32) -> Result<GraphPattern, Fault> {
-    let inside = |inner: Box<GraphPattern>| above(*inner, subjects_min).map(Box::new);
+fn single_rows() -> Fault {
+    fault(
+        "SELECT without aggregates",
+        "it returns single rows; use GROUP BY with COUNT, SUM or AVG",
+    )
+}
+
+/// The part of a query above its grouping; the grouping itself goes to `found`.
+fn above(pattern: GraphPattern, found: &mut Option<Grouping>) -> Result<GraphPattern, Fault> {
+    let mut inside = |inner: Box<GraphPattern>| above(*inner, found).map(Box::new);
     Ok(match pattern {
         GraphPattern::Group {
             inner,
             variables,
             aggregates,
-        } => return grouping(*inner, variables, aggregates, subjects_min),
+        } => {
+            *found = Some(grouping(*inner, variables, aggregates)?);
+            GraphPattern::default()
+        }
         GraphPattern::Project { inner, variables } => GraphPattern::Project {
             inner: inside(inner)?,
             variables,
@@ -130,12 +218,7 @@ fn above(pattern: GraphPattern, subjects_min: u32) -> Result<GraphPattern, Fault
         other if has_group(&other) => {
             return Err(fault(name_of(&other), "groups cannot be combined with anything else"));
         }
-        _ => {
-            return Err(fault(
-                "SELECT without aggregates",
-                "it returns single rows; use GROUP BY with COUNT, SUM or AVG",
-            ));
-        }
+        _ => return Err(single_rows()),
     })
 }
 
@@ -160,10 +243,9 @@ fn has_group(pattern: &GraphPattern) -> bool {
 
 fn grouping(
     inner: GraphPattern,
-    variables: Vec<Variable>,
+    keys: Vec<Variable>,
     mut aggregates: Vec<(Variable, AggregateExpression)>,
-    subjects_min: u32,
-) -> Result<GraphPattern, Fault> {
+) -> Result<Grouping, Fault> {
     let mut below = Below::default();
     let inner = below.rewrite(inner)?;
     if below.triples.is_empty() {
@@ -182,41 +264,94 @@ fn grouping(
             "inline data may only restrict a variable of a triple pattern",
         ));
     }
+    let mut asked = Asked::default();
     for (_, aggregate) in &aggregates {
         check_aggregate(aggregate, &bound)?;
+        asked.note(aggregate);
     }
-    let mut kept: Option<Expression> = None;
-    for number in 0..below.triples.len() {
-        let count = count_variable(number);
-        aggregates.push((
-            count.clone(),
-            AggregateExpression::FunctionCall {
-                name: AggregateFunction::Custom(NamedNode::new_unchecked(DISTINCT_SUBJECTS)),
-                expr: Expression::Variable(subjects_variable(number)),
-                distinct: false,
-            },
-        ));
-        let enough = Expression::GreaterOrEqual(
-            Box::new(Expression::Variable(count)),
-            Box::new(Expression::Literal(Literal::from(i64::from(subjects_min)))),
-        );
-        kept = Some(match kept {
-            None => enough,
-            Some(others) => Expression::And(Box::new(others), Box::new(enough)),
-        });
+    let named: Vec<Variable> = aggregates.iter().map(|(variable, _)| variable.clone()).collect();
+    let mut patterns = Vec::new();
+    for (number, variables) in below.triples.iter().enumerate() {
+        let population = Variable::new_unchecked(format!(" population {number}"));
+        let expression = Expression::Variable(subjects_variable(number));
+        aggregates.push((population.clone(), gathered(expression)));
+        let valued = asked.valued.iter().any(|variable| variables.contains(variable));
+        patterns.push((population, valued));
     }
-    let group = GraphPattern::Group {
-        inner: Box::new(inner),
-        variables,
-        aggregates,
-    };
-    Ok(match kept {
-        Some(expr) => GraphPattern::Filter {
-            expr,
-            inner: Box::new(group),
+    let mut sums = Vec::new();
+    for variable in &asked.summed {
+        let holder = below.triples.iter().position(|variables| variables.contains(variable));
+        let Some(holder) = holder else { continue };
+        let sum = Variable::new_unchecked(format!(" contributions {}", sums.len()));
+        aggregates.push((sum.clone(), gathered(told(holder, variable))));
+        sums.push(sum);
+    }
+    Ok(Grouping {
+        outer: GraphPattern::default(),
+        group: GraphPattern::Group {
+            inner: Box::new(inner),
+            variables: keys.clone(),
+            aggregates,
         },
-        None => group,
+        keys,
+        aggregates: named,
+        patterns,
+        sums,
+        distinct: asked.distinct && !asked.plain,
     })
+}
+
+/// What the aggregates of a query are over.
+#[derive(Default)]
+struct Asked {
+    /// Variables whose values are summed, or told apart.
+    valued: Vec<String>,
+    /// Variables of sums and averages.
+    summed: Vec<String>,
+    distinct: bool,
+    plain: bool,
+}
+
+impl Asked {
+    fn note(&mut self, aggregate: &AggregateExpression) {
+        let (AggregateExpression::CountSolutions { distinct } | AggregateExpression::FunctionCall { distinct, .. }) =
+            aggregate;
+        if *distinct {
+            self.distinct = true;
+        } else {
+            self.plain = true;
+        }
+        let AggregateExpression::FunctionCall { name, expr, .. } = aggregate else {
+            return;
+        };
+        let Expression::Variable(variable) = expr else { return };
+        let summed = matches!(name, AggregateFunction::Sum | AggregateFunction::Avg);
+        if summed && !self.summed.iter().any(|known| known == variable.as_str()) {
+            self.summed.push(variable.as_str().to_owned());
+        }
+        if summed || *distinct {
+            self.valued.push(variable.as_str().to_owned());
+        }
+    }
+}
+
+fn gathered(expr: Expression) -> AggregateExpression {
+    AggregateExpression::FunctionCall {
+        name: AggregateFunction::Custom(Populations::name()),
+        expr,
+        distinct: false,
+    }
+}
+
+/// The number of a trace and a value, as one text.
+fn told(pattern: usize, variable: &str) -> Expression {
+    let text = |variable| Expression::FunctionCall(Function::Str, vec![Expression::Variable(variable)]);
+    let parts = vec![
+        text(subjects_variable(pattern)),
+        Expression::Literal(Literal::new_simple_literal(" ")),
+        text(Variable::new_unchecked(variable)),
+    ];
+    Expression::FunctionCall(Function::Concat, parts)
 }
 
 fn check_aggregate(aggregate: &AggregateExpression, bound: &FxHashSet<&String>) -> Result<(), Fault> {
@@ -349,10 +484,6 @@ fn subjects_variable(number: usize) -> Variable {
     Variable::new_unchecked(format!(" subjects {number}"))
 }
 
-fn count_variable(number: usize) -> Variable {
-    Variable::new_unchecked(format!(" subject count {number}"))
-}
-
 const fn name_of(pattern: &GraphPattern) -> &'static str {
     match pattern {
         GraphPattern::Path { .. } => "a property path with `*`, `+`, `?`, `|` or `!`",
@@ -403,28 +534,5 @@ fn harmless(expression: &Expression) -> Result<(), Fault> {
             ))
         }
         Expression::Coalesce(list) | Expression::FunctionCall(_, list) => list.iter().try_for_each(harmless),
-    }
-}
-
-/// Counts the distinct data subjects of a group.
-#[derive(Debug, Default)]
-pub struct DistinctSubjects(BTreeSet<i64>);
-
-impl DistinctSubjects {
-    /// The name to register it under.
-    #[must_use]
-    pub fn name() -> NamedNode {
-        NamedNode::new_unchecked(DISTINCT_SUBJECTS)
-    }
-}
-
-impl AggregateFunctionAccumulator for DistinctSubjects {
-    fn accumulate(&mut self, element: Term) {
-        self.0.extend(storages_of(&element));
-    }
-
-    fn finish(&mut self) -> Option<Term> {
-        let count = i64::try_from(self.0.len()).ok()?;
-        Some(Literal::from(count).into())
     }
 }

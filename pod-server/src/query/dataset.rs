@@ -14,7 +14,7 @@ use spargebra::algebra::QueryDataset;
 use super::codes::CodesCell;
 use super::limits::QueryLimits;
 use super::scan::ScanPlan;
-use super::terms::{QueryTerms, UnknownTerm};
+use super::terms::{QueryTerms, Traced, UnknownTerm};
 use super::treated_scan::Rows;
 use super::view::View;
 use super::work::BoundTerm;
@@ -36,6 +36,9 @@ pub enum ScanError {
     /// More names and values would have to be replaced than allowed.
     #[error("the evaluation would replace more than {0} names and values")]
     Replaced(usize),
+    /// More triples of data subjects were matched than can be told apart.
+    #[error("the evaluation matched more than {0} triples of data subjects")]
+    Traced(usize),
     /// A term has no number.
     #[error(transparent)]
     Term(#[from] UnknownTerm),
@@ -59,6 +62,7 @@ pub struct Execution<'v> {
     near: Vec<[Cell<usize>; 5]>,
     pub(super) codes: CodesCell,
     pub(super) replaced_max: usize,
+    traced_max: usize,
 }
 
 impl std::fmt::Debug for Execution<'_> {
@@ -90,6 +94,7 @@ impl<'v> Execution<'v> {
             near: near.collect(),
             codes: CodesCell::default(),
             replaced_max: limits.replaced_max,
+            traced_max: limits.traced_max,
         };
         if let Some(dataset) = dataset {
             let default = execution.documents(&dataset.default);
@@ -124,6 +129,14 @@ impl<'v> Execution<'v> {
     pub(super) fn storage_of(&self, document: u32) -> Option<StorageId> {
         let document = self.view.snapshot().document(DocumentId(document));
         document.map(|document| document.storage)
+    }
+
+    /// A term that stands for a matched triple and its data subjects.
+    pub(super) fn trace(&self, triple: Traced, storages: &[StorageId]) -> Result<TermId, ScanError> {
+        if self.terms.traces() >= self.traced_max {
+            return Err(self.stop(ScanError::Traced(self.traced_max)));
+        }
+        Ok(self.terms.trace(triple, storages)?)
     }
 
     /// Makes graph names stand for the data subjects of merged triples.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sparesults::QueryResultsFormat;
 use spareval::CancellationToken;
 
-use super::evaluate::{EvaluationFailure, QueryPlan, evaluate};
+use super::evaluate::{EvaluationFailure, QueryPlan, evaluate, grouping};
 use super::format::AnswerFormat;
 use super::harness::{BASE, Gathered, Source, all, answer, index_of, lines};
 use super::parse::parse;
@@ -41,6 +41,8 @@ fn view() -> std::sync::Arc<View> {
     all(&index_of(&sensors(), 3))
 }
 
+/// Requirements ENF-11, T91: groups of too few people, and of nobody, do not appear, and what is done with groups is done
+/// after that.
 #[test]
 fn enf_11_small_groups_do_not_appear() {
     let view = view();
@@ -180,9 +182,9 @@ fn enf_11_a_triple_of_several_storages_counts_for_each() {
     );
 }
 
+/// Requirements ENF-10, T96.
 #[test]
 fn enf_10_other_forms_are_refused_by_name() {
-    let view = view();
     for (query, clause) in [
         ("SELECT * { ?m ex:speed ?v }", "SELECT without aggregates"),
         ("SELECT DISTINCT ?v { ?m ex:speed ?v }", "SELECT without aggregates"),
@@ -270,7 +272,7 @@ fn enf_10_other_forms_are_refused_by_name() {
         ),
     ] {
         let parsed = parse(&format!("{PREFIX}{query}"), BASE, &QueryLimits::default()).unwrap();
-        let rejection = QueryPlan::new(parsed, &view, Some(5)).unwrap_err().to_string();
+        let rejection = grouping(&parsed, 5).unwrap_err().to_string();
         assert!(rejection.contains(&format!("`{clause}")), "{query}: {rejection}");
     }
 }
@@ -363,7 +365,7 @@ fn t73_a_stopped_evaluation_ends_soon() {
             stopper.cancel();
         });
         let parsed = parse(&format!("{PREFIX}{query}"), BASE, &limits).unwrap();
-        let plan = QueryPlan::new(parsed, &view, None).unwrap();
+        let plan = QueryPlan::new(parsed, &view);
         let started = Instant::now();
         let format = AnswerFormat::Table(QueryResultsFormat::Csv);
         let mut sink = Gathered::default();

@@ -12,7 +12,7 @@ use spareval::{CancellationToken, QueryEvaluationError, QueryEvaluator, QueryRes
 use spargebra::Query;
 use spargebra::algebra::QueryDataset;
 
-use super::aggregate::{AggregateRejection, DistinctSubjects, guard};
+use super::aggregate::{AggregateRejection, Grouping, guard};
 use super::dataset::{Execution, ScanError, ScopedDataset};
 use super::format::AnswerFormat;
 use super::limits::QueryLimits;
@@ -26,39 +26,38 @@ use super::work::{CutOff, metered};
 pub struct QueryPlan {
     query: Query,
     dataset: Option<QueryDataset>,
-    subjects_min: Option<u32>,
 }
 
 impl QueryPlan {
-    /// Plans a query. With `subjects_min`, only aggregates over at least that many data subjects pass.
-    ///
-    /// # Errors
-    /// [`AggregateRejection`] when the query is not of the form that the duty allows.
-    pub fn new(parsed: ParsedQuery, view: &View, subjects_min: Option<u32>) -> Result<Self, AggregateRejection> {
-        let query = match subjects_min {
-            Some(least) => {
-                if parsed.dataset.is_some() {
-                    return Err(Self::dataset_refused(least));
-                }
-                guard(&parsed.query, least)?
-            }
-            None => parsed.query,
-        };
-        Ok(Self {
-            query: order(query, view.snapshot()),
+    /// Plans a query that may return what the view shows.
+    #[must_use]
+    pub fn new(parsed: ParsedQuery, view: &View) -> Self {
+        Self {
+            query: order(parsed.query, view.snapshot()),
             dataset: parsed.dataset,
-            subjects_min,
-        })
+        }
     }
 
-    /// Why a query under the duty of aggregates may not choose its documents.
-    pub(super) fn dataset_refused(subjects_min: u32) -> AggregateRejection {
-        AggregateRejection {
+    /// Plans a query over groups that leave, which reads nothing else.
+    #[must_use]
+    pub const fn over_groups(query: Query) -> Self {
+        Self { query, dataset: None }
+    }
+}
+
+/// Takes a query apart that is to be answered with aggregates over at least so many data subjects.
+///
+/// # Errors
+/// [`AggregateRejection`] when the query is not of the form that the duty allows.
+pub fn grouping(parsed: &ParsedQuery, subjects_min: u32) -> Result<Grouping, AggregateRejection> {
+    if parsed.dataset.is_some() {
+        return Err(AggregateRejection {
             clause: "FROM".to_owned(),
             why: "choosing documents chooses persons",
             subjects_min,
-        }
+        });
     }
+    guard(&parsed.query, subjects_min)
 }
 
 /// What an evaluation did.
@@ -88,6 +87,12 @@ pub enum EvaluationFailure {
     /// More names and values would have to be replaced than allowed.
     #[error("the query would replace more than {0} names and values")]
     Replaced(usize),
+    /// More triples of data subjects were matched than can be told apart.
+    #[error("the query matches more than {0} triples of data subjects")]
+    Traced(usize),
+    /// The answer has more groups than allowed.
+    #[error("the answer has more than {0} groups")]
+    Groups(usize),
     /// The answer has more rows than allowed.
     #[error("the answer has more than {0} rows")]
     Rows(u64),
@@ -109,7 +114,7 @@ pub trait Sink {
 ///
 /// # Errors
 /// [`EvaluationFailure`]; what was written until then is not an answer.
-pub(crate) fn evaluate(
+pub fn evaluate(
     plan: &QueryPlan,
     view: &View,
     format: AnswerFormat,
@@ -117,18 +122,13 @@ pub(crate) fn evaluate(
     token: &CancellationToken,
     sink: &mut dyn Sink,
 ) -> Result<Tally, EvaluationFailure> {
-    let mut execution = Execution::new(view, plan.dataset.as_ref(), token.clone(), limits);
-    if plan.subjects_min.is_some() {
-        execution = execution.attributed();
-    }
+    let execution = Execution::new(view, plan.dataset.as_ref(), token.clone(), limits);
     let mut pieces = Pieces {
         sink,
         waiting: Vec::with_capacity(limits.chunk_bytes + 1_024),
         chunk_bytes: limits.chunk_bytes.max(1),
     };
-    let evaluator = QueryEvaluator::new()
-        .with_cancellation_token(token.clone())
-        .with_custom_aggregate_function(DistinctSubjects::name(), || Box::new(DistinctSubjects::default()));
+    let evaluator = QueryEvaluator::new().with_cancellation_token(token.clone());
     let written = metered(token, limits.copies_max, || {
         evaluator
             .prepare(&plan.query)
@@ -159,21 +159,24 @@ impl From<ScanError> for EvaluationFailure {
             ScanError::Scanned(max) => Self::Scanned(max),
             ScanError::Literal(max) => Self::Literal(max),
             ScanError::Replaced(max) => Self::Replaced(max),
+            ScanError::Traced(max) => Self::Traced(max),
             ScanError::Term(error) => Self::Evaluation(error.to_string()),
         }
     }
 }
 
-enum Fault {
+/// Why an evaluation failed, before it is known what its execution says.
+pub(super) enum Fault {
     Evaluation(QueryEvaluationError),
     Write(io::Error),
     Rows(u64),
+    Groups(usize),
     Stopped,
     CutOff(CutOff),
 }
 
 impl Fault {
-    fn explain(self, execution: &Execution<'_>) -> EvaluationFailure {
+    pub(super) fn explain(self, execution: &Execution<'_>) -> EvaluationFailure {
         if let Some(stopped) = execution.stopped() {
             return stopped.into();
         }
@@ -183,6 +186,7 @@ impl Fault {
             Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => EvaluationFailure::HungUp,
             Self::Write(error) => EvaluationFailure::Evaluation(error.to_string()),
             Self::Rows(max) => EvaluationFailure::Rows(max),
+            Self::Groups(max) => EvaluationFailure::Groups(max),
             Self::CutOff(CutOff::Cancelled) => EvaluationFailure::Stopped,
             Self::CutOff(CutOff::Budget(max)) => EvaluationFailure::Work(max),
         }

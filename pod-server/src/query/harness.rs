@@ -8,9 +8,12 @@ use roaring::RoaringBitmap;
 use sparesults::QueryResultsFormat;
 use spareval::CancellationToken;
 
-use super::evaluate::{EvaluationFailure, QueryPlan, Sink, Tally, evaluate};
+use super::answers::{Answers, AnswersLimits};
+use super::evaluate::{EvaluationFailure, QueryPlan, Sink, Tally, evaluate, grouping};
 use super::format::{AnswerFormat, Form, GraphFormat};
-use super::parse::parse;
+use super::parse::{ParsedQuery, parse};
+use super::sketch::SketchKey;
+use super::table::{Table, Tabulation};
 use super::{Predicates, QueryLimits, View};
 use crate::index::{Change, Index, IndexLimits};
 use crate::name::ResourceName;
@@ -154,10 +157,38 @@ pub(super) fn answer(
         Form::Graph => AnswerFormat::Graph(GraphFormat::NTriples),
         _ => AnswerFormat::Table(QueryResultsFormat::Tsv),
     };
-    let plan = QueryPlan::new(parsed, view, subjects_min).unwrap();
+    let plan = match subjects_min {
+        None => QueryPlan::new(parsed, view),
+        Some(least) => {
+            let table = table(view, &parsed, least, limits)?;
+            let release = Answers::default().decide(&table.groups, least, ANSWERS).unwrap();
+            QueryPlan::over_groups(table.query(&release.leaves))
+        }
+    };
     let mut gathered = Gathered::default();
     let tally = evaluate(&plan, view, format, limits, &CancellationToken::new(), &mut gathered)?;
     Ok((gathered.0.concat(), tally))
+}
+
+pub(super) const ANSWERS: AnswersLimits = AnswersLimits {
+    count_max: 10_000,
+    bytes_max: 1 << 30,
+};
+
+/// The groups of a query under the duty of aggregates.
+pub(super) fn table(
+    view: &View,
+    parsed: &ParsedQuery,
+    subjects_min: u32,
+    limits: &QueryLimits,
+) -> Result<Table, EvaluationFailure> {
+    let how = Tabulation {
+        subjects_min,
+        rounding: None,
+        key: SketchKey::new([3; 32]),
+    };
+    let grouping = grouping(parsed, subjects_min).unwrap();
+    Table::compute(grouping, view, &how, limits, &CancellationToken::new())
 }
 
 /// The lines of an answer; sorted unless the query orders them. The header stays first.

@@ -38,6 +38,23 @@ pub struct QueryLimits {
     pub chunks_waiting_max: usize,
     /// Most names and values that are replaced in one evaluation, where an agreement asks for that.
     pub replaced_max: usize,
+    /// Most triples of data subjects that one evaluation of aggregates may match.
+    pub traced_max: usize,
+    /// Most groups of an answer where an agreement permits aggregates only.
+    pub groups_max: usize,
+    /// Most different numbers that one consumer gets about one dataset where an agreement permits aggregates only; more
+    /// are refused (ENF-12).
+    pub answers_max: usize,
+    /// Most bytes that are kept of what these numbers rest on; a ledger in use takes five times as many in memory.
+    pub answers_bytes_max: usize,
+    /// Days after which it is forgotten that a number was given; 0 for never.
+    pub answers_days: u32,
+    /// Least share of a sum, in percent of the largest contribution, that must come from others than its two largest
+    /// contributors (T92).
+    pub dominance_percent: u32,
+    /// First step of the times at which answers of aggregates leave, in milliseconds; each step is twice the one before,
+    /// and none is waited for beyond `time_ms_max` (T96).
+    pub padding_ms: u64,
     /// Days after which the codes change that stand for names and values under an agreement; 0 for never.
     pub pseudonym_days: u32,
 }
@@ -60,6 +77,13 @@ impl Default for QueryLimits {
             chunk_bytes: 32 * 1024,
             chunks_waiting_max: 8,
             replaced_max: 2_000_000,
+            traced_max: 2_000_000,
+            groups_max: 10_000,
+            answers_max: 1_024,
+            answers_bytes_max: 32 * 1024 * 1024,
+            answers_days: 365,
+            dominance_percent: 10,
+            padding_ms: 50,
             pseudonym_days: 0,
         }
     }

@@ -5,6 +5,7 @@
 //! Answers are streamed; an answer that cannot be finished is never passed off as a complete one.
 
 pub mod aggregate;
+pub mod answers;
 mod codes;
 pub mod dataset;
 pub mod evaluate;
@@ -14,17 +15,24 @@ pub mod named;
 pub mod order;
 pub mod parse;
 pub mod pool;
+mod population;
 mod problems;
 pub mod request;
 mod scan;
 pub mod service;
+pub mod sketch;
+mod steps;
 pub mod summaries;
+pub mod table;
 pub mod terms;
 pub mod treat;
 mod treated_scan;
 pub mod view;
 pub mod work;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+mod differencing;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 mod differential;

@@ -117,6 +117,8 @@ pub(super) fn of_failure(failure: &EvaluationFailure, limits: &QueryLimits) -> P
         EvaluationFailure::Work(max) => ("copies_max", *max),
         EvaluationFailure::Literal(max) => ("literal_bytes_max", *max as u64),
         EvaluationFailure::Replaced(max) => ("replaced_max", *max as u64),
+        EvaluationFailure::Traced(max) => ("traced_max", *max as u64),
+        EvaluationFailure::Groups(max) => ("groups_max", *max as u64),
         EvaluationFailure::Rows(max) => ("rows_max", *max),
         EvaluationFailure::HungUp | EvaluationFailure::Evaluation(_) => {
             tracing::error!(%failure, "a query could not be evaluated");
@@ -137,4 +139,18 @@ pub(super) fn of_failure(failure: &EvaluationFailure, limits: &QueryLimits) -> P
     .detail(format!("{detail}; narrow it by constants, filters or LIMIT"))
     .with("budget", budget)
     .with("max", max)
+}
+
+/// The evaluation of aggregates did not reach its end. Which bound it reached could tell about a single person, and so
+/// could a fault, so all are told alike (T96).
+pub(super) fn of_aggregate_failure(failure: &EvaluationFailure) -> Problem {
+    if let EvaluationFailure::Evaluation(_) = failure {
+        tracing::error!(%failure, "a query of aggregates could not be evaluated");
+    }
+    Problem::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "query-too-costly",
+        "The query costs too much",
+    )
+    .detail("the query reached a bound of the server or ran out of time; narrow it by constants, filters or keys")
 }

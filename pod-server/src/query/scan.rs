@@ -55,6 +55,9 @@ pub(super) struct Scan<'e> {
     only_predicate: Option<u32>,
     only_object: Option<u32>,
     last: Option<Row>,
+    /// Subject and predicate of the raw row that came last, and of the last one before with another subject. Whoever
+    /// gathers the rows of a subject has seen the first row of the next one, or the end.
+    told: [(u32, u32); 2],
     over: bool,
 }
 
@@ -80,6 +83,7 @@ impl<'e> Scan<'e> {
             only_predicate: None,
             only_object: None,
             last: None,
+            told: [(0, 0); 2],
             over: false,
         };
         // A term that is not in the index matches nothing.
@@ -273,7 +277,13 @@ impl<'e> Scan<'e> {
         }
         let row = self.visible_row()?;
         self.over = row.is_none();
-        Ok(row.map(|row| self.order.quad(row)))
+        let quad = row.map(|row| self.order.quad(row));
+        if let Some(quad) = &quad
+            && self.told[0] != (quad.subject, quad.predicate)
+        {
+            self.told = [(quad.subject, quad.predicate), self.told[0]];
+        }
+        Ok(quad)
     }
 
     /// Whether rows of several documents stay several rows.
@@ -289,7 +299,11 @@ impl<'e> Scan<'e> {
     ) -> Result<Option<TermId>, ScanError> {
         Ok(match self.target {
             Target::Merged => None,
-            Target::Attributed => Some(self.execution.terms.subjects(storages)?),
+            Target::Attributed => {
+                let [last, before] = self.told;
+                let (subject, predicate) = if self.over { last } else { before };
+                Some(self.execution.trace((subject, predicate, None), storages)?)
+            }
             Target::Graphs => document.and_then(|document| self.execution.graph_of(document)),
             Target::Graph(graph) => Some(graph),
         })
@@ -317,7 +331,7 @@ impl<'e> Scan<'e> {
                         continue;
                     }
                     self.last = Some(triple);
-                    Some(self.subjects(triple, quad.document)?)
+                    Some(self.trace(triple, &quad)?)
                 }
                 Target::Graphs => self.execution.graph_of(quad.document),
                 Target::Graph(graph) => Some(graph),
@@ -335,13 +349,13 @@ impl<'e> Scan<'e> {
         }
     }
 
-    /// The data subjects of a triple: the storages of all visible documents that hold it.
-    fn subjects(&self, triple: Row, first: u32) -> Result<TermId, ScanError> {
+    /// A triple and its data subjects: the storages of all visible documents that hold it.
+    fn trace(&self, triple: Row, quad: &Quad) -> Result<TermId, ScanError> {
         let storage = |document| {
             let document = self.execution.view.snapshot().document(DocumentId(document));
             document.map(|document| document.storage)
         };
-        let mut storages: Vec<StorageId> = storage(first).into_iter().collect();
+        let mut storages: Vec<StorageId> = storage(quad.document).into_iter().collect();
         let peers = std::iter::once(self.first)
             .chain(self.others.iter().copied())
             .chain(std::iter::once(self.gathered.as_slice()));
@@ -354,7 +368,8 @@ impl<'e> Scan<'e> {
                 }
             }
         }
-        Ok(self.execution.terms.subjects(&storages)?)
+        let traced = (quad.subject, quad.predicate, Some(quad.object));
+        self.execution.trace(traced, &storages)
     }
 }
 

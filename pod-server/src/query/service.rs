@@ -3,9 +3,11 @@
 //! Order matters: what is malformed is told first, then what is not allowed, and the index is read only with a proof.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use policies::decision::ReasonCode;
 use policies::request::Subject;
@@ -17,8 +19,7 @@ use sha2::{Digest, Sha256};
 use spareval::CancellationToken;
 use tokio::sync::{oneshot, watch};
 
-use super::aggregate::guard;
-use super::evaluate::{EvaluationFailure, QueryPlan, Sink, evaluate};
+use super::evaluate::{EvaluationFailure, QueryPlan, Sink, evaluate, grouping};
 use super::format::{AnswerFormat, Form, negotiate};
 use super::limits::QueryLimits;
 use super::named::predicates;
@@ -26,8 +27,11 @@ use super::parse::{ParsedQuery, parse, with_protocol_dataset};
 use super::pool::Pool;
 use super::problems;
 use super::request::SparqlRequest;
+use super::steps::departure;
+use super::table::{Table, Tabulation};
+use super::view::View;
 use crate::authz::Authorized;
-use crate::authz::scope::{Asked, Refusal, Scope, ScopedView};
+use crate::authz::scope::{Admission, Asked, Refusal, Scope, ScopedView};
 use crate::error::Error;
 use crate::index::Index;
 use crate::index::follow::Follower;
@@ -180,11 +184,25 @@ impl QueryService {
         // From before the decision on, so that nothing that ends while the query waits goes unnoticed (T87).
         let mut revocations = self.revocations.clone();
         revocations.mark_unchanged();
-        let proof = self
-            .scope
-            .authorize(&asked, &|scoped| admissible(&parsed, scoped))
-            .await?;
-        let body = self.answer(proof, asked, parsed, format, revocations).await?;
+        let admission = Admitting {
+            service: self,
+            parsed: &parsed,
+            aggregates: AtomicBool::new(false),
+        };
+        let began = Instant::now();
+        let answered = async {
+            let proof = self.scope.authorize(&asked, &admission).await?;
+            self.answer(proof, asked.clone(), parsed.clone(), format, revocations)
+                .await
+        };
+        let answered = answered.await;
+        if admission.aggregates.load(Ordering::Relaxed) {
+            let first = Duration::from_millis(self.limits.padding_ms);
+            let last = Duration::from_millis(self.limits.time_ms_max);
+            let leaves = departure(began.elapsed(), first, last);
+            tokio::time::sleep(leaves.saturating_sub(began.elapsed())).await;
+        }
+        let body = answered?;
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -260,22 +278,65 @@ impl QueryService {
     }
 }
 
-/// Whether the duties of a view allow a query of this form.
-fn admissible(parsed: &ParsedQuery, scoped: &ScopedView) -> Result<(), Refusal> {
-    let Some(subjects_min) = scoped.subjects_min() else {
-        return Ok(());
-    };
-    let checked = match parsed.dataset {
-        Some(_) => Err(QueryPlan::dataset_refused(subjects_min)),
-        None => guard(&parsed.query, subjects_min).map(|_| ()),
-    };
-    checked.map_err(|rejection| {
-        Refusal::recorded(
-            problems::of_aggregate(&rejection),
-            vec![ReasonCode::ActionNotPermitted],
+/// What a query says to its view before it is recorded.
+struct Admitting<'a> {
+    service: &'a QueryService,
+    parsed: &'a ParsedQuery,
+    /// Whether only aggregates may leave.
+    aggregates: AtomicBool,
+}
+
+impl Admission for Admitting<'_> {
+    fn admissible(&self, scoped: &ScopedView) -> Result<(), Refusal> {
+        let Some(subjects_min) = scoped.subjects_min() else {
+            return Ok(());
+        };
+        self.aggregates.store(true, Ordering::Relaxed);
+        grouping(self.parsed, subjects_min).map(drop).map_err(|rejection| {
+            Refusal::recorded(
+                problems::of_aggregate(&rejection),
+                vec![ReasonCode::ActionNotPermitted],
+                String::new(),
+            )
+        })
+    }
+
+    fn table<'a>(&'a self, view: Arc<View>, how: Tabulation) -> BoxFuture<'a, Result<Table, Refusal>> {
+        Box::pin(self.service.table(self.parsed, view, how))
+    }
+}
+
+impl QueryService {
+    /// The groups of a query, on a thread of the pool.
+    async fn table(&self, parsed: &ParsedQuery, view: Arc<View>, how: Tabulation) -> Result<Table, Refusal> {
+        let grouping = grouping(parsed, how.subjects_min).map_err(|rejection| {
+            let problem = problems::of_aggregate(&rejection);
+            Refusal::recorded(problem, vec![ReasonCode::ActionNotPermitted], String::new())
+        })?;
+        let token = CancellationToken::new();
+        // Dropped when the caller hangs up, or when the time is over.
+        let mut waiting = Waiting(Some(token.clone()));
+        let limits = Arc::clone(&self.limits);
+        let job = move || Table::compute(grouping, &view, &how, &limits, &token);
+        let time = Duration::from_millis(self.limits.time_ms_max);
+        let computed = tokio::time::timeout(time, self.pool.value(job)).await;
+        let busy = || Refusal::unrecorded(problems::busy());
+        let failure = match computed {
+            Err(_) => EvaluationFailure::Stopped,
+            Ok(Err(_)) => return Err(busy()),
+            Ok(Ok(None)) => return Err(Refusal::unrecorded(Problem::internal())),
+            Ok(Ok(Some(Err(failure)))) => failure,
+            Ok(Ok(Some(Ok(table)))) => {
+                waiting.0 = None;
+                return Ok(table);
+            }
+        };
+        Err(Refusal::recorded(
+            problems::of_aggregate_failure(&failure),
+            vec![ReasonCode::FactUnavailable],
             String::new(),
-        )
-    })
+        ))
+    }
 }
 
 fn options() -> Response<Body> {
@@ -328,9 +389,10 @@ impl Job {
                 return out.fail(problems::ended());
             }
         }
-        let plan = match QueryPlan::new(self.parsed, scoped.view(), scoped.subjects_min()) {
-            Ok(plan) => plan,
-            Err(rejection) => return out.fail(problems::of_aggregate(&rejection)),
+        let plan = match (scoped.leaving(), scoped.subjects_min()) {
+            (Some(query), _) => QueryPlan::over_groups((**query).clone()),
+            (None, None) => QueryPlan::new(self.parsed, scoped.view()),
+            (None, Some(_)) => return out.fail(Problem::internal()),
         };
         let decided = scoped.valid_until().map_or(FAR_AWAY, |until| {
             Duration::try_from(until - self.clock.now()).unwrap_or(Duration::ZERO)

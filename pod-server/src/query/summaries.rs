@@ -1,23 +1,28 @@
 //! The statistics of a dataset for the catalogue.
 //!
 //! They tell of the dataset's own containers, as far as their owner wants them published. Of a dataset that reaches into
-//! other people's storages they tell only what at least [`STORAGES_MIN`] storages have in common, whether their owners
-//! consent or not, with sizes as powers of ten, and only where every offer allows nothing but aggregates: what fewer people have can then not appear
-//! in an answer either, so that whoever plans with these statistics misses nothing.
+//! other people's storages they tell only what at least [`STORAGES_MIN`] storages have in common whose owners consent to
+//! some use of it (ENF-37), with sizes as powers of ten, and only where the offer allows nothing but aggregates over at
+//! least as many: what fewer people have can then not appear in an answer either, so that whoever plans with these
+//! statistics misses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use oxrdf::{TermRef, TripleRef};
+use oxrdf::Term;
+use policies::odrl::{Constraint, Duty, Operator};
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
+use server_kit::clock::Clock;
 use server_kit::summary::{ClassCount, PropertyCount};
-use vocab::{meent, odrl};
+use vocab::meent;
 
 use super::view::{Predicates, View};
+use crate::consent::ConsentLedger;
 use crate::dataspace::catalog::Summaries;
 use crate::dataspace::dataset::Dataset;
+use crate::dataspace::offer;
 use crate::index::{Index, IndexSnapshot, NamedSnapshot, Summary};
 use crate::name::ResourceName;
 use crate::origins::Origins;
@@ -30,16 +35,28 @@ const KEPT_MAX: usize = 10_000;
 pub struct IndexSummaries {
     index: Arc<Index>,
     origins: Origins,
-    kept: Cache<String, (u64, Arc<Summary>)>,
+    consents: Arc<ConsentLedger>,
+    clock: Arc<dyn Clock>,
+    kept: Cache<String, Arc<Kept>>,
+}
+
+/// A summary, and what it was made of: it holds for that and nothing else (ENF-38).
+struct Kept {
+    names: u64,
+    dataset: Dataset,
+    consenting: Vec<RoaringBitmap>,
+    summary: Arc<Summary>,
 }
 
 impl IndexSummaries {
     /// Statistics of the datasets of a server.
     #[must_use]
-    pub fn new(index: Arc<Index>, origins: Origins) -> Self {
+    pub fn new(index: Arc<Index>, origins: Origins, consents: Arc<ConsentLedger>, clock: Arc<dyn Clock>) -> Self {
         Self {
             index,
             origins,
+            consents,
+            clock,
             kept: Cache::new(KEPT_MAX),
         }
     }
@@ -58,12 +75,20 @@ impl Summaries for IndexSummaries {
         if self.index.incomplete().is_some() || (personal && !allows_only_aggregates(dataset)) {
             return None;
         }
+        let now = self.clock.now();
+        let consenting: Vec<RoaringBitmap> = dataset
+            .member_containers
+            .iter()
+            .map(|path| self.consents.reaching(&dataset.iri, dataset.reach_since, path, now))
+            .collect();
         let named = self.index.named();
         let epoch = named.names.epoch();
-        if let Some((known, summary)) = self.kept.get(&dataset.iri)
-            && known == epoch
+        if let Some(kept) = self.kept.get(&dataset.iri)
+            && kept.names == epoch
+            && kept.dataset == *dataset
+            && kept.consenting == consenting
         {
-            return Some((*summary).clone());
+            return Some((*kept.summary).clone());
         }
         // A container in somebody else's storage is reached through consent only, and a catalogue has nobody's.
         let own = |name: &ResourceName| name.storage_root().is_some_and(|root| root.as_str() == dataset.storage);
@@ -75,7 +100,7 @@ impl Summaries for IndexSummaries {
             .map(|(_, document)| document.0)
             .collect();
         let storages = if personal {
-            by_storage(&named, &dataset.member_containers)
+            by_storage(&named, &dataset.member_containers, &consenting)
         } else {
             BTreeMap::new()
         };
@@ -87,7 +112,13 @@ impl Summaries for IndexSummaries {
         } else {
             own
         };
-        self.kept.insert(dataset.iri.clone(), (epoch, Arc::clone(&summary)));
+        let kept = Kept {
+            names: epoch,
+            dataset: dataset.clone(),
+            consenting,
+            summary: Arc::clone(&summary),
+        };
+        self.kept.insert(dataset.iri.clone(), Arc::new(kept));
         Some((*summary).clone())
     }
 
@@ -102,17 +133,42 @@ impl Summaries for IndexSummaries {
     }
 }
 
-/// Whether the one offer of a dataset has the duty to answer with aggregates only.
+/// Whether each permission of the one offer of a dataset has the duty to answer with aggregates over enough people only.
 fn allows_only_aggregates(dataset: &Dataset) -> bool {
-    let duty = |triple: TripleRef<'_>| {
-        triple.predicate.as_str() == odrl::ACTION
-            && matches!(triple.object, TermRef::NamedNode(action) if action.as_str() == meent::AGGREGATE_ONLY)
+    let [offer] = dataset.offers.as_slice() else {
+        return false;
     };
-    dataset.offers.len() == 1 && dataset.graph().is_ok_and(|graph| graph.iter().any(duty))
+    let Ok(policy) = offer::policy(dataset, offer) else {
+        return false;
+    };
+    let mut permissions = policy.permissions.iter();
+    !policy.permissions.is_empty() && permissions.all(|permission| permission.duties.iter().any(is_over_enough))
 }
 
-/// The documents below the relative containers, by storage.
-fn by_storage(named: &NamedSnapshot<'_>, paths: &BTreeSet<String>) -> BTreeMap<ResourceName, RoaringBitmap> {
+fn is_over_enough(duty: &Duty) -> bool {
+    let mut conditions = duty.constraints.iter().chain(&duty.action.refinements);
+    duty.action.id == meent::AGGREGATE_ONLY
+        && conditions.any(|condition| {
+            let Constraint::Atomic(atomic) = condition else {
+                return false;
+            };
+            let least = match atomic.right_operands.as_slice() {
+                [Term::Literal(literal)] => literal.value().trim().parse::<usize>().ok(),
+                _ => None,
+            };
+            let enough = matches!(atomic.operator, Operator::Gteq | Operator::Gt);
+            atomic.left_operand == meent::DISTINCT_DATA_SUBJECTS
+                && enough
+                && least.is_some_and(|least| least >= STORAGES_MIN)
+        })
+}
+
+/// The documents below the relative containers, by storage, of those who consent to a use of that container.
+fn by_storage(
+    named: &NamedSnapshot<'_>,
+    paths: &BTreeSet<String>,
+    consenting: &[RoaringBitmap],
+) -> BTreeMap<ResourceName, RoaringBitmap> {
     let mut storages: BTreeMap<ResourceName, RoaringBitmap> = BTreeMap::new();
     let Ok(everything) = ResourceName::parse("/") else {
         return storages;
@@ -120,7 +176,12 @@ fn by_storage(named: &NamedSnapshot<'_>, paths: &BTreeSet<String>) -> BTreeMap<R
     for (name, document) in named.names.within(&everything) {
         let Some(root) = name.storage_root() else { continue };
         let below = name.as_str().get(root.as_str().len()..).unwrap_or_default();
-        if paths.iter().any(|path| below.starts_with(path.as_str())) {
+        let storage = named.snapshot.document(document).map(|document| document.storage.0);
+        let Some(storage) = storage.and_then(|storage| u32::try_from(storage).ok()) else {
+            continue;
+        };
+        let mut places = paths.iter().zip(consenting);
+        if places.any(|(path, consenting)| below.starts_with(path.as_str()) && consenting.contains(storage)) {
             storages.entry(root).or_default().insert(document.0);
         }
     }

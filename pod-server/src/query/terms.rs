@@ -4,7 +4,6 @@
 //! dictionary grows while a query runs; a term that it learns meanwhile stays local to the query.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 
 use oxrdf::{Literal, Term};
 use rustc_hash::FxHashMap;
@@ -23,11 +22,30 @@ pub struct QueryTerms<'v> {
 
 #[derive(Default)]
 struct State {
-    local: Vec<(Term, ExpressionTerm)>,
+    local: Vec<Local>,
     numbers: FxHashMap<Term, TermId>,
     computed: FxHashMap<ExpressionTerm, TermId>,
-    subjects: FxHashMap<BTreeSet<i64>, TermId>,
-    subject: FxHashMap<i64, TermId>,
+    traces: Vec<Trace>,
+    traced: FxHashMap<(Traced, Box<[i64]>), TermId>,
+}
+
+/// A term that is not in the index.
+enum Local {
+    Term(Term, ExpressionTerm),
+    /// Stands for a trace, by its number.
+    Trace(i64),
+}
+
+/// What a matched triple is known by: the numbers of its terms. Of a changed value there is no number; then those of
+/// subject and predicate are.
+pub(super) type Traced = (u32, u32, Option<u32>);
+
+/// A matched triple and whose documents hold it.
+#[derive(Clone, Debug)]
+pub(super) struct Trace {
+    pub(super) triple: Traced,
+    /// The storages.
+    pub(super) subjects: Box<[i64]>,
 }
 
 impl std::fmt::Debug for State {
@@ -72,7 +90,7 @@ impl<'v> QueryTerms<'v> {
         if let Some(known) = state.numbers.get(&term) {
             return Ok(*known);
         }
-        let number = state.add(term.clone())?;
+        let number = state.add(Local::Term(term.clone(), term.clone().into()))?;
         state.numbers.insert(term, number);
         Ok(number)
     }
@@ -112,11 +130,11 @@ impl<'v> QueryTerms<'v> {
     pub fn term(&self, id: TermId) -> Result<Term, UnknownTerm> {
         match id.local() {
             None => self.dictionary.term(id).ok_or(UnknownTerm),
-            Some(position) => {
-                let state = self.state.borrow();
-                let (term, _) = state.local.get(position as usize).ok_or(UnknownTerm)?;
-                Ok(term.clone())
-            }
+            Some(position) => match self.state.borrow().local.get(position as usize) {
+                Some(Local::Term(term, _)) => Ok(term.clone()),
+                Some(Local::Trace(number)) => Ok(Literal::from(*number).into()),
+                None => Err(UnknownTerm),
+            },
         }
     }
 
@@ -127,57 +145,52 @@ impl<'v> QueryTerms<'v> {
     pub fn value(&self, id: TermId) -> Result<ExpressionTerm, UnknownTerm> {
         match id.local() {
             None => self.dictionary.expression_term(id).ok_or(UnknownTerm),
-            Some(position) => {
-                let state = self.state.borrow();
-                let (_, value) = state.local.get(position as usize).ok_or(UnknownTerm)?;
-                Ok(value.clone())
-            }
+            Some(position) => match self.state.borrow().local.get(position as usize) {
+                Some(Local::Term(_, value)) => Ok(value.clone()),
+                Some(Local::Trace(number)) => Ok(ExpressionTerm::IntegerLiteral((*number).into())),
+                None => Err(UnknownTerm),
+            },
         }
     }
 
-    /// A term that stands for the data subjects of a triple. Never part of an answer.
+    /// A term that stands for a matched triple and the data subjects whose documents hold it. Never part of an answer.
     ///
     /// # Errors
     /// As [`QueryTerms::number`].
-    pub fn subjects(&self, subjects: &[StorageId]) -> Result<TermId, UnknownTerm> {
+    pub(super) fn trace(&self, triple: Traced, storages: &[StorageId]) -> Result<TermId, UnknownTerm> {
+        let mut subjects: Vec<i64> = storages.iter().map(|storage| storage.0).collect();
+        subjects.sort_unstable();
+        let key = (triple, subjects.into_boxed_slice());
         let mut state = self.state.borrow_mut();
-        if let [StorageId(one)] = subjects {
-            if let Some(known) = state.subject.get(one) {
-                return Ok(*known);
-            }
-            let number = state.add(subjects_term(&BTreeSet::from([*one])))?;
-            state.subject.insert(*one, number);
-            return Ok(number);
-        }
-        let set: BTreeSet<i64> = subjects.iter().map(|storage| storage.0).collect();
-        if let Some(known) = state.subjects.get(&set) {
+        if let Some(known) = state.traced.get(&key) {
             return Ok(*known);
         }
-        let number = state.add(subjects_term(&set))?;
-        state.subjects.insert(set, number);
-        Ok(number)
+        let number = i64::try_from(state.traces.len()).map_err(|_| UnknownTerm)?;
+        let term = state.add(Local::Trace(number))?;
+        state.traces.push(Trace {
+            triple,
+            subjects: key.1.clone(),
+        });
+        state.traced.insert(key, term);
+        Ok(term)
+    }
+
+    /// How many traces there are.
+    pub(super) fn traces(&self) -> usize {
+        self.state.borrow().traces.len()
+    }
+
+    /// A trace by the number that its term tells.
+    pub(super) fn trace_of(&self, number: u32) -> Option<Trace> {
+        self.state.borrow().traces.get(number as usize).cloned()
     }
 }
 
 impl State {
-    fn add(&mut self, term: Term) -> Result<TermId, UnknownTerm> {
+    fn add(&mut self, local: Local) -> Result<TermId, UnknownTerm> {
         let position = u32::try_from(self.local.len()).map_err(|_| UnknownTerm)?;
         let number = TermId::from_local(position).ok_or(UnknownTerm)?;
-        self.local.push((term.clone(), term.into()));
+        self.local.push(local);
         Ok(number)
     }
-}
-
-fn subjects_term(storages: &BTreeSet<i64>) -> Term {
-    let text: Vec<String> = storages.iter().map(ToString::to_string).collect();
-    Literal::new_simple_literal(text.join(" ")).into()
-}
-
-/// The storages that a term of [`QueryTerms::subjects`] stands for.
-pub fn storages_of(term: &Term) -> impl Iterator<Item = i64> + '_ {
-    let text = match term {
-        Term::Literal(literal) => literal.value(),
-        _ => "",
-    };
-    text.split(' ').filter_map(|part| part.parse().ok())
 }

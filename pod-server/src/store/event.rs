@@ -24,6 +24,8 @@ pub enum RecordKind {
     Agreement,
     /// How often agreements were used that limit it, by agreement IRI.
     Use,
+    /// What numbers rest on that were given out where only aggregates are, by `{storage}/{dataset}/{consumer}/…`.
+    Answer,
     /// Consents, by `{storage}/{id}`.
     Consent,
     /// Mandates to decide about consents for someone, by `{storage}/{id}`, and where a holder has one, by

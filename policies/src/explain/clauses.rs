@@ -184,10 +184,20 @@ impl List {
                     "Uniquement des chiffres agrégés, portant chaque fois sur au moins {} personnes.",
                     "Only summary figures, each over at least {} people.",
                 ];
-                (
-                    language.fill(text, smallest.as_deref().unwrap_or("1")),
-                    ClauseClass::Technical,
-                )
+                let mut said = language.fill(text, smallest.as_deref().unwrap_or("1"));
+                let conditions = duty.constraints.iter().chain(&duty.action.refinements);
+                for atomic in conditions.filter_map(|one| match one {
+                    Constraint::Atomic(atomic) if atomic.left_operand == meent::ROUNDED_TO => Some(atomic),
+                    _ => None,
+                }) {
+                    let text = [
+                        " Ze worden afgerond op veelvouden van {}.",
+                        " Ils sont arrondis à des multiples de {}.",
+                        " They are rounded to multiples of {}.",
+                    ];
+                    said.push_str(&language.fill(text, values(atomic)));
+                }
+                (said, ClauseClass::Technical)
             }
             action @ (meent::GENERALISE | meent::HASH | meent::DROP | meent::PSEUDONYMISE) => {
                 (changed(action, duty, language), ClauseClass::Technical)

@@ -32,6 +32,14 @@ pub fn decision(decision: &Decision, language: Language) -> Vec<String> {
                 ],
                 subjects_min,
             ),
+            Obligation::Round { base } => language.fill(
+                [
+                    "De cijfers worden afgerond op veelvouden van {}.",
+                    "Les chiffres sont arrondis à des multiples de {}.",
+                    "The figures are rounded to multiples of {}.",
+                ],
+                base,
+            ),
             Obligation::Log => language
                 .pick([
                     "Het gebruik wordt opgetekend.",

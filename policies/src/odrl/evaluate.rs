@@ -424,7 +424,7 @@ fn protection(active: &Active) -> impl Ord + use<> {
         .iter()
         .map(|obligation| match obligation {
             Obligation::AggregateOnly { subjects_min } => *subjects_min,
-            Obligation::Log | Obligation::ChangeValues => 0,
+            Obligation::Round { .. } | Obligation::Log | Obligation::ChangeValues => 0,
         })
         .max();
     let breadth = match &active.scope {

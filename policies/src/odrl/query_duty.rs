@@ -47,7 +47,10 @@ impl Asked {
             meent::AGGREGATE_ONLY => {
                 let mut subjects_min = 1;
                 for condition in conditions {
-                    subjects_min = subjects_min.max(group_size(condition)?);
+                    match rounding(condition)? {
+                        Some(base) => self.obligations.push(Obligation::Round { base }),
+                        None => subjects_min = subjects_min.max(group_size(condition)?),
+                    }
                 }
                 self.obligations.push(Obligation::AggregateOnly { subjects_min });
             }
@@ -167,6 +170,35 @@ fn precision(atomic: &AtomicConstraint) -> Option<Precision> {
     }
 }
 
+/// The number whose multiples aggregates are rounded to, if a constraint says one.
+fn rounding(constraint: &Constraint) -> Result<Option<u32>, Reason> {
+    let Constraint::Atomic(atomic) = constraint else {
+        return Ok(None);
+    };
+    if atomic.left_operand != meent::ROUNDED_TO {
+        return Ok(None);
+    }
+    let unusable = || Reason::new(ReasonCode::UnknownRightOperand, &atomic.left_operand);
+    if atomic.operator != Operator::Eq {
+        return Err(Reason::new(ReasonCode::UnknownOperator, atomic.operator.iri()));
+    }
+    let base = whole(atomic).filter(|base| *base > 0).ok_or_else(unusable)?;
+    Ok(Some(base))
+}
+
+/// The one whole number on the right, without unit or anything else.
+fn whole(atomic: &AtomicConstraint) -> Option<u32> {
+    match (
+        &atomic.right_operand_reference,
+        &atomic.unit,
+        &atomic.status,
+        atomic.right_operands.as_slice(),
+    ) {
+        (None, None, None, [Term::Literal(literal)]) => literal.value().trim().parse().ok(),
+        _ => None,
+    }
+}
+
 fn group_size(constraint: &Constraint) -> Result<u32, Reason> {
     let Constraint::Atomic(atomic) = constraint else {
         return Err(Reason::new(ReasonCode::UnknownDuty, meent::AGGREGATE_ONLY));
@@ -175,15 +207,7 @@ fn group_size(constraint: &Constraint) -> Result<u32, Reason> {
         return Err(Reason::new(ReasonCode::UnknownLeftOperand, &atomic.left_operand));
     }
     let unusable = || Reason::new(ReasonCode::UnknownRightOperand, &atomic.left_operand);
-    let (None, None, None, [Term::Literal(literal)]) = (
-        &atomic.right_operand_reference,
-        &atomic.unit,
-        &atomic.status,
-        atomic.right_operands.as_slice(),
-    ) else {
-        return Err(unusable());
-    };
-    let number: u32 = literal.value().trim().parse().map_err(|_| unusable())?;
+    let number = whole(atomic).ok_or_else(unusable)?;
     match atomic.operator {
         Operator::Gteq => Ok(number),
         Operator::Gt => number.checked_add(1).ok_or_else(unusable),
@@ -193,7 +217,7 @@ fn group_size(constraint: &Constraint) -> Result<u32, Reason> {
 
 /// Sorted, one of each kind, the strictest group size.
 fn joined(mut obligations: Vec<Obligation>) -> Vec<Obligation> {
-    // AggregateOnly sorts by its number, so the last one seen is the strictest.
+    // AggregateOnly and Round sort by their numbers, so the last one seen is the strictest.
     obligations.sort_unstable();
     obligations.reverse();
     obligations.dedup_by_key(|obligation| std::mem::discriminant(obligation));

@@ -58,7 +58,7 @@ fn of_operand(operand: &str) -> Option<u8> {
         odrl::PAY_AMOUNT => 19,
         meent::DATA_SUBJECT_CONSENT => 23,
         odrl::PRODUCT | odrl::MEDIA | odrl::FILE_FORMAT => 24,
-        meent::DISTINCT_DATA_SUBJECTS => 25,
+        meent::DISTINCT_DATA_SUBJECTS | meent::ROUNDED_TO => 25,
         _ => return None,
     })
 }

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod pod;
 pub mod process;
 pub mod report;
+pub mod scope;
 pub mod verification;
 
 use std::time::Duration;

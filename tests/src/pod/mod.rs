@@ -3,6 +3,7 @@
 mod agent;
 mod client;
 mod crawl;
+pub mod crowd;
 mod local;
 mod process;
 mod raw;

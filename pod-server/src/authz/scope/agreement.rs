@@ -15,8 +15,9 @@ use server_kit::authn::AgreementGrant;
 use server_kit::problem::Problem;
 use time::OffsetDateTime;
 
+use super::answered::ledger_name;
 use super::refusal::{forbidden, problem_of};
-use super::{Asked, Considered, Counted, Moment, Refusal, Scope, ScopedView};
+use super::{Aggregates, Asked, Considered, Counted, Moment, Refusal, Scope, ScopedView};
 use crate::consent::Wanted;
 use crate::dataspace::agreement::{self as stored, Agreement};
 use crate::index::{DocumentId, IndexSnapshot, Names};
@@ -101,12 +102,17 @@ impl Scope {
             self.pseudonyms.key(&agreement.iri, purpose, now)
         });
         let (key, key_until) = treated.map_or((None, None), |(key, until)| (Some(key), until));
-        let agreed = self.agreed_view(agreement, terms, key, since, now)?;
-        let subjects_min = decision.obligations.iter().filter_map(|obligation| match obligation {
-            Obligation::AggregateOnly { subjects_min } => Some(*subjects_min),
-            // Every use is recorded anyhow, and the view changes its values.
-            Obligation::Log | Obligation::ChangeValues => None,
+        let aggregates = aggregates(&decision).map(|(subjects_min, rounding)| {
+            let ledger = ledger_name(agreement, &terms.dataset);
+            Aggregates {
+                subjects_min,
+                rounding,
+                key: self.pseudonyms.sketch_key(&ledger),
+                ledger,
+                leaving: None,
+            }
         });
+        let (agreed, admitted) = self.agreed_view(agreement, terms, key, since, now, aggregates.as_ref())?;
         let mut owners: BTreeSet<i64> = owner.iter().map(|storage| storage.0).collect();
         let subjects = if terms.consent.is_some() {
             agreed.storages.clone()
@@ -117,7 +123,7 @@ impl Scope {
         Ok(Considered {
             scoped: ScopedView {
                 view: Arc::clone(&agreed.view),
-                subjects_min: subjects_min.max(),
+                aggregates,
                 valid_until: [decision.valid_until, key_until].into_iter().flatten().min(),
             },
             target: terms.dataset.clone(),
@@ -125,6 +131,7 @@ impl Scope {
             owners: owners.into_iter().map(StorageId).collect(),
             subjects,
             public: false,
+            admitted,
             counted: uses.map(|uses| Counted {
                 agreement: grant.agreement.clone(),
                 uses,
@@ -204,13 +211,18 @@ impl Scope {
         key: Option<PseudonymKey>,
         since: i64,
         now: OffsetDateTime,
-    ) -> Result<Arc<Agreed>, Refusal> {
+        aggregates: Option<&Aggregates>,
+    ) -> Result<(Arc<Agreed>, Option<RoaringBitmap>), Refusal> {
         let iri = agreement.iri.as_str();
         let containers = self.containers(agreement, terms);
         let covering: Vec<RoaringBitmap> = containers
             .iter()
             .map(|container| self.covering(terms, container.path.as_deref(), since, now))
             .collect();
+        let (covering, admitted) = match aggregates {
+            Some(aggregates) if terms.consent.is_some() => self.admitted(aggregates, covering)?,
+            _ => (covering, None),
+        };
         let named = self.index.named();
         let epoch = named.names.epoch();
         if let Some(known) = self.agreed.get(iri)
@@ -219,7 +231,7 @@ impl Scope {
             && known.covering == covering
             && known.key == key
         {
-            return Ok(known);
+            return Ok((known, admitted));
         }
         let mut visible = RoaringBitmap::new();
         for (container, consenting) in containers.iter().zip(&covering) {
@@ -252,7 +264,7 @@ impl Scope {
             storages,
         });
         self.agreed.insert(iri.to_owned(), Arc::clone(&agreed));
-        Ok(agreed)
+        Ok((agreed, admitted))
     }
 
     /// The containers of the dataset. What lies in the storages of others is reached through consent only, whatever the
@@ -394,6 +406,20 @@ impl Container {
             (None, _, _) => {}
         }
     }
+}
+
+/// The group size and the rounding that a decision asks for, where only aggregates may leave.
+fn aggregates(decision: &Decision) -> Option<(u32, Option<u32>)> {
+    let (mut least, mut base) = (None, None);
+    for obligation in &decision.obligations {
+        match obligation {
+            Obligation::AggregateOnly { subjects_min } => least = least.max(Some(*subjects_min)),
+            Obligation::Round { base: rounded } => base = base.max(Some(*rounded)),
+            // Every use is recorded anyhow, and the view changes its values.
+            Obligation::Log | Obligation::ChangeValues => {}
+        }
+    }
+    least.map(|least| (least, base))
 }
 
 fn storages_of(snapshot: &IndexSnapshot, documents: &RoaringBitmap) -> RoaringBitmap {

@@ -10,6 +10,7 @@
 //! was named and for the people whose data it is about.
 
 mod agreement;
+mod answered;
 pub mod pseudonyms;
 mod readable;
 mod refusal;
@@ -17,6 +18,7 @@ mod turns;
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use policies::audit::{AuditAction, AuditRecord, Outcome};
 use policies::decision::{Decision, ReasonCode};
 use policies::request::Subject;
@@ -25,6 +27,7 @@ use roaring::RoaringBitmap;
 use server_kit::authn::AgreementGrant;
 use server_kit::clock::Clock;
 use server_kit::problem::Problem;
+use spargebra::Query;
 use time::OffsetDateTime;
 
 use super::{Authorized, Exemption, Pep, Receipt};
@@ -35,8 +38,12 @@ use crate::index::{Index, ListState};
 use crate::name::ResourceName;
 use crate::origins::Origins;
 use crate::query::View;
+use crate::query::sketch::SketchKey;
+use crate::query::table::{Table, Tabulation};
 use crate::store::{CommitError, ReadPermit, Snapshot, StorageId, Store, StoreError, Warrant, commit};
 
+pub use answered::AggregateLimits;
+use answered::{Answered, Given};
 pub use pseudonyms::Pseudonyms;
 pub use refusal::Refusal;
 use turns::Turns;
@@ -77,8 +84,36 @@ impl Asked {
 #[derive(Clone, Debug)]
 pub struct ScopedView {
     view: Arc<View>,
-    subjects_min: Option<u32>,
+    aggregates: Option<Aggregates>,
     valid_until: Option<OffsetDateTime>,
+}
+
+/// How aggregates leave, where nothing else does.
+#[derive(Clone, Debug)]
+struct Aggregates {
+    /// Smallest number of distinct data subjects of a group.
+    subjects_min: u32,
+    /// Aggregates leave as multiples of this.
+    rounding: Option<u32>,
+    /// Where it is kept which numbers were given out.
+    ledger: String,
+    /// The secret of what is kept.
+    key: SketchKey,
+    /// The query over the groups that leave, once that is decided.
+    leaving: Option<Arc<Query>>,
+}
+
+/// What the one who answers a query says to its view before anything is recorded.
+pub trait Admission: Send + Sync {
+    /// Whether the duties of the view allow the query's form.
+    ///
+    /// # Errors
+    /// The refusal.
+    fn admissible(&self, scoped: &ScopedView) -> Result<(), Refusal>;
+
+    /// The groups of the query, where only aggregates may leave: whom they are about is a fact of the decision. Nothing of
+    /// them leaves before the decision is recorded.
+    fn table<'a>(&'a self, view: Arc<View>, how: Tabulation) -> BoxFuture<'a, Result<Table, Refusal>>;
 }
 
 impl ScopedView {
@@ -90,8 +125,16 @@ impl ScopedView {
 
     /// When set, only aggregates over at least this many data subjects may leave.
     #[must_use]
-    pub const fn subjects_min(&self) -> Option<u32> {
-        self.subjects_min
+    pub fn subjects_min(&self) -> Option<u32> {
+        self.aggregates.as_ref().map(|aggregates| aggregates.subjects_min)
+    }
+
+    /// The query over the groups that leave. None where single rows may leave too.
+    #[must_use]
+    pub fn leaving(&self) -> Option<&Arc<Query>> {
+        self.aggregates
+            .as_ref()
+            .and_then(|aggregates| aggregates.leaving.as_ref())
     }
 
     /// When the decision ends by itself.
@@ -120,6 +163,8 @@ struct Considered {
     subjects: RoaringBitmap,
     /// Whether anyone at all may see everything in the view.
     public: bool,
+    /// Whose data aggregates are over from now on, where that changes.
+    admitted: Option<RoaringBitmap>,
     /// Where uses are counted: those until now.
     counted: Option<Counted>,
 }
@@ -145,6 +190,8 @@ pub struct Scope {
     public: Cache<Box<[ListState]>, readable::Reach>,
     agreed: Cache<String, Arc<agreement::Agreed>>,
     turns: Turns,
+    answered: Answered,
+    limits: AggregateLimits,
 }
 
 /// What [`Scope`] stands on.
@@ -165,6 +212,8 @@ pub struct ScopeParts {
     pub origins: Origins,
     /// Makes the keys of codes.
     pub pseudonyms: Pseudonyms,
+    /// Bounds of what is kept about numbers that were given out.
+    pub aggregates: AggregateLimits,
 }
 
 impl Scope {
@@ -184,19 +233,33 @@ impl Scope {
             public: Cache::new(PUBLIC_VERDICTS_MAX),
             agreed: Cache::new(VIEWS_MAX),
             turns: Turns::default(),
+            answered: Answered::default(),
+            limits: parts.aggregates,
         }
     }
 
-    /// Decides, records, and only then proves. `admissible` says whether the duties of the view allow the query's form.
+    /// Decides, records, and only then proves. `admission` says whether the duties of the view allow the query's form, and
+    /// whom its groups are about where only aggregates leave.
     ///
     /// # Errors
     /// The problem to tell the caller. 503 when the use cannot be recorded: no audit, no data.
-    pub async fn authorize(
-        &self,
-        asked: &Asked,
-        admissible: &(dyn Fn(&ScopedView) -> Result<(), Refusal> + Send + Sync),
-    ) -> Result<Authorized<ScopedView>, Problem> {
+    pub async fn authorize(&self, asked: &Asked, admission: &dyn Admission) -> Result<Authorized<ScopedView>, Problem> {
         let mut considered = self.considered(asked).await?;
+        self.admit(asked, &considered, admission).await?;
+        let table = match &considered.scoped.aggregates {
+            None => None,
+            Some(aggregates) => {
+                let how = Tabulation {
+                    subjects_min: aggregates.subjects_min,
+                    rounding: aggregates.rounding,
+                    key: aggregates.key.clone(),
+                };
+                match admission.table(Arc::clone(&considered.scoped.view), how).await {
+                    Ok(table) => Some(table),
+                    Err(refusal) => return Err(self.refuse_seen(asked, &considered, refusal).await),
+                }
+            }
+        };
         let turn = considered
             .counted
             .as_ref()
@@ -206,16 +269,35 @@ impl Scope {
             Some(turn) => {
                 let turn = turn.lock().await;
                 // Others may have used it while this query waited.
-                considered = self.considered(asked).await?;
+                let again = self.considered(asked).await?;
+                if table.is_some() {
+                    // The groups were made of the first view; whether it still holds is asked before they leave.
+                    considered.counted = again.counted;
+                } else {
+                    considered = again;
+                    self.admit(asked, &considered, admission).await?;
+                }
                 Some(turn)
             }
         };
-        if let Err(mut refusal) = admissible(&considered.scoped) {
-            refusal.target = considered.target;
-            let refusal = refusal.seen_by(considered.owners, considered.subjects);
-            return Err(self.refuse(asked, refusal).await);
+        match table {
+            None => self.prove(asked, considered, None).await,
+            Some(table) => self.prove_aggregates(asked, considered, &table).await,
         }
-        self.prove(asked, considered).await
+    }
+
+    async fn admit(&self, asked: &Asked, considered: &Considered, admission: &dyn Admission) -> Result<(), Problem> {
+        match admission.admissible(&considered.scoped) {
+            Ok(()) => Ok(()),
+            Err(refusal) => Err(self.refuse_seen(asked, considered, refusal).await),
+        }
+    }
+
+    /// A refusal that everyone sees whom the query was about.
+    async fn refuse_seen(&self, asked: &Asked, considered: &Considered, mut refusal: Refusal) -> Problem {
+        refusal.target.clone_from(&considered.target);
+        let refusal = refusal.seen_by(considered.owners.clone(), considered.subjects.clone());
+        self.refuse(asked, refusal).await
     }
 
     async fn considered(&self, asked: &Asked) -> Result<Considered, Problem> {
@@ -258,7 +340,7 @@ impl Scope {
                 // Documents that were replaced meanwhile have new numbers; their names decide.
                 view.predicates_cover(&scoped.view)
                     && view.treated() == scoped.view.treated()
-                    && now.scoped.subjects_min >= scoped.subjects_min
+                    && now.scoped.subjects_min() >= scoped.subjects_min()
                     && scoped.view.documents_within(view)
             }
             Err(_) => false,
@@ -286,7 +368,12 @@ impl Scope {
         }
     }
 
-    async fn prove(&self, asked: &Asked, considered: Considered) -> Result<Authorized<ScopedView>, Problem> {
+    async fn prove(
+        &self,
+        asked: &Asked,
+        considered: Considered,
+        given: Option<Given>,
+    ) -> Result<Authorized<ScopedView>, Problem> {
         if considered.public {
             return Ok(Authorized::mint(
                 considered.scoped,
@@ -300,10 +387,9 @@ impl Scope {
         }
         record.targets = vec![considered.target];
         let record = described(record, asked);
-        if let Some(counted) = considered.counted {
-            let leaf = self
-                .count(record, considered.owners, considered.subjects, counted)
-                .await?;
+        if considered.counted.is_some() || given.is_some() {
+            let (owners, subjects) = (considered.owners, considered.subjects);
+            let leaf = self.take(record, owners, subjects, considered.counted, given).await?;
             return Ok(Authorized::mint(considered.scoped, Receipt::durable(leaf)));
         }
         let entry = {
@@ -316,13 +402,14 @@ impl Scope {
         Ok(Authorized::mint(considered.scoped, Receipt::durable(leaf)))
     }
 
-    /// Counts a use and records it in one commit.
-    async fn count(
+    /// Counts a use, keeps what it tells, and records it, in one commit.
+    async fn take(
         &self,
         record: AuditRecord,
         owners: Vec<StorageId>,
         subjects: RoaringBitmap,
-        counted: Counted,
+        counted: Option<Counted>,
+        given: Option<Given>,
     ) -> Result<u64, Problem> {
         let audit = Arc::clone(&self.audit);
         let warrant = Warrant::without_proof("a use of an agreement is counted and recorded before anything leaves");
@@ -330,7 +417,14 @@ impl Scope {
             &*self.store,
             warrant,
             Box::new(move |transaction| {
-                if !uses::take(transaction, &counted.agreement, counted.uses)? {
+                if let Some(counted) = &counted
+                    && !uses::take(transaction, &counted.agreement, counted.uses)?
+                {
+                    return Ok(None);
+                }
+                if let Some(given) = &given
+                    && !given.keep(transaction)?
+                {
                     return Ok(None);
                 }
                 Ok(audit.append_within(record, &owners, &subjects, transaction).map(Some)?)

@@ -5,7 +5,10 @@ use std::path::Path;
 use policies::treatment::PseudonymKey;
 use server_kit::random::Random;
 use server_kit::secret_file;
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
+
+use crate::query::sketch::SketchKey;
 
 /// Name of the secret's file in the store's directory.
 pub const PSEUDONYM_KEY_FILE: &str = "pseudonyms.key";
@@ -78,6 +81,15 @@ impl Pseudonyms {
     pub fn key(&self, agreement: &str, purpose: &str, now: OffsetDateTime) -> (PseudonymKey, Option<OffsetDateTime>) {
         let (epoch, end) = self.epoch(now);
         (PseudonymKey::derive(&self.secret, agreement, purpose, epoch), end)
+    }
+
+    /// The key of what is kept about the numbers that a consumer got about a dataset.
+    #[must_use]
+    pub fn sketch_key(&self, ledger: &str) -> SketchKey {
+        let mut digest = Sha256::new_with_prefix(self.secret);
+        digest.update("answered numbers\n");
+        digest.update(ledger);
+        SketchKey::new(digest.finalize().into())
     }
 }
 

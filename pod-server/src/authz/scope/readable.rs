@@ -118,7 +118,7 @@ impl Scope {
         Considered {
             scoped: ScopedView {
                 view: Arc::clone(&readable.view),
-                subjects_min: None,
+                aggregates: None,
                 valid_until: None,
             },
             decision: None,
@@ -126,6 +126,7 @@ impl Scope {
             owners: readable.owners.clone(),
             subjects: RoaringBitmap::new(),
             public: readable.public,
+            admitted: None,
             counted: None,
         }
     }

@@ -107,6 +107,7 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::Negotiation => "negotiation",
         RecordKind::Agreement => "agreement",
         RecordKind::Use => "use",
+        RecordKind::Answer => "answer",
         RecordKind::Consent => "consent",
         RecordKind::Mandate => "mandate",
         RecordKind::ConsentSetting => "consent-setting",
@@ -134,7 +135,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 20] = [
+const RECORD_KINDS: [RecordKind; 21] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -144,6 +145,7 @@ const RECORD_KINDS: [RecordKind; 20] = [
     RecordKind::Negotiation,
     RecordKind::Agreement,
     RecordKind::Use,
+    RecordKind::Answer,
     RecordKind::Consent,
     RecordKind::Mandate,
     RecordKind::ConsentSetting,

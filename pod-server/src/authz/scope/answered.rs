@@ -1,0 +1,297 @@
+//! What is kept of the numbers that consumers were given where only aggregates leave (ENF-12, T90, T95).
+//!
+//! One ledger for each consumer and dataset, whatever the agreements between them: its numbers are written in the commit
+//! that records the query, before anything leaves, and count for every later query. Besides, a ledger knows whose data
+//! its answers are over. Somebody who joins is left out until so many have joined or left that no difference could be
+//! theirs alone: an answer stays the same until then. Somebody who leaves is left out at once, and answers that would
+//! tell the difference are withheld.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use policies::decision::ReasonCode;
+use quick_cache::sync::Cache;
+use roaring::RoaringBitmap;
+use server_kit::problem::Problem;
+use sha2::{Digest, Sha256};
+
+use super::turns::Turns;
+use super::{Aggregates, Asked, Considered, Refusal, Scope, ScopedView, unrecorded};
+use crate::authz::Authorized;
+use crate::dataspace::agreement::Agreement;
+use crate::query::answers::{Answers, AnswersLimits};
+use crate::query::sketch::Sketch;
+use crate::query::table::Table;
+use crate::store::{RecordKind, Snapshot, StoreError, Transaction};
+
+/// Ledgers that are kept in memory.
+const LEDGERS_MAX: usize = 4;
+/// Records read at a time.
+const BATCH: usize = 100;
+/// Key of the record that says whose data answers are over, below the name of a ledger.
+const ADMITTED: &str = "admitted";
+const DAY_SECONDS: i64 = 86_400;
+
+/// Bounds of what is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct AggregateLimits {
+    /// Bounds of one ledger.
+    pub answers: AnswersLimits,
+    /// Days after which it is forgotten that a number was given; 0 for never.
+    pub days: u32,
+}
+
+/// The ledger of a consumer and a dataset: the first part of the keys of its records.
+pub(super) fn ledger_name(agreement: &Agreement, dataset: &str) -> String {
+    let short = |text: &str| hex::encode(Sha256::digest(text)).chars().take(32).collect::<String>();
+    let storage = agreement.storage.trim_matches('/');
+    format!("{storage}/{}/{}/", short(dataset), short(&agreement.assignee))
+}
+
+/// Ledgers in memory, and whose turn it is.
+pub(super) struct Answered {
+    kept: Cache<String, Arc<Ledger>>,
+    turns: Turns,
+}
+
+impl Default for Answered {
+    fn default() -> Self {
+        Self {
+            kept: Cache::new(LEDGERS_MAX),
+            turns: Turns::default(),
+        }
+    }
+}
+
+/// A ledger as it is stored.
+#[derive(Debug)]
+struct Ledger {
+    /// When each number was given, in Unix seconds, by its key.
+    given: Vec<(u64, i64)>,
+    /// Keys of numbers that are forgotten and still stored.
+    forgotten: Vec<u64>,
+    answers: Answers,
+}
+
+impl Ledger {
+    fn load(snapshot: &dyn Snapshot, name: &str, since: i64) -> Result<Self, StoreError> {
+        let damaged = |key: &str| StoreError::Damaged(format!("the record of numbers given `{key}` cannot be read"));
+        let (mut given, mut forgotten, mut sketches) = (Vec::new(), Vec::new(), Vec::new());
+        let mut after: Option<String> = None;
+        loop {
+            let batch = snapshot.records(RecordKind::Answer, name, after.as_deref(), BATCH)?;
+            let last = batch.len() < BATCH;
+            for (key, bytes) in batch {
+                let below = key.strip_prefix(name).unwrap_or_default();
+                if below != ADMITTED {
+                    let number: u64 = below.parse().map_err(|_| damaged(&key))?;
+                    let (at, sketch) = read(&bytes).ok_or_else(|| damaged(&key))?;
+                    if at < since {
+                        forgotten.push(number);
+                    } else {
+                        given.push((number, at));
+                        sketches.push(sketch);
+                    }
+                }
+                after = Some(key);
+            }
+            if last {
+                break;
+            }
+        }
+        Ok(Self {
+            answers: Answers::of(sketches),
+            given,
+            forgotten,
+        })
+    }
+
+    fn next(&self) -> u64 {
+        let given = self.given.iter().map(|(number, _)| *number);
+        given
+            .chain(self.forgotten.iter().copied())
+            .max()
+            .map_or(0, |last| last + 1)
+    }
+}
+
+fn read(bytes: &[u8]) -> Option<(i64, Sketch)> {
+    let (at, sketch) = bytes.split_first_chunk()?;
+    Some((i64::from_be_bytes(*at), Sketch::from_bytes(sketch)?))
+}
+
+fn key(name: &str, number: u64) -> String {
+    format!("{name}{number:012}")
+}
+
+/// What a query adds to its ledger.
+#[derive(Debug)]
+pub(super) struct Given {
+    name: String,
+    first: u64,
+    at: i64,
+    new: Vec<Sketch>,
+    forgotten: Vec<u64>,
+    admitted: Option<RoaringBitmap>,
+}
+
+impl Given {
+    /// Keeps it; false if somebody else kept something meanwhile.
+    pub(super) fn keep(&self, transaction: &mut dyn Transaction) -> Result<bool, StoreError> {
+        if transaction
+            .record(RecordKind::Answer, &key(&self.name, self.first))?
+            .is_some()
+        {
+            return Ok(false);
+        }
+        for (number, sketch) in (self.first..).zip(&self.new) {
+            let mut bytes = self.at.to_be_bytes().to_vec();
+            bytes.extend(sketch.to_bytes());
+            transaction.record_put(RecordKind::Answer, &key(&self.name, number), &bytes)?;
+        }
+        for number in &self.forgotten {
+            transaction.record_delete(RecordKind::Answer, &key(&self.name, *number))?;
+        }
+        if let Some(admitted) = &self.admitted {
+            let mut bytes = Vec::with_capacity(admitted.serialized_size());
+            admitted
+                .serialize_into(&mut bytes)
+                .map_err(|error| StoreError::Damaged(error.to_string()))?;
+            transaction.record_put(RecordKind::Answer, &format!("{}{ADMITTED}", self.name), &bytes)?;
+        }
+        Ok(true)
+    }
+}
+
+impl Scope {
+    /// Of those who consent, the ones whom aggregates are over: everyone, once enough have joined or left since; those
+    /// of before who still consent, until then. And who is to be kept as such.
+    pub(super) fn admitted(
+        &self,
+        aggregates: &Aggregates,
+        covering: Vec<RoaringBitmap>,
+    ) -> Result<(Vec<RoaringBitmap>, Option<RoaringBitmap>), Refusal> {
+        if aggregates.subjects_min < 2 {
+            return Ok((covering, None));
+        }
+        let name = format!("{}{ADMITTED}", aggregates.ledger);
+        let snapshot = self.snapshot().map_err(Refusal::unrecorded)?;
+        let failed = |error: &dyn std::fmt::Display| Refusal::unrecorded(unrecorded(error));
+        let stored = snapshot
+            .record(RecordKind::Answer, &name)
+            .map_err(|error| failed(&error))?;
+        let current = covering.iter().fold(RoaringBitmap::new(), |all, some| all | some);
+        let Some(stored) = stored else {
+            return Ok((covering, Some(current)));
+        };
+        let before = RoaringBitmap::deserialize_from(stored.as_slice()).map_err(|error| failed(&error))?;
+        let changed = (&before ^ &current).len();
+        if changed == 0 {
+            return Ok((covering, None));
+        }
+        if changed >= u64::from(aggregates.subjects_min) {
+            return Ok((covering, Some(current)));
+        }
+        let stay = covering.into_iter().map(|some| some & &before).collect();
+        Ok((stay, None))
+    }
+
+    /// Decides which groups of a table leave, and keeps and records that before anything does.
+    pub(super) async fn prove_aggregates(
+        &self,
+        asked: &Asked,
+        mut considered: Considered,
+        table: &Table,
+    ) -> Result<Authorized<ScopedView>, Problem> {
+        let Some(aggregates) = considered.scoped.aggregates.clone() else {
+            return Err(Problem::internal());
+        };
+        let least = aggregates.subjects_min;
+        if least < 2 {
+            let leaves: Vec<bool> = table
+                .groups
+                .iter()
+                .map(|group| group.subjects >= 1 && !group.dominated)
+                .collect();
+            lets_leave(&mut considered, table, &leaves);
+            return self.prove(asked, considered, None).await;
+        }
+        let name = aggregates.ledger.as_str();
+        let _turn = self.answered.turns.of(name).lock().await;
+        let ledger = self.ledger(name)?;
+        let (deciding, groups, limits) = (Arc::clone(&ledger), table.groups.clone(), self.limits.answers);
+        let decided = tokio::task::spawn_blocking(move || deciding.answers.decide(&groups, least, limits)).await;
+        let release = match decided {
+            Ok(Ok(release)) => release,
+            Ok(Err(exhausted)) => {
+                let problem = Problem::new(
+                    StatusCode::FORBIDDEN,
+                    "answers-exhausted",
+                    "No more numbers are given about this dataset",
+                )
+                .detail(exhausted.to_string())
+                .with("bound", exhausted.bound)
+                .with("max", exhausted.max);
+                let refusal = Refusal::recorded(problem, vec![ReasonCode::ConstraintNotSatisfied], String::new());
+                return Err(self.refuse_seen(asked, &considered, refusal).await);
+            }
+            Err(_) => return Err(Problem::internal()),
+        };
+        lets_leave(&mut considered, table, &release.leaves);
+        let admitted = considered.admitted.take();
+        if release.new.is_empty() && admitted.is_none() && ledger.forgotten.is_empty() {
+            return self.prove(asked, considered, None).await;
+        }
+        let (first, at) = (ledger.next(), self.clock.now().unix_timestamp());
+        let given = Given {
+            name: name.to_owned(),
+            first,
+            at,
+            new: release.new.clone(),
+            forgotten: ledger.forgotten.clone(),
+            admitted,
+        };
+        // Whatever becomes of the commit: what stands is read again, unless it is known.
+        self.answered.kept.remove(name);
+        let proof = self.prove(asked, considered, Some(given)).await?;
+        let mut stamps = ledger.given.clone();
+        let mut answers = ledger.answers.clone();
+        for (number, sketch) in (first..).zip(release.new) {
+            stamps.push((number, at));
+            answers.keep(sketch);
+        }
+        let ledger = Ledger {
+            given: stamps,
+            forgotten: Vec::new(),
+            answers,
+        };
+        self.answered.kept.insert(name.to_owned(), Arc::new(ledger));
+        Ok(proof)
+    }
+
+    /// A ledger without what is forgotten by now.
+    fn ledger(&self, name: &str) -> Result<Arc<Ledger>, Problem> {
+        let days = i64::from(self.limits.days);
+        let since = match days {
+            0 => i64::MIN,
+            days => self.clock.now().unix_timestamp() - days * DAY_SECONDS,
+        };
+        if let Some(known) = self.answered.kept.get(name)
+            && known.given.iter().all(|(_, at)| *at >= since)
+        {
+            return Ok(known);
+        }
+        let snapshot = self.snapshot()?;
+        let ledger = Ledger::load(&*snapshot, name, since).map_err(|error| unrecorded(&error))?;
+        let ledger = Arc::new(ledger);
+        self.answered.kept.insert(name.to_owned(), Arc::clone(&ledger));
+        Ok(ledger)
+    }
+}
+
+/// Notes which groups of a table leave.
+fn lets_leave(considered: &mut Considered, table: &Table, leaves: &[bool]) {
+    if let Some(aggregates) = &mut considered.scoped.aggregates {
+        aggregates.leaving = Some(Arc::new(table.query(leaves)));
+    }
+}

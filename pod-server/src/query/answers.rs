@@ -1,0 +1,182 @@
+//! Which numbers of a table may leave, beside all that left before (ENF-11, ENF-12, T90, T93 to T95).
+//!
+//! One ledger for each consumer and dataset holds a [sketch](super::sketch) of what every released number rests on. A
+//! number leaves only if
+//!
+//! - its group has at least *k* data subjects and none of them dominates it,
+//! - it differs from no released number by the data of fewer than *k* persons, and
+//! - no combination of released numbers, of whatever length, would leave single persons: the span of all that was
+//!   released is kept in reduced form, and a row of it with fewer than *k* persons is refused.
+//!
+//! So a total is withheld beside a table from which a small group is missing, and beside a total not only the small
+//! group is missing from the table but also the smallest others, until those missing are at least *k* persons
+//! (complementary suppression); the same holds for every line of a table with several keys, whichever was asked first. A
+//! number that can be computed from released ones tells nothing new and always leaves, so that the same question gets the
+//! same answer in whatever words.
+//!
+//! **What remains possible.** Combinations are found exactly where they leave one coordinate, and between two numbers;
+//! a longer combination that leaves several persons, fewer than *k*, is found only where the reduced form shows it.
+//! That a number is withheld says a little about the data. Ledgers are kept for each consumer and dataset: consumers who
+//! put their answers together, and one consumer with two datasets over the same data, are not seen. What somebody knows
+//! from elsewhere is not in any ledger.
+
+use oxrdf::Term;
+
+use super::sketch::{Sketch, Span};
+
+/// Bounds of a ledger.
+#[derive(Clone, Copy, Debug)]
+pub struct AnswersLimits {
+    /// Most released numbers of which none can be computed from others.
+    pub count_max: usize,
+    /// Most bytes of their sketches; in memory, five times as many.
+    pub bytes_max: usize,
+}
+
+/// The ledger is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "so many different numbers were given to this consumer about this dataset that no more are given: `{bound}` is {max}"
+)]
+pub struct Exhausted {
+    /// Name of the bound.
+    pub bound: &'static str,
+    /// Its value.
+    pub max: usize,
+}
+
+/// A group of an answer, before it is decided whether it leaves.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The values of the grouping variables.
+    pub keys: Vec<Option<Term>>,
+    /// The aggregates.
+    pub values: Vec<Option<Term>>,
+    /// Distinct data subjects: of the triple pattern that has the fewest.
+    pub subjects: u64,
+    /// Whether one data subject contributes too much.
+    pub dominated: bool,
+    /// What its numbers rest on, triple pattern by triple pattern. As many for each group of a table.
+    pub sketches: Vec<Sketch>,
+}
+
+/// All numbers that were released to a consumer about a dataset.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    released: Vec<Sketch>,
+    span: Span,
+    bytes: usize,
+}
+
+/// What leaves.
+#[derive(Debug, Default)]
+pub struct Release {
+    /// For each group, whether it leaves.
+    pub leaves: Vec<bool>,
+    /// What is new in the ledger.
+    pub new: Vec<Sketch>,
+}
+
+impl Answers {
+    /// A ledger from what was stored.
+    #[must_use]
+    pub fn of(released: Vec<Sketch>) -> Self {
+        let mut answers = Self::default();
+        for sketch in released {
+            answers.keep(sketch);
+        }
+        answers
+    }
+
+    /// Adds a number that is released.
+    pub fn keep(&mut self, sketch: Sketch) {
+        self.bytes += sketch.size();
+        // What left has left: nothing is too few any more.
+        let _ = self.span.add(&sketch, 0);
+        self.released.push(sketch);
+    }
+
+    /// How many numbers it holds.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.released.len()
+    }
+
+    /// Whether nothing was released yet.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.released.is_empty()
+    }
+
+    /// Decides which groups leave.
+    ///
+    /// # Errors
+    /// [`Exhausted`] when the ledger has no room for what would leave.
+    pub fn decide(&self, groups: &[Group], subjects_min: u32, limits: AnswersLimits) -> Result<Release, Exhausted> {
+        let mut release = Release {
+            leaves: vec![false; groups.len()],
+            new: Vec::new(),
+        };
+        let mut order: Vec<usize> = Vec::new();
+        for (number, group) in groups.iter().enumerate() {
+            if group.subjects >= u64::from(subjects_min) && !group.dominated {
+                order.push(number);
+            }
+        }
+        // The largest first, so that what must be left out beside a small group is small itself.
+        order.sort_by_key(|number| std::cmp::Reverse(groups.get(*number).map_or(0, |group| group.subjects)));
+        let mut span = self.span.clone();
+        let mut bytes = self.bytes;
+        for number in order {
+            let Some(group) = groups.get(number) else { continue };
+            let Some(fresh) = self.fresh(group, &release.new, &mut span, subjects_min) else {
+                continue;
+            };
+            bytes += fresh.iter().map(Sketch::size).sum::<usize>();
+            release.new.extend(fresh);
+            if let Some(leaves) = release.leaves.get_mut(number) {
+                *leaves = true;
+            }
+        }
+        let full = |bound, max| Exhausted { bound, max };
+        if self.released.len() + release.new.len() > limits.count_max {
+            return Err(full("answers_max", limits.count_max));
+        }
+        // The reduced form of what is kept takes memory besides.
+        let large = bytes > limits.bytes_max || span.size() / 4 > limits.bytes_max;
+        if large && !release.new.is_empty() {
+            return Err(full("answers_bytes_max", limits.bytes_max));
+        }
+        Ok(release)
+    }
+
+    /// What a group would add to the ledger; none if it must stay.
+    fn fresh(&self, group: &Group, new: &[Sketch], span: &mut Span, subjects_min: u32) -> Option<Vec<Sketch>> {
+        let mut fresh: Vec<Sketch> = Vec::new();
+        for sketch in &group.sketches {
+            if self.span.contains(sketch) {
+                continue;
+            }
+            let mut known = self.released.iter().chain(new).chain(&fresh);
+            if known
+                .clone()
+                .any(|one| sketch.minus(one).concerns_fewer_than(subjects_min))
+            {
+                return None;
+            }
+            if !known.any(|one| one == sketch) {
+                fresh.push(sketch.clone());
+            }
+        }
+        if let [one] = fresh.as_slice() {
+            span.add(one, subjects_min).ok()?;
+        } else {
+            let mut tried = span.clone();
+            for one in &fresh {
+                tried.add(one, subjects_min).ok()?;
+            }
+            *span = tried;
+        }
+        Some(fresh)
+    }
+}
