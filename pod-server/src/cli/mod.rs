@@ -4,6 +4,7 @@
 //! and `doctor`, which also do beside a running one; each says in plain words what it did.
 
 mod account;
+mod agreement;
 mod backup;
 mod consent;
 mod doctor;
@@ -31,7 +32,7 @@ use crate::config::{Config, ENV_PREFIX};
     after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
                   `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
                   `pod-server serve --config pod.toml`.\n\nWhile the server runs or not: `backup`, `log verify`. On a stopped server: `account`, \
-                  `storage`, `import`, `migrate`, `restore`. Anywhere: `consent verify`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `storage`, `import`, `migrate`, `restore`. Anywhere: `consent verify`, `agreement compare`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
                   `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
 )]
 pub struct Cli {
@@ -68,6 +69,9 @@ enum Command {
     /// Consents: prove a receipt or a proof, offline
     #[command(subcommand)]
     Consent(consent::ConsentCommand),
+    /// Agreements: prove which copy is the one that was concluded, offline
+    #[command(subcommand)]
+    Agreement(agreement::AgreementCommand),
 }
 
 /// Where the configuration is.
@@ -138,6 +142,7 @@ impl Cli {
             Command::Restore(command) => command.run().await,
             Command::Log(command) => command.run(),
             Command::Consent(command) => command.run(),
+            Command::Agreement(command) => command.run(),
         }
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::agreement::{self, Agreement, StateChange};
 use super::config::DataspaceConfig;
+use super::copies::hash_target;
 use super::dataset::Dataset;
 use super::edge;
 use super::negotiation::{Ask, Negotiation};
@@ -78,7 +79,7 @@ pub fn ask(
             note: None,
         }],
     };
-    record(node, transaction, storage_id, consumer, &negotiation)?;
+    record(node, transaction, storage_id, consumer, &negotiation, None)?;
     if dataset.automatic && (dataset.accepted_consumers.is_empty() || dataset.accepted_consumers.contains(consumer)) {
         let note = Some("by the owner's rule".to_owned());
         conclude(node, transaction, storage_id, &dataset, &mut negotiation, note)?;
@@ -135,7 +136,7 @@ pub fn terminate_negotiation(
     negotiation
         .advance(side, Message::Termination, now, reason)
         .map_err(|error| step_problem(&error.to_string()))?;
-    record(node, transaction, storage, caller, &negotiation)?;
+    record(node, transaction, storage, caller, &negotiation, None)?;
     save(transaction, key, &negotiation)?;
     Ok(negotiation)
 }
@@ -173,7 +174,7 @@ pub fn verify(
         .and_then(|()| negotiation.advance(Actor::Provider, Message::EventFinalized, now, None))
         .map_err(|error| step_problem(&error.to_string()))?;
     agreement.in_force = true;
-    record(node, transaction, storage, caller, &negotiation)?;
+    record(node, transaction, storage, caller, &negotiation, None)?;
     save(transaction, &key, &negotiation)?;
     save_agreement(transaction, &agreement)?;
     Ok(agreement)
@@ -256,7 +257,15 @@ fn conclude(
         changed: None,
     };
     negotiation.agreement = Some(iri);
-    record(node, transaction, storage, &negotiation.provider, negotiation)?;
+    let hash = hash_target(&agreement.hash);
+    record(
+        node,
+        transaction,
+        storage,
+        &negotiation.provider,
+        negotiation,
+        Some(&hash),
+    )?;
     save_agreement(transaction, &agreement)
 }
 
@@ -453,15 +462,17 @@ fn record(
     storage: StorageId,
     actor: &str,
     negotiation: &Negotiation,
+    hash: Option<&str>,
 ) -> Result<(), Problem> {
     // Which step it was stands in the record as the state that it led to.
     let state = format!("{}{}", vocab::dspace::NS, negotiation.state);
-    let event = Event::done(AuditAction::Agreement, actor, storage)
+    let mut event = Event::done(AuditAction::Agreement, actor, storage)
         .on(&negotiation.iri)
         .on(&negotiation.dataset)
         .on(&state)
         .purpose(&negotiation.purpose)
         .under(negotiation.agreement.as_deref());
+    event.targets.extend(hash);
     node.record(transaction, &event)
 }
 

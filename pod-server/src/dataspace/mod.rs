@@ -9,6 +9,7 @@ pub mod api;
 pub mod catalog;
 pub mod config;
 pub mod console;
+pub mod copies;
 pub mod dataset;
 pub mod edge;
 pub mod exchange;

@@ -1,9 +1,12 @@
 //! Asking, agreeing, tokens, and the end of agreements (NEG-2, NEG-4, NEG-6, NEG-8, T88, T89, T99).
 
-use meent_tests::pod::PodServer;
+use meent_tests::pod::{Client, PodServer};
 use pod_server::dataspace::agreement;
+use pod_server::dataspace::copies::{self, CopyFault};
+use pod_server::log::own::LogExport;
 use pod_server::store::ReadPermit;
 use policies::facts::Fact;
+use server_kit::audit_log::VerifierKey;
 
 use super::{BICYCLES, MOBILITY, dataset, path, post, put_dataset};
 
@@ -250,6 +253,72 @@ async fn a_rule_of_the_owner_agrees_for_those_it_names() {
         "{}",
         gone.text()
     );
+    server.stop().await;
+}
+
+/// T102: both parties keep the agreement in words; the log proves the hash of what was concluded, so that a party that changed
+/// one word, anywhere, is named from the files alone.
+///
+/// Requirements dataspace NEG-6.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_copy_of_an_agreement_is_named() {
+    let server = PodServer::start().await;
+    let gent = server.agent("gent").await.client();
+    let mobility = server.agent("mobility").await.client();
+    let offer = dataset(&server, "meent:automaticAgreement true");
+    put_dataset(&gent, "/gent/.dataspace/datasets/fietsen", offer).await;
+    let asked = post(&mobility, NEGOTIATIONS, &ask(&server, MOBILITY)).await;
+    let iri = asked.json()["agreement"].as_str().unwrap().to_owned();
+    let log = gent.get("/gent/.log?limit=400").await;
+    let export: LogExport = serde_json::from_str(&log.text()).unwrap();
+    let key = VerifierKey::parse(&server.client().get("/log/vkey").await.text()).unwrap();
+    let concluded = copies::concluded(&export, Some(&key), &iri).unwrap();
+    let other = copies::concluded(&export, Some(&key), &format!("{iri}x"));
+    assert!(matches!(other, Err(CopyFault::NotLogged(_))));
+    let copy = async |client: &Client| {
+        let request = client.request("GET", &iri).header("accept", "text/turtle");
+        request.send().await.text()
+    };
+    let (provider, consumer) = (copy(&gent).await, copy(&mobility).await);
+    assert!(concluded.is_said_by(&provider).unwrap() && concluded.is_said_by(&consumer).unwrap());
+    // What changes afterwards is no part of what was agreed.
+    let ended = post(
+        &mobility,
+        &format!("{}/terminate", path(&server, &iri)),
+        &serde_json::json!({}),
+    )
+    .await;
+    assert_eq!(ended.status, 200, "{}", ended.text());
+    assert!(concluded.is_said_by(&copy(&gent).await).unwrap());
+    // A byte of a name, a value or the hash; where the change makes no sense any more, that is told.
+    let mut changed = 0;
+    for (place, byte) in consumer
+        .bytes()
+        .enumerate()
+        .filter(|(_, byte)| byte.is_ascii_alphanumeric())
+    {
+        let mut bytes = consumer.clone().into_bytes();
+        bytes[place] = if byte == b'a' { b'b' } else { b'a' };
+        let text = String::from_utf8(bytes).unwrap();
+        if !text
+            .lines()
+            .zip(consumer.lines())
+            .any(|(one, other)| one != other && !one.starts_with("@prefix"))
+        {
+            continue;
+        }
+        let state = text
+            .lines()
+            .zip(consumer.lines())
+            .any(|(one, other)| one != other && other.contains("agreementState"));
+        let verdict = concluded.is_said_by(&text);
+        assert!(
+            state || !matches!(verdict, Ok(true)),
+            "the byte at {place} of\n{consumer}"
+        );
+        changed += 1;
+    }
+    assert!(changed > 200, "{changed}");
     server.stop().await;
 }
 
