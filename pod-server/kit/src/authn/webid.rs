@@ -4,7 +4,7 @@
 //! a callback; all others through the egress guard, within their own origin, as Turtle or JSON-LD.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -53,6 +53,7 @@ pub(super) struct WebIds {
     local: Option<Arc<dyn LocalProfiles>>,
     cache_seconds: i64,
     failure_seconds: i64,
+    unreachable_seconds: i64,
     bytes_max: u64,
     time_max: Duration,
 }
@@ -61,6 +62,15 @@ pub(super) struct WebIds {
 struct Slot {
     state: RwLock<State>,
     fetching: tokio::sync::Mutex<()>,
+}
+
+/// Why a profile says nothing: how long that is remembered hangs on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unread {
+    /// Nobody answered in time.
+    Unreachable,
+    /// The answer is no profile.
+    Unusable,
 }
 
 /// `issuers` is `None` after a failure.
@@ -77,6 +87,7 @@ impl WebIds {
             local: None,
             cache_seconds: i64::from(config.webid_cache_seconds),
             failure_seconds: i64::from(config.failure_cache_seconds),
+            unreachable_seconds: i64::from(config.unreachable_cache_seconds.min(config.failure_cache_seconds)),
             bytes_max: config.document_bytes_max,
             time_max: Duration::from_secs(u64::from(config.document_seconds_max)),
         }
@@ -107,27 +118,30 @@ impl WebIds {
         if let Some(answer) = known(&slot, issuer, now) {
             return answer;
         }
+        let began = Instant::now();
         let issuers = self.issuers(webid, egress).await;
-        let life = if issuers.is_some() {
-            self.cache_seconds
-        } else {
-            self.failure_seconds
+        // Whoever waited meanwhile need not wait as long again.
+        let waited = i64::try_from(began.elapsed().as_secs()).unwrap_or(0);
+        let life = match &issuers {
+            Ok(_) => self.cache_seconds,
+            Err(Unread::Unreachable) => self.unreachable_seconds + waited,
+            Err(Unread::Unusable) => self.failure_seconds,
         };
         *slot.state.write() = State {
-            issuers,
+            issuers: issuers.ok(),
             until: now + life,
         };
         known(&slot, issuer, now).unwrap_or(false)
     }
 
-    async fn issuers(&self, webid: &str, egress: &Egress) -> Option<Vec<String>> {
+    async fn issuers(&self, webid: &str, egress: &Egress) -> Result<Vec<String>, Unread> {
         let document = webid.split('#').next().unwrap_or(webid);
         if let Some(local) = &self.local {
             match local.profile(document).await {
                 LocalProfile::Elsewhere => {}
-                LocalProfile::Absent => return None,
+                LocalProfile::Absent => return Err(Unread::Unusable),
                 LocalProfile::Document { bytes, media_type } => {
-                    return issuers_in(&bytes, &media_type, document, webid);
+                    return issuers_in(&bytes, &media_type, document, webid).ok_or(Unread::Unusable);
                 }
             }
         }
@@ -140,11 +154,19 @@ impl WebIds {
             .redirects(Redirects::SameOrigin(3))
             .bytes_max(self.bytes_max)
             .time_max(self.time_max);
-        let response = egress.fetch(request).await.ok()?;
-        if response.status != http::StatusCode::OK {
-            return None;
+        let response = egress
+            .fetch(request)
+            .await
+            .map_err(|error| match error.is_transient() {
+                true => Unread::Unreachable,
+                false => Unread::Unusable,
+            })?;
+        match response.status {
+            http::StatusCode::OK => {}
+            status if status.is_server_error() => return Err(Unread::Unreachable),
+            _ => return Err(Unread::Unusable),
         }
-        issuers_in(&response.body, &response.media_type(), &response.url, webid)
+        issuers_in(&response.body, &response.media_type(), &response.url, webid).ok_or(Unread::Unusable)
     }
 }
 

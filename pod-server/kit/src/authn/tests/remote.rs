@@ -251,6 +251,15 @@ async fn t35_an_issuer_that_was_away_for_a_moment_is_back_soon() {
     );
     remote.fixture.clock.advance(10);
     remote.fixture.present_token(&remote.token()).await.unwrap();
+
+    // A profile likewise.
+    let remote = Remote::new().await;
+    let right = remote.provider.profile.lock().clone();
+    remote.profile(503, &[], "");
+    assert!(remote.fixture.present_token(&remote.token()).await.is_err());
+    *remote.provider.profile.lock() = right;
+    remote.fixture.clock.advance(2);
+    remote.fixture.present_token(&remote.token()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
