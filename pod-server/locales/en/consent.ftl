@@ -38,6 +38,7 @@ consent-done-given = Your consent is stored. You can stop it below at any time.
 consent-done-refused = You refused. Nobody gets to see these data.
 consent-done-withdrawn = The consent is stopped. That counts from now on.
 consent-failed = That did not work: { $reason }
+consent-own-interest = You decide for somebody else here, and you would gain from it: you would get the data, you answer for them, or you asked for them. The person decides about this one.
 consent-state-requested = requested
 consent-state-deferred = deferred
 consent-state-given = given

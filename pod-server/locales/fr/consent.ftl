@@ -38,6 +38,7 @@ consent-done-given = Votre consentement est enregistré. Vous pouvez l’arrête
 consent-done-refused = Vous avez refusé. Personne ne verra ces données.
 consent-done-withdrawn = Le consentement est arrêté. Cela vaut dès maintenant.
 consent-failed = Cela n’a pas marché : { $reason }
+consent-own-interest = Vous décidez ici pour quelqu’un d’autre et vous y gagneriez : vous recevriez les données, vous en seriez responsable ou vous les avez demandées. C’est la personne elle-même qui en décide.
 consent-state-requested = demandé
 consent-state-deferred = reporté
 consent-state-given = donné

@@ -38,6 +38,7 @@ consent-done-given = Uw toestemming is bewaard. U kunt ze hieronder op elk ogenb
 consent-done-refused = U heeft geweigerd. Niemand krijgt deze gegevens te zien.
 consent-done-withdrawn = De toestemming is gestopt. Dat geldt vanaf nu.
 consent-failed = Dit ging niet: { $reason }
+consent-own-interest = U beslist hier voor iemand anders en zou er zelf bij winnen: u krijgt de gegevens, u bent er verantwoordelijk voor of u hebt erom gevraagd. Hierover beslist de persoon zelf.
 consent-state-requested = gevraagd
 consent-state-deferred = uitgesteld
 consent-state-given = gegeven

@@ -12,6 +12,9 @@ use time::{Duration, OffsetDateTime};
 use super::stored::{StoredConsent, notice_hash};
 use crate::dataspace::edge;
 
+/// The kind of the problem of a holder of a mandate who would gain from a yes.
+pub(crate) const OWN_INTEREST: &str = "own-interest";
+
 /// What a yes says besides yes. Nothing is taken for granted: what is not chosen and not required is not given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,7 +96,7 @@ impl Acting {
         };
         Err(Problem::new(
             StatusCode::FORBIDDEN,
-            "own-interest",
+            OWN_INTEREST,
             "A mandate does not cover one's own interest",
         )
         .detail(format!(

@@ -14,6 +14,7 @@ use super::api::datasets;
 use super::edge;
 use super::exchange::{self, storage_name};
 use super::service::DataspaceService;
+use crate::consent::decision::OWN_INTEREST;
 use crate::log::own::Page as LogPage;
 use crate::name::ResourceName;
 use crate::store::{RecordKind, Storage};
@@ -63,8 +64,12 @@ impl DataspaceService {
             _ => Err(edge::method_not_allowed(&parts.method, "GET, HEAD, POST")),
         };
         answer.unwrap_or_else(|problem| {
+            let words = match problem.kind {
+                OWN_INTEREST => visit.text("consent-own-interest"),
+                _ => visit.text_with("consent-failed", &[("reason", &problem.detail)]),
+            };
             let content = html! {
-                (Notice::problem(visit.text_with("consent-failed", &[("reason", &problem.detail)])))
+                (Notice::problem(words))
                 p { a href=(path::ACCOUNT) { (visit.text("nav-account")) } }
             };
             let mut response = Page::new(problem.title.to_string(), content)

@@ -148,6 +148,27 @@ async fn a_citizen_chooses_delegates_and_prefers_without_script() {
         .await
         .unwrap();
     assert!(receipt.body.contains("vkey") && receipt.header("content-disposition").contains("consent-proof.json"));
+    // Nobody answers for somebody else what they would gain from themselves; the page says so in plain words.
+    let own = json!({
+        "recipients": [an_agent.web_id], "purposes": [MOBILITY], "data": { "containers": ["telraam/"] },
+        "notice": { "language": "nl", "text": "Mag An het weten?" },
+    });
+    let asked = post(&kortrijk.client(), "/jan/.consent/", &own).await.json();
+    let (id, notice) = (
+        asked["id"].as_str().unwrap(),
+        asked["record"]["notice"]["hash"].as_str().unwrap(),
+    );
+    an.open("/consent?lang=en").await.unwrap();
+    let yes = [
+        ("storage", "/jan/"),
+        ("id", id),
+        ("notice", notice),
+        ("period", "3"),
+        ("answer", "yes"),
+    ];
+    let refused = an.submit("/consent/answer?lang=en", &yes).await.unwrap();
+    assert_eq!(refused.status, 403, "{}", refused.body);
+    assert!(refused.body.contains("you would gain from it"), "{}", refused.body);
     // Another's storage is not there for somebody without a mandate.
     let none = jan
         .submit("/consent/withdraw", &[("storage", "/an/"), ("id", "x")])
