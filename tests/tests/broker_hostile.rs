@@ -6,8 +6,9 @@
 use broker::exec::ExecError;
 use broker::exec::gate::GateLimits;
 use broker::exec::manifest::SourceStatus;
-use meent_tests::federation::data::{Dealing, dealt, query};
+use meent_tests::federation::data::{Dealing, EX, dealt, query};
 use meent_tests::federation::{Behaviour, Network};
+use oxrdf::{Literal, NamedNode, Triple};
 use std::time::{Duration, Instant};
 
 const ROWS: &str = "SELECT ?o ?v WHERE { ?o :value ?v }";
@@ -79,6 +80,52 @@ async fn every_misbehaviour_is_named_and_the_others_answer() {
         assert_eq!(
             network.ask(&query(ROWS)).await.unwrap().rows,
             whole,
+            "after {behaviour:?}"
+        );
+    }
+}
+
+/// T97: of twenty members the one that is hostile is left out and named; the nineteen answer as if it were not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_member_of_twenty_costs_its_own_rows() {
+    let one = |member: usize| {
+        let subject = NamedNode::new(format!("http://owner{member}.example/o")).unwrap();
+        let property = NamedNode::new(format!("{EX}value")).unwrap();
+        vec![Triple::new(
+            subject,
+            property,
+            Literal::from(i64::try_from(member).unwrap()),
+        )]
+    };
+    let mut network = Network::start((0..20).map(one).collect()).await;
+    network.limits.member_ms_max = 10_000;
+    let whole = network.ask(&query(ROWS)).await.unwrap();
+    assert!(whole.completeness.complete);
+    let good: Vec<String> = whole
+        .rows
+        .iter()
+        .filter(|row| !row.contains("owner7.example"))
+        .cloned()
+        .collect();
+    assert!(good.len() < whole.rows.len());
+    for behaviour in [
+        Behaviour::Garbage,
+        Behaviour::Nested,
+        Behaviour::ExtraColumn,
+        Behaviour::Closes,
+    ] {
+        network.members[7].behave(behaviour);
+        let answered = network.ask(&query(ROWS)).await.unwrap();
+        assert_eq!(answered.rows, good, "{behaviour:?}");
+        let sources = &answered.completeness.sources;
+        let failed: Vec<usize> = (0..sources.len())
+            .filter(|place| sources[*place].status != SourceStatus::Answered)
+            .collect();
+        assert_eq!((sources.len(), failed), (20, vec![7]), "{behaviour:?}");
+        network.members[7].behave(Behaviour::Normal);
+        assert_eq!(
+            network.ask(&query(ROWS)).await.unwrap().rows,
+            whole.rows,
             "after {behaviour:?}"
         );
     }

@@ -180,6 +180,7 @@ pub fn step(state: Option<NegotiationState>, actor: Actor, message: Message) -> 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -228,6 +229,51 @@ mod tests {
             }
         }
         assert_eq!(legal, TABLE.lines().filter(|line| !line.trim().is_empty()).count());
+    }
+
+    /// T99: whatever messages come in whatever order, doubled or from the wrong side, nothing is final before the provider has
+    /// agreed and then the consumer has verified; and what is over stays over.
+    #[test]
+    fn no_order_of_messages_skips_a_party() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut draw = |below: usize| {
+            // xorshift64: the same orders in each run.
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            usize::try_from(seed % u64::try_from(below).unwrap()).unwrap()
+        };
+        let (mut finalized, mut refused) = (0, 0);
+        for _ in 0..200_000 {
+            let (mut state, mut taken) = (None, Vec::new());
+            for _ in 0..12 {
+                let (actor, message) = (Actor::ALL[draw(2)], Message::ALL[draw(7)]);
+                match step(state, actor, message) {
+                    Ok(next) => {
+                        assert!(!state.is_some_and(NegotiationState::is_final));
+                        taken.push((actor, message));
+                        state = Some(next);
+                    }
+                    Err(_) => refused += 1,
+                }
+            }
+            if state != Some(NegotiationState::Finalized) {
+                continue;
+            }
+            finalized += 1;
+            let last = |wanted| taken.iter().rposition(|one| *one == wanted);
+            let agreed = last((Actor::Provider, Message::ContractAgreement)).unwrap();
+            let verified = last((Actor::Consumer, Message::AgreementVerification)).unwrap();
+            let ended = last((Actor::Provider, Message::EventFinalized)).unwrap();
+            let asked = taken.iter().any(|(actor, message)| {
+                *actor == Actor::Consumer && matches!(message, Message::ContractRequest | Message::EventAccepted)
+            });
+            assert!(
+                asked && agreed < verified && verified < ended && ended == taken.len() - 1,
+                "{taken:?}"
+            );
+        }
+        assert!(finalized > 10 && refused > 1_000_000, "{finalized} {refused}");
     }
 
     #[test]

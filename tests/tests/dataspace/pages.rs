@@ -143,6 +143,13 @@ async fn a_citizen_answers_stops_and_keeps_proof_without_script() {
     );
     let state = jan_agent.client().get(&format!("/jan/.consent/{id}")).await.json()["status"].clone();
     assert_eq!(state, "ConsentWithdrawn");
+    // T103: the yes of before, sent once more, does not bring it back.
+    assert_eq!(jan.submit("/consent/answer", &yes).await.unwrap().status, 409);
+    let kept = jan_agent.client().get(&format!("/jan/.consent/{id}")).await.json();
+    assert_eq!(
+        (&kept["status"], kept["versions"].as_array().unwrap().len()),
+        (&state, 3)
+    );
 
     // Who looked: also the attempts that were refused, each with a proof that stands alone.
     assert_eq!(kortrijk.client().get("/jan/.log").await.status, 404);
