@@ -26,6 +26,7 @@ use server_kit::secret_file;
 use server_kit::serve::{Handler, ListenConfig, Listener, ServeError, serve};
 use server_kit::shutdown::Shutdown;
 use server_kit::telemetry::{Metrics, Readiness, admin_handler};
+use server_kit::trace::Answered;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -463,7 +464,10 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
         first,
     )));
     let served = Arc::clone(&broker);
-    let handler: Handler = Arc::new(move |request, _peer| Arc::clone(&served).handle(request).boxed());
+    let handler: Handler = Arc::new(move |request, _peer| {
+        let answered = Answered::begin(&request);
+        answered.within(Arc::clone(&served).handle(request)).boxed()
+    });
     tasks.push(tokio::spawn(serve(
         listener,
         handler,

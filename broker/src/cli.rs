@@ -166,7 +166,7 @@ impl Cli {
         match self.command {
             Command::Serve(arg) => {
                 let config = load(&arg)?;
-                telemetry::init(&config.telemetry).map_err(said)?;
+                telemetry::init("broker", &config.telemetry).map_err(said)?;
                 let shutdown = Shutdown::on_signals().map_err(said)?;
                 app::start(config, shutdown).await.map_err(said)?.finished().await;
                 tracing::info!("the broker has stopped");

@@ -9,7 +9,7 @@ use meent_tests::bench::comunica::Comunica;
 use meent_tests::bench::machine::Machine;
 use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
-use meent_tests::bench::{Effort, durability, federation, pod, scope};
+use meent_tests::bench::{Effort, audit, durability, federation, pod, scope};
 use serde_json::json;
 
 use crate::{Failure, beside_programs, say};
@@ -81,6 +81,17 @@ pub enum BenchCommand {
     Policy {
         #[command(flatten)]
         output: Output,
+    },
+    /// The audit log beside a bare file that takes the same bytes and syncs
+    Audit {
+        #[command(flatten)]
+        output: Output,
+        /// Length of a run
+        #[arg(long, default_value_t = 4.0)]
+        seconds: f64,
+        /// Runs of each case; the one in the middle counts
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
     },
     /// Crashes under write load, every acknowledged write verified; durable writes beside the disk's own rate
     Durability {
@@ -193,6 +204,22 @@ impl BenchCommand {
                 (runtime.block_on(measured)?, output, "scope", true)
             }
             Self::Policy { output } => (crate::policy_bench::measure(&mut progress)?, output, "policy", true),
+            Self::Audit {
+                output,
+                seconds,
+                rounds,
+            } => {
+                let effort = Effort {
+                    run: length(seconds)?,
+                    rounds: rounds.max(1),
+                };
+                (
+                    runtime.block_on(audit::measure(effort, &mut progress))?,
+                    output,
+                    "audit",
+                    true,
+                )
+            }
             Self::Durability {
                 output,
                 cycles,

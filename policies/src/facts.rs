@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::acp::EffectiveAcp;
@@ -102,7 +103,7 @@ pub struct AgreementFact {
 }
 
 /// What a dataset covers, from its DCAT description.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetFact {
     /// `meent:container`: container IRIs.
     pub containers: Vec<String>,
@@ -135,6 +136,11 @@ impl Facts {
     pub fn with(mut self, request: FactRequest, fact: Fact) -> Self {
         self.insert(request, fact);
         self
+    }
+
+    /// All facts, in the order of what was asked.
+    pub fn iter(&self) -> impl Iterator<Item = (&FactRequest, &Fact)> {
+        self.known.iter()
     }
 
     /// The answer to a request, if it was given.

@@ -7,6 +7,8 @@
 mod harness;
 #[path = "broker_service/origins.rs"]
 mod origins;
+#[path = "broker_service/trace.rs"]
+mod trace;
 
 use harness::{BrokerServer, JSON, PURPOSE, ROWS, agree, ask, delegation, municipality, numbers};
 use meent_tests::federation::Member;

@@ -179,3 +179,80 @@ async fn strangers_get_no_cosignature() {
     assert_eq!(neighbour.get(path).await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert!(server.stop().success());
 }
+
+/// A witness that was put back from a backup has forgotten what it cosigned since: it cosigns nothing until its operator says
+/// from where it may go on, and that is in its own log. Requirement AUD-4; reliability T109.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_witness_waits_for_its_operator() {
+    let (log, witness) = (PodFolder::new(""), PodFolder::new(""));
+    let owner = log.account("gent").client();
+    let neighbour = witness.account("brugge").client();
+    let server = log.serve();
+    let log_key = text(&owner, "/log/vkey").await;
+    assert!(server.stop().success());
+    configure(&witness, &format!("witnessed_logs = [{:?}]\n", log_key.trim()));
+    let other = witness.serve();
+    let witness_key = text(&neighbour, "/log/witness/vkey").await;
+    configure(
+        &log,
+        &format!(
+            "[[dataspace.witnesses]]\nurl = \"{}log/witness/\"\nkey = {:?}\n",
+            witness.base_url,
+            witness_key.trim()
+        ),
+    );
+    let server = log.serve();
+    let first = witnessed(&owner, leaves(&owner).await).await;
+    assert!(other.stop().success());
+    let backups = witness.path("backups");
+    witness.succeed(&["backup", "--into", backups.to_str().unwrap()]);
+    let other = witness.serve();
+    assert_eq!(
+        owner.put("/gent/a", "text/plain", "a").await.status,
+        StatusCode::CREATED
+    );
+    let second = witnessed(&owner, leaves(&owner).await).await;
+    assert!(other.stop().success());
+    std::fs::rename(witness.store(), witness.path("lost")).unwrap();
+    let mut folders = std::fs::read_dir(&backups).unwrap().map(|entry| entry.unwrap().path());
+    let backup = folders.find(|path| path.join("backup.json").exists()).unwrap();
+    let journal = witness.path("lost").join("revocations.journal");
+    witness.succeed(&[
+        "restore",
+        backup.to_str().unwrap(),
+        "--journal",
+        journal.to_str().unwrap(),
+    ]);
+
+    // The log, or whoever holds its key, asks to cosign what follows the older note.
+    let other = witness.serve();
+    let size = Checkpoint::parse_unverified(&first).unwrap().size;
+    let body = format!("old {size}\n\n{first}");
+    let path = "/log/witness/add-checkpoint";
+    let asked = neighbour.request("POST", path).content("text/plain", body);
+    let refused = asked.send().await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{}", refused.text());
+    assert!(refused.text().contains("operator"), "{}", refused.text());
+    assert!(other.stop().success());
+    let origin = Checkpoint::parse_unverified(&second).unwrap().origin;
+    std::fs::write(witness.path("first"), &first).unwrap();
+    std::fs::write(witness.path("second"), &second).unwrap();
+    let forged = second.replace("\u{2014} ", "\u{2014} x");
+    std::fs::write(witness.path("forged"), forged).unwrap();
+    witness.refused(&["log", "confirm", &origin]);
+    witness.refused(&["log", "confirm", &origin, "--note", "forged"]);
+    witness.refused(&["log", "confirm", "another.example", "--note", "second"]);
+    witness.succeed(&["log", "confirm", &origin, "--note", "second"]);
+    let older = witness.refused(&["log", "confirm", &origin, "--note", "first"]);
+    assert!(older.contains("older"), "{older}");
+    let other = witness.serve();
+    assert_eq!(
+        owner.put("/gent/b", "text/plain", "b").await.status,
+        StatusCode::CREATED
+    );
+    let third = witnessed(&owner, leaves(&owner).await).await;
+    assert!(WitnessVerifier::parse(&witness_key).unwrap().verify(&third).is_ok());
+    assert!(other.stop().success());
+    assert!(server.stop().success());
+    witness.succeed(&["log", "verify"]);
+}

@@ -82,6 +82,10 @@ vocabulary! {
         GENERATED "generated",
         // Notifications.
         NOTIFICATION_DELIVERY "notificationDelivery",
+        // Signals of unusual use.
+        SUDDEN_VOLUME "SuddenVolume",
+        REPEATED_REFUSALS "RepeatedRefusals",
+        DIFFERENCING_SUSPECTED "DifferencingSuspected",
         // What the mappings of Flemish traffic data use.
         BICYCLE_COUNT "bicycleCount",
         PARKING_OCCUPANCY "parkingOccupancy",

@@ -23,6 +23,7 @@ use policies::request::WebId;
 use server_kit::authn::client::DELEGATION;
 use server_kit::body::{self, Body};
 use server_kit::problem::Problem;
+use server_kit::trace;
 use sha2::{Digest, Sha256};
 use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
 use spargebra::Query;
@@ -218,6 +219,7 @@ async fn record(
         outcome,
     );
     record.agent = Some(asker.web_id.as_str().to_owned());
+    record.trace = trace::current().map(|context| context.trace_id());
     record.purpose.clone_from(&asker.purpose);
     record.query_hash = Some(hex::encode(Sha256::digest(asked.query.as_bytes())));
     let sources = plan.asked().into_iter().filter_map(|at| admission.sources.get(at));
@@ -255,7 +257,7 @@ impl Run {
         let started = Instant::now();
         let credentials = self.credentials(call);
         let (mut plan, mut delivered, mut completeness) = {
-            let (delivered, completeness) = self.fetch(call, &credentials, &plan).await?;
+            let (delivered, completeness) = self.fetch(&credentials, &plan).await?;
             (plan, delivered, completeness)
         };
         if let Some(selection) = selection {
@@ -263,7 +265,7 @@ impl Run {
             let query = prepare::describe_construction(&selection, resources);
             plan = prepare::planned(&query, &self.admission.sources, &self.broker.config.plan)?;
             let first = completeness.complete;
-            (delivered, completeness) = self.fetch(call, &credentials, &plan).await?;
+            (delivered, completeness) = self.fetch(&credentials, &plan).await?;
             completeness.complete &= first;
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -302,12 +304,7 @@ impl Run {
         }
     }
 
-    async fn fetch(
-        &self,
-        call: &Call,
-        credentials: &Delegated,
-        plan: &PhysicalPlan,
-    ) -> Result<(Delivered, Completeness), Problem> {
+    async fn fetch(&self, credentials: &Delegated, plan: &PhysicalPlan) -> Result<(Delivered, Completeness), Problem> {
         let ledger = Ledger::new(&self.admission.sources, &plan.withheld);
         let session = Session {
             sources: &self.admission.sources,
@@ -316,7 +313,7 @@ impl Run {
             gate: &self.broker.gate,
             limits: &self.broker.config.exec,
             plan_limits: &self.broker.config.plan,
-            traceparent: call.headers.get("traceparent").cloned(),
+            traceparent: trace::current().and_then(|context| context.header()),
         };
         let delivered = run(&session, plan, &ledger).await.map_err(|error| match error {
             ExecError::Budget(_) => Problem::new(
@@ -374,6 +371,7 @@ impl Run {
             Outcome::Permit,
         );
         record.agent = Some(self.asker.web_id.as_str().to_owned());
+        record.trace = trace::current().map(|context| context.trace_id());
         record.purpose.clone_from(&self.asker.purpose);
         let answered = manifest
             .completeness

@@ -20,6 +20,7 @@ pub mod sparql_text;
 pub mod summary;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 
 #[cfg(test)]
 mod test_network;

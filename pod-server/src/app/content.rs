@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use policies::request::Subject;
 use server_kit::authn::Credentials;
 use server_kit::body::{self, Body};
+use server_kit::trace::TRACEPARENT;
 
 use super::{App, host};
 use crate::authz::Caller;
@@ -19,6 +20,10 @@ impl App {
     /// Answers a plain request for what anyone may read, if that can be done without waiting. The way of all others needs
     /// memory of its own, which costs more than such an answer.
     pub fn at_once(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+        // Whoever traces a request gets an answer that says so.
+        if request.headers().contains_key(TRACEPARENT) {
+            return None;
+        }
         let inside = self.at_the_root(request).ok()?;
         let path = inside.as_ref().unwrap_or(request.uri()).path();
         self.ldp.fast(request.method(), path, request.headers())

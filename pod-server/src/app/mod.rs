@@ -171,12 +171,13 @@ impl App {
             .with_local_grants(Arc::clone(&grants));
         let authenticator = Arc::new(authenticator);
         store.listen(Arc::new(ProfileWatch::new(&authenticator, &origins)));
-        let audit = Arc::new(AuditWriter::new(
+        let audit = AuditWriter::new(
             origins.clone(),
             Arc::clone(&store),
             Arc::clone(&random),
             Arc::clone(&clock),
-        ));
+        );
+        let audit = Arc::new(audit.with_clock_back(config.dataspace.clock_back_seconds_max));
         let pip = Arc::new(Pip::new(
             Arc::clone(&store),
             origins.clone(),

@@ -10,6 +10,7 @@ use server_kit::body::{self, Body};
 use server_kit::serve::{Handler, ListenConfig, Listener, Peer, serve};
 use server_kit::shutdown::Shutdown;
 use server_kit::telemetry::{Metrics, Readiness, admin_handler};
+use server_kit::trace::Answered;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use url::Url;
@@ -17,6 +18,7 @@ use url::Url;
 use super::{App, StartError, host};
 use crate::config::Config;
 use crate::consent::Courier;
+use crate::log::{retention, signals};
 use crate::store::ReadPermit;
 
 /// A server that listens.
@@ -71,6 +73,12 @@ pub async fn start(mut config: Config, shutdown: Shutdown) -> Result<Running, St
     let every = Duration::from_secs(app.config.dataspace.checkpoint_seconds);
     let witnesses = Arc::clone(&app.dataspace.log.witnesses);
     tasks.push(tokio::spawn(witnesses.keep_up(every, shutdown.clone())));
+    let (node, days) = (app.dataspace.log.node.clone(), app.config.dataspace.log_days.clone());
+    tasks.push(tokio::spawn(retention::keep_up(node.clone(), days, shutdown.clone())));
+    if let Some(observed) = app.audit.observations().taken() {
+        let config = app.config.dataspace.signals;
+        tasks.push(tokio::spawn(signals::keep_up(node, config, observed, shutdown.clone())));
+    }
     let consents = app.dataspace.consents.clone();
     let posted = Arc::clone(&consents.posted);
     let courier = Courier::new(consents, Arc::clone(&app.egress));
@@ -183,15 +191,15 @@ fn content_handler(app: &Arc<App>) -> Handler {
     let app = Arc::clone(app);
     Arc::new(move |request: Request<Incoming>, _: Peer| match app.at_once(&request) {
         Some(response) => Box::pin(std::future::ready(response)),
-        None => Box::pin(Arc::clone(&app).content(request)),
+        None => Box::pin(Answered::begin(&request).within(Arc::clone(&app).content(request))),
     })
 }
 
 fn console_handler(app: &Arc<App>) -> Handler {
     let app = Arc::clone(app);
     Arc::new(move |request: Request<Incoming>, peer: Peer| {
-        let app = Arc::clone(&app);
-        Box::pin(async move { app.console(request, peer).await })
+        let (app, answered) = (Arc::clone(&app), Answered::begin(&request));
+        Box::pin(answered.within(async move { app.console(request, peer).await }))
     })
 }
 

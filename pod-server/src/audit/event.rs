@@ -1,6 +1,6 @@
 //! What happened, in the terms in which this crate's own interfaces tell it.
 
-use policies::audit::{AuditAction, Outcome};
+use policies::audit::{AuditAction, DutyStep, Outcome};
 use policies::decision::ReasonCode;
 use roaring::RoaringBitmap;
 
@@ -25,6 +25,8 @@ pub struct Event<'a> {
     pub outcome: Outcome,
     /// Why.
     pub reasons: Vec<ReasonCode>,
+    /// The step of a duty that it is.
+    pub duty: Option<DutyStep>,
     /// Storages whose owners see it.
     pub owners: Vec<StorageId>,
     /// Storages of the people that it concerns.
@@ -44,6 +46,7 @@ impl<'a> Event<'a> {
             agreement: None,
             outcome: Outcome::Permit,
             reasons: Vec::new(),
+            duty: None,
             owners: vec![storage],
             subjects: Vec::new(),
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policies::audit::{AuditAction, AuditRecord, Outcome};
+use policies::audit::{AuditAction, AuditRecord, Basis, Outcome};
 use policies::decision::Decision;
 
 use super::AuditWriter;
@@ -79,11 +79,13 @@ impl UseRecorder {
 }
 
 impl Recorder for UseRecorder {
-    fn entry(&self, used: &Use<'_>, decision: &Decision) -> Result<AuditEntry, String> {
+    fn entry(&self, used: &Use<'_>, decision: &Decision, basis: &Arc<Basis>) -> Result<AuditEntry, String> {
         let owners: Vec<StorageId> = self.storage_of(used.resource)?.into_iter().collect();
+        let mut record = self.record(used, decision);
+        record.basis = Some(Arc::clone(basis));
         // Whom a single resource is about is the owner of its storage, who sees the record as owner.
         self.writer
-            .entry_without_subjects(self.record(used, decision), &owners)
+            .entry_without_subjects(record, &owners)
             .map_err(|error| error.to_string())
     }
 }

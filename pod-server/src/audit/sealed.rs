@@ -94,9 +94,12 @@ fn around(record: &[u8], salt: &str) -> Result<Vec<u8>, SealedError> {
     Ok(bytes)
 }
 
-/// 32 bytes from hexadecimal digits.
+/// 32 bytes from hexadecimal digits, lower case only: one hash has one text.
 #[must_use]
 pub fn hash(text: &str) -> Option<Hash> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
     let mut hash = [0; 32];
     hex::decode_to_slice(text, &mut hash).ok()?;
     Some(hash)

@@ -1,6 +1,10 @@
 //! What a decision rested on, so that it can be checked again inside the transaction that carries it out: a
 //! revocation between decision and commit must not slip through (invariant 8, T21).
 
+use std::sync::Arc;
+
+use policies::audit::Document;
+
 use super::rules::access_control_resources;
 use crate::name::ResourceName;
 use crate::store::{ResourceId, Sequence, Snapshot, StoreError};
@@ -14,6 +18,8 @@ pub enum Dependency {
         subject: ResourceName,
         /// The list found, in its state; none if there was none up to the root.
         found: Option<(ResourceId, Sequence)>,
+        /// The same as it is told in records.
+        documents: Arc<[Document]>,
     },
     /// The access control resources that govern a resource: its own and those of all containers above it.
     EffectivePolicies {
@@ -21,6 +27,8 @@ pub enum Dependency {
         subject: ResourceName,
         /// Those found, each in its state, from the resource upwards.
         found: Vec<(ResourceId, Sequence)>,
+        /// The same as it is told in records; empty where they were not read.
+        documents: Arc<[Document]>,
     },
     /// The owner of a storage.
     Owner {
@@ -55,17 +63,26 @@ impl Dependency {
         matches!(self, Self::EffectiveAcl { .. } | Self::EffectivePolicies { .. })
     }
 
+    /// The documents that it is about, as they are told in records.
+    #[must_use]
+    pub fn documents(&self) -> &[Document] {
+        match self {
+            Self::EffectiveAcl { documents, .. } | Self::EffectivePolicies { documents, .. } => documents,
+            _ => &[],
+        }
+    }
+
     /// Whether the document is still in the state that the decision used.
     ///
     /// # Errors
     /// When the store fails.
     pub fn holds(&self, snapshot: &dyn Snapshot) -> Result<bool, StoreError> {
         Ok(match self {
-            Self::EffectiveAcl { subject, found } => {
+            Self::EffectiveAcl { subject, found, .. } => {
                 let now = snapshot.effective_acl(subject)?;
                 now.map(|(_, acl)| (acl.id, acl.version)) == *found
             }
-            Self::EffectivePolicies { subject, found } => {
+            Self::EffectivePolicies { subject, found, .. } => {
                 let now = access_control_resources(snapshot, subject)?;
                 now.iter()
                     .map(|(_, acr)| (acr.id, acr.version))

@@ -6,12 +6,15 @@
 
 use std::sync::Arc;
 
+use policies::audit::{Basis, Document, Known, Question};
 use policies::decide::{Response, decide};
 use policies::decision::Decision;
 use policies::facts::{Fact, Facts};
 use policies::request::{AccessRequest, Action, Agent, Subject};
 use policies::wac::Modes;
 use server_kit::clock::Clock;
+use time::OffsetDateTime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::authorized::{Authorized, Exemption, Receipt};
 use super::considered::Considered;
@@ -23,7 +26,10 @@ use crate::config::AuthzSection;
 use crate::error::Error;
 use crate::name::ResourceName;
 use crate::origins::Origins;
-use crate::store::{ErasedWork, Snapshot, Store, StoreError, Warrant, record_use};
+use crate::store::{AuditEntry, ErasedWork, Snapshot, Store, StoreError, Warrant, in_time, record_use};
+
+/// Records of refusals that wait for room in the log.
+const REFUSALS_WAITING_MAX: usize = 4_096;
 
 /// Modes that an operation needs on one resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +52,7 @@ pub struct Verdict {
     /// Whether anyone at all may do it.
     pub public: bool,
     decision: Arc<Decision>,
+    basis: Arc<Basis>,
     dependencies: Arc<Vec<Dependency>>,
     epoch: u64,
     cacheable: bool,
@@ -91,6 +98,38 @@ pub fn dependencies_hold(dependencies: &[Dependency], snapshot: &dyn Snapshot) -
     Ok(true)
 }
 
+/// A decision on one question, with all that it rests on.
+pub(super) struct Decided {
+    pub(super) decision: Decision,
+    pub(super) dependencies: Vec<Dependency>,
+    /// The question as it is recorded.
+    pub(super) question: Question,
+    /// What was known, as it is recorded.
+    pub(super) facts: Vec<Known>,
+}
+
+impl Decided {
+    fn new(request: &AccessRequest, decision: Decision, dependencies: Vec<Dependency>, facts: &Facts) -> Self {
+        let documents: Vec<Document> = dependencies.iter().flat_map(Dependency::documents).cloned().collect();
+        Self {
+            decision,
+            question: Question {
+                modes: match request.action {
+                    Action::Wac(modes) => Some(modes),
+                    Action::Query => None,
+                },
+                origin: request.subject.origin.clone(),
+                resource: request.resource.clone(),
+            },
+            facts: facts
+                .iter()
+                .filter_map(|(asked, fact)| Known::of(asked, fact, &request.subject, &documents))
+                .collect(),
+            dependencies,
+        }
+    }
+}
+
 /// The policy enforcement point of one server.
 pub struct Pep {
     pip: Arc<Pip>,
@@ -100,6 +139,7 @@ pub struct Pep {
     origins: Origins,
     bounds: AuthzSection,
     anonymous_denials: DenialRate,
+    refusals_waiting: Arc<Semaphore>,
     considered: Considered,
 }
 
@@ -115,6 +155,7 @@ impl Pep {
     ) -> Self {
         let anonymous_denials = DenialRate::new(bounds.anonymous_denials_per_second_max);
         Self {
+            refusals_waiting: Arc::new(Semaphore::new(REFUSALS_WAITING_MAX)),
             considered: Considered::new(bounds.verdict_cache_bytes_max),
             pip,
             store,
@@ -154,10 +195,24 @@ impl Pep {
         subject: &Subject,
         requirements: &[Requirement],
     ) -> Result<Verdict, Error> {
-        let mut verdict: Option<Verdict> = None;
+        let mut basis = Basis {
+            at: self.clock.now(),
+            facts: Vec::new(),
+            issuer: subject.issuer.clone(),
+            kept: None,
+            questions: Vec::with_capacity(requirements.len()),
+        };
+        let mut decided = Vec::with_capacity(requirements.len());
         for requirement in requirements {
-            let (decision, dependencies) = self.decide_one(subject, requirement).await?;
-            let public = decision.public_modes.contains(requirement.modes);
+            let one = self.decide_one(subject, requirement, basis.at).await?;
+            basis.questions.push(one.question);
+            basis.facts.extend(one.facts);
+            decided.push((requirement.modes, one.decision, one.dependencies));
+        }
+        let basis = Arc::new(basis);
+        let mut verdict: Option<Verdict> = None;
+        for (modes, decision, dependencies) in decided {
+            let public = decision.public_modes.contains(modes);
             // Nothing but access control lists, and no clock: the answer changes only with the epoch.
             let cacheable = decision.valid_until.is_none() && dependencies.iter().all(Dependency::is_list);
             match &mut verdict {
@@ -168,6 +223,7 @@ impl Pep {
                         public_modes: decision.public_modes,
                         public,
                         decision: Arc::new(decision),
+                        basis: Arc::clone(&basis),
                         dependencies: Arc::new(dependencies),
                         epoch,
                         cacheable,
@@ -184,23 +240,32 @@ impl Pep {
                 }
             }
         }
-        verdict.ok_or_else(|| Error::Internal("an operation without requirements was to be decided".to_owned()))
+        let verdict =
+            verdict.ok_or_else(|| Error::Internal("an operation without requirements was to be decided".to_owned()))?;
+        // What anyone may do leaves no record.
+        if !verdict.public {
+            for dependency in verdict.dependencies.iter() {
+                self.pip.keep(dependency.documents())?;
+            }
+        }
+        Ok(verdict)
     }
 
     async fn decide_one(
         &self,
         subject: &Subject,
         requirement: &Requirement,
-    ) -> Result<(Decision, Vec<Dependency>), Error> {
+        now: OffsetDateTime,
+    ) -> Result<Decided, Error> {
         let request = AccessRequest {
             subject: self.with_relevant_origin(subject, &requirement.resource)?,
             action: Action::Wac(requirement.modes),
             resource: requirement.resource.iri(&self.origins),
             purpose: None,
-            now: self.clock.now(),
+            now,
             agreement: None,
         };
-        self.decide(&request).await
+        self.decide_knowing(&request, Facts::new()).await
     }
 
     /// The subject, with its origin only where it counts: a list names origins or the operator wants every one checked,
@@ -221,25 +286,16 @@ impl Pep {
         Ok(subject)
     }
 
-    /// Decides on a request, supplying facts in bounded rounds.
+    /// Decides on a request, supplying facts in bounded rounds beside those that are at hand.
     ///
     /// # Errors
     /// When the store fails, or when the decision keeps asking beyond the bound: then nothing is permitted.
-    pub async fn decide(&self, request: &AccessRequest) -> Result<(Decision, Vec<Dependency>), Error> {
-        self.decide_knowing(request, Facts::new()).await
-    }
-
-    /// As [`Self::decide`], with facts that are at hand.
-    pub(super) async fn decide_knowing(
-        &self,
-        request: &AccessRequest,
-        mut facts: Facts,
-    ) -> Result<(Decision, Vec<Dependency>), Error> {
+    pub(super) async fn decide_knowing(&self, request: &AccessRequest, mut facts: Facts) -> Result<Decided, Error> {
         let mut dependencies = Vec::new();
         let mut groups = 0_u32;
         for _ in 0..=self.bounds.fact_rounds_max {
             match decide(request, &facts) {
-                Response::Decided(decision) => return Ok((decision, dependencies)),
+                Response::Decided(decision) => return Ok(Decided::new(request, decision, dependencies, &facts)),
                 Response::NeedsFacts(wanted) => {
                     for (fact_request, fact, dependency) in self.pip.supply_all(wanted, &mut groups).await? {
                         dependencies.extend(dependency);
@@ -273,7 +329,10 @@ impl Pep {
         if verdict.public {
             return Ok(Authorized::mint(operation, Receipt::exempt(Exemption::PublicRead)));
         }
-        let entry = self.recorder.entry(used, &verdict.decision).map_err(unrecorded)?;
+        let entry = self
+            .recorder
+            .entry(used, &verdict.decision, &verdict.basis)
+            .map_err(unrecorded)?;
         let warrant = Warrant::from_receipt(Receipt::with_commit(entry));
         let dependencies = Arc::clone(&verdict.dependencies);
         let holds = Box::new(move |snapshot: &dyn Snapshot| dependencies_hold(&dependencies, snapshot));
@@ -295,7 +354,10 @@ impl Pep {
         if !verdict.permitted {
             return Err(self.refuse(verdict, used));
         }
-        let entry = self.recorder.entry(used, &verdict.decision).map_err(unrecorded)?;
+        let entry = self
+            .recorder
+            .entry(used, &verdict.decision, &verdict.basis)
+            .map_err(unrecorded)?;
         Ok(Authorized::mint(operation, Receipt::with_commit(entry)))
     }
 
@@ -309,7 +371,7 @@ impl Pep {
         let anonymous = used.subject.agent == Agent::Public;
         metrics::counter!("access_refused_total", "anonymous" => if anonymous { "true" } else { "false" }).increment(1);
         if !anonymous || self.anonymous_denials.admit(self.clock.unix()) {
-            self.record_refusal(&verdict.decision, used);
+            self.record_refusal(verdict, used);
         }
         if anonymous {
             Error::Unauthenticated
@@ -318,22 +380,48 @@ impl Pep {
         }
     }
 
-    fn record_refusal(&self, decision: &Decision, used: &Use<'_>) {
-        match self.recorder.entry(used, decision) {
-            Ok(entry) => self.store.enqueue(
-                Warrant::from_receipt(Receipt::with_commit(entry)),
-                ErasedWork {
-                    run: Box::new(|_| true),
-                    done: Box::new(|result| {
-                        if let Err(error) = result {
-                            tracing::error!(%error, "a refusal could not be recorded");
-                        }
-                    }),
-                },
-            ),
-            Err(reason) => tracing::error!(%reason, "a refusal could not be recorded"),
+    /// Nobody waits for the record of a refusal. Where the log has no room now it waits by itself, for a while and in bounds.
+    fn record_refusal(&self, verdict: &Verdict, used: &Use<'_>) {
+        let entry = match self.recorder.entry(used, &verdict.decision, &verdict.basis) {
+            Ok(entry) => entry,
+            Err(reason) => {
+                tracing::error!(%reason, "a refusal could not be recorded");
+                return;
+            }
+        };
+        let store = Arc::clone(&self.store);
+        if let Ok(room) = store.admission().try_acquire_owned() {
+            append_refusal(&*store, entry, room);
+            return;
         }
+        let Ok(waiting) = Arc::clone(&self.refusals_waiting).try_acquire_owned() else {
+            tracing::error!("a refusal could not be recorded: the audit log cannot be written now");
+            return;
+        };
+        tokio::spawn(async move {
+            let room = async { store.admission().acquire_owned().await.map_err(|_| StoreError::Stopped) };
+            match in_time(&*store, room).await {
+                Ok(room) => append_refusal(&*store, entry, room),
+                Err(error) => tracing::error!(%error, "a refusal could not be recorded"),
+            }
+            drop(waiting);
+        });
     }
+}
+
+fn append_refusal(store: &dyn Store, entry: AuditEntry, room: OwnedSemaphorePermit) {
+    store.enqueue(
+        Warrant::from_receipt(Receipt::with_commit(entry)),
+        ErasedWork {
+            run: Box::new(|_| true),
+            done: Box::new(move |result| {
+                drop(room);
+                if let Err(error) = result {
+                    tracing::error!(%error, "a refusal could not be recorded");
+                }
+            }),
+        },
+    );
 }
 
 fn unrecorded(reason: String) -> Error {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use policies::audit::Document;
 use policies::facts::{Fact, FactRequest};
 use server_kit::clock::Clock;
 
@@ -15,6 +16,7 @@ use super::dependency::Dependency;
 use super::groups::{Groups, RemoteGroups};
 use super::policy_epoch::PolicyEpoch;
 use super::rules::Rules;
+use crate::audit::Evidence;
 use crate::config::AuthzSection;
 use crate::dataspace::agreement;
 use crate::ldp::document::Bounds;
@@ -33,6 +35,7 @@ pub struct Pip {
     groups: Groups,
     groups_max: u32,
     epoch: Arc<PolicyEpoch>,
+    evidence: Evidence,
 }
 
 impl Pip {
@@ -55,6 +58,7 @@ impl Pip {
             Arc::clone(&epoch),
         );
         Self {
+            evidence: Evidence::new(Arc::clone(&store)),
             rules,
             groups_max: bounds.groups_max,
             groups: Groups::new(Arc::clone(&store), bounds, reading, clock, remote, Arc::clone(&epoch)),
@@ -68,6 +72,39 @@ impl Pip {
     #[must_use]
     pub fn epoch(&self) -> &Arc<PolicyEpoch> {
         &self.epoch
+    }
+
+    /// Where the documents are kept that recorded decisions rest on.
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Keeps the states of documents with access rules that a decision rests on, so that its record can be replayed. A state
+    /// that is gone meanwhile is left out: nothing is handed out under it any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn keep(&self, documents: &[Document]) -> Result<(), StoreError> {
+        for document in documents
+            .iter()
+            .filter(|document| !self.evidence.is_kept(&document.kept))
+        {
+            let snapshot = self.records()?;
+            let Some(name) = self.name_of(&document.iri) else {
+                continue;
+            };
+            let Some(resource) = snapshot.resource(&name)? else {
+                continue;
+            };
+            let bytes = read_all(&*snapshot, &resource)?;
+            let root = name.storage_root();
+            let root = root.as_ref().map_or("/", ResourceName::as_str);
+            if Evidence::key(root, &bytes) == document.kept {
+                self.evidence.keep(&*snapshot, root, &bytes)?;
+            }
+        }
+        Ok(())
     }
 
     /// The name behind an IRI of this server.

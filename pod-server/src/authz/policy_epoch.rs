@@ -46,7 +46,10 @@ impl PolicyEpoch {
             Change::Created { name, .. } | Change::Updated { name, .. } | Change::Deleted { name, .. } => {
                 name.as_str().ends_with(Auxiliary::Acl.suffix()) || groups.contains(name)
             }
-            Change::Record { kind, .. } => *kind == RecordKind::AuthorizationSystem,
+            // What a decision rests on is kept when it is made: once it was purged, the decision has to be made anew.
+            Change::Record { kind, deleted, .. } => {
+                *kind == RecordKind::AuthorizationSystem || (*deleted && *kind == RecordKind::Evidence)
+            }
         }
     }
 }

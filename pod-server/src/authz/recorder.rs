@@ -1,5 +1,8 @@
 //! What the enforcement point tells the audit log about a use. The log itself is written elsewhere.
 
+use std::sync::Arc;
+
+use policies::audit::Basis;
 use policies::decision::Decision;
 use policies::request::Subject;
 
@@ -54,9 +57,9 @@ impl UseKind {
 
 /// Makes an audit entry of a use and its decision.
 pub trait Recorder: Send + Sync {
-    /// The entry, salted and addressed to the storages that may see it.
+    /// The entry, with what the decision was made from, salted and addressed to the storages that may see it.
     ///
     /// # Errors
     /// Says why the use cannot be recorded; it must then not take place.
-    fn entry(&self, used: &Use<'_>, decision: &Decision) -> Result<AuditEntry, String>;
+    fn entry(&self, used: &Use<'_>, decision: &Decision, basis: &Arc<Basis>) -> Result<AuditEntry, String>;
 }

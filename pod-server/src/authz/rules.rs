@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use oxrdf::Triple;
 use policies::acp::{AccessControlResource, AcpError, AcpLimits, EffectiveAcp};
+use policies::audit::Document;
 use policies::facts::{EffectiveAcl, Fact};
 use policies::wac::{Acl, AclError, AclLimits};
 use quick_cache::sync::Cache;
@@ -14,6 +15,7 @@ use super::dependency::Dependency;
 use super::pip::read_all;
 use super::policy_epoch::PolicyEpoch;
 use super::system::AuthorizationSystem;
+use crate::audit::Evidence;
 use crate::error::Error;
 use crate::http::media_type::{Syntax, stored_syntax};
 use crate::ldp::document::{self, Bounds};
@@ -31,7 +33,8 @@ pub(super) struct Rules {
     chain_max: usize,
     epoch: Arc<PolicyEpoch>,
     effective: Cache<ResourceName, Arc<Effective>>,
-    compiled: Cache<(ResourceId, Sequence), Compiled>,
+    /// Rules as they are applied, and where their text is kept once a recorded decision rests on it.
+    compiled: Cache<(ResourceId, Sequence), (Compiled, Arc<str>)>,
 }
 
 struct Effective {
@@ -94,22 +97,24 @@ impl Rules {
 
     fn effective_acl(&self, snapshot: &dyn Snapshot, name: &ResourceName) -> Result<(Fact, Dependency), StoreError> {
         let found = snapshot.effective_acl(name)?;
-        let dependency = Dependency::EffectiveAcl {
+        let dependency = |documents: Vec<Document>| Dependency::EffectiveAcl {
             subject: name.clone(),
             found: found.as_ref().map(|(_, acl)| (acl.id, acl.version)),
+            documents: documents.into(),
         };
-        let Some((holder, acl)) = found else {
-            return Ok((Fact::Absent, dependency));
+        let Some((holder, acl)) = &found else {
+            return Ok((Fact::Absent, dependency(Vec::new())));
         };
-        let fact = match self.compile(snapshot, AuthorizationSystem::Wac, &holder, &acl)? {
+        let (compiled, document) = self.compile(snapshot, AuthorizationSystem::Wac, holder, acl)?;
+        let fact = match compiled {
             Compiled::Acl(acl) => Fact::Acl(EffectiveAcl {
                 acl,
                 holder: holder.iri(&self.origins),
-                inherited: holder != *name,
+                inherited: holder != name,
             }),
             other => other.broken(),
         };
-        Ok((fact, dependency))
+        Ok((fact, dependency(vec![document])))
     }
 
     fn effective_policies(
@@ -118,26 +123,30 @@ impl Rules {
         name: &ResourceName,
     ) -> Result<(Fact, Dependency), StoreError> {
         let found = access_control_resources(snapshot, name)?;
-        let dependency = Dependency::EffectivePolicies {
+        let dependency = |documents: Vec<Document>| Dependency::EffectivePolicies {
             subject: name.clone(),
             found: found.iter().map(|(_, acr)| (acr.id, acr.version)).collect(),
+            documents: documents.into(),
         };
         if found.is_empty() {
-            return Ok((Fact::Absent, dependency));
+            return Ok((Fact::Absent, dependency(Vec::new())));
         }
         if found.len() > self.chain_max {
             let why = format!("more than {} access control resources govern `{name}`", self.chain_max);
-            return Ok((Fact::AclBroken(why), dependency));
+            return Ok((Fact::AclBroken(why), dependency(Vec::new())));
         }
         let mut effective = EffectiveAcp::default();
+        let mut documents = Vec::with_capacity(found.len());
         for (subject, acr) in &found {
-            match self.compile(snapshot, AuthorizationSystem::Acp, subject, acr)? {
+            let (compiled, document) = self.compile(snapshot, AuthorizationSystem::Acp, subject, acr)?;
+            documents.push(document);
+            match compiled {
                 Compiled::Acr(acr) if subject == name => effective.own = Some(acr),
                 Compiled::Acr(acr) => effective.ancestors.push(acr),
-                other => return Ok((other.broken(), dependency)),
+                other => return Ok((other.broken(), dependency(documents))),
             }
         }
-        Ok((Fact::Acp(Arc::new(effective)), dependency))
+        Ok((Fact::Acp(Arc::new(effective)), dependency(documents)))
     }
 
     fn compile(
@@ -146,13 +155,22 @@ impl Rules {
         system: AuthorizationSystem,
         subject: &ResourceName,
         rules: &Resource,
-    ) -> Result<Compiled, StoreError> {
+    ) -> Result<(Compiled, Document), StoreError> {
         let key = (rules.id, rules.version);
-        if let Some(compiled) = self.compiled.get(&key) {
-            return Ok(compiled);
+        let told = |kept: &str| Document {
+            holder: subject.iri(&self.origins),
+            iri: rules.name.iri(&self.origins),
+            kept: kept.to_owned(),
+            media_type: rules.media_type.clone(),
+            policies: system == AuthorizationSystem::Acp,
+        };
+        if let Some((compiled, kept)) = self.compiled.get(&key) {
+            return Ok((compiled, told(&kept)));
         }
         let iri = rules.name.iri(&self.origins);
         let bytes = read_all(snapshot, rules)?;
+        let root = rules.name.storage_root();
+        let kept: Arc<str> = Evidence::key(root.as_ref().map_or("/", ResourceName::as_str), &bytes).into();
         let written = WrittenRules {
             document: &iri,
             resource: &subject.iri(&self.origins),
@@ -171,8 +189,8 @@ impl Rules {
             tracing::error!(rules = %iri, %reason, "access rules cannot be understood: access is denied");
             Compiled::Broken(reason.into())
         });
-        self.compiled.insert(key, compiled.clone());
-        Ok(compiled)
+        self.compiled.insert(key, (compiled.clone(), Arc::clone(&kept)));
+        Ok((compiled, told(&kept)))
     }
 }
 

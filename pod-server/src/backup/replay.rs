@@ -12,13 +12,14 @@ use serde::Serialize;
 
 use super::BackupError;
 use super::journal::{Line, What};
-use crate::audit::Event;
+use crate::audit::{Event, Purging};
 use crate::authz::AuthorizationSystem;
 use crate::consent::stored;
 use crate::dataspace::Node;
 use crate::dataspace::agreement::{self, StateChange};
 use crate::dataspace::uses;
 use crate::ldp::provision;
+use crate::log::witness;
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{
     CommitError, ReadPermit, RecordKind, Snapshot, Storage, Store, StoreError, Transaction, Warrant, commit_blocking,
@@ -375,6 +376,37 @@ impl Replaying {
         }
     }
 
+    /// Takes what the log tells about a storage out of it again, with the secret that ties the log to its owner (CON-21).
+    fn forget(&self, root: &ResourceName) -> Result<(), BackupError> {
+        loop {
+            let root = root.clone();
+            let done = self.commit(move |node, transaction| {
+                let Some(storage) = transaction.storage(&root)? else {
+                    return Ok(true);
+                };
+                let purging = Purging {
+                    origins: &node.origins,
+                    random: &*node.random,
+                    now: node.clock.now(),
+                };
+                let mut room = AT_ONCE;
+                purging.forget(transaction, &storage, &mut room)?;
+                if room > 0 {
+                    transaction.record_delete(RecordKind::PersonSecret, root.as_str())?;
+                }
+                Ok(room > 0)
+            })?;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Notes that this store was put back from a backup, so that it no longer knows what it cosigned since (AUD-4).
+    pub(super) fn doubt(&self) -> Result<(), BackupError> {
+        self.commit(|node, transaction| witness::doubt(transaction, &node.random.uuid()))
+    }
+
     /// Deletes a storage with all that is in it, from the inside out.
     fn storage(&mut self, root: &str) -> Result<(), BackupError> {
         let Ok(root) = ResourceName::parse(root) else {
@@ -391,6 +423,7 @@ impl Replaying {
             }
             names.extend(rows.into_iter().map(|row| row.name));
         }
+        self.forget(&root)?;
         names.reverse();
         for batch in names.chunks(AT_ONCE) {
             let batch = batch.to_vec();
@@ -432,6 +465,7 @@ fn note(
         agreement: None,
         outcome: Outcome::Permit,
         reasons: Vec::new(),
+        duty: None,
         owners: vec![storage.id],
         subjects: vec![storage.id],
     };

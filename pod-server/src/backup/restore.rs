@@ -203,6 +203,7 @@ fn replay(
         (Replay::Nothing { keep_rules }, _) => replaying.everything(*keep_rules)?,
         (Replay::Journal(path), None) => return Err(BackupError::unsound(path, "it was not read")),
     }
+    replaying.doubt()?;
     let replayed = replaying.replayed;
     // The log ends otherwise than the lost one: it is signed as it is now.
     let signed = tokio::runtime::Handle::current().block_on(app.dataspace.log.checkpoints.current());

@@ -140,7 +140,7 @@ impl Cli {
             Command::Migrate(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
-            Command::Log(command) => command.run(),
+            Command::Log(command) => blocking(move || command.run()).await,
             Command::Consent(command) => command.run(),
             Command::Agreement(command) => command.run(),
         }

@@ -13,7 +13,7 @@ use crate::config::Config;
 const OVERDUE_SECONDS: u64 = 5;
 
 pub(super) async fn serve(config: Config) -> Result<(), Failure> {
-    telemetry::init(&config.telemetry)?;
+    telemetry::init("pod-server", &config.telemetry)?;
     let shutdown =
         Shutdown::on_signals().map_err(|error| Failure::Said(format!("signals cannot be awaited: {error}")))?;
     let drain = Duration::from_secs(u64::from(config.connections.drain_seconds_max) + OVERDUE_SECONDS);

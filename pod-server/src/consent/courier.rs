@@ -86,7 +86,7 @@ impl Default for LetterConfig {
 
 /// A letter on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Letter {
+pub struct Letter {
     /// WebID of the addressee; none for the person, who stands in the consent. So nothing about a person who has left waits
     /// here.
     to: Option<String>,
@@ -107,6 +107,8 @@ enum Says {
     Receipt(String, u32),
     /// The consent with this record key ends soon.
     EndsSoon(String),
+    /// Something unusual was noticed: where the log is, and the IRI of what it was.
+    Signal(String, String),
 }
 
 impl Letter {
@@ -125,19 +127,31 @@ impl Letter {
         Self::new(None, Says::EndsSoon(key.to_owned()))
     }
 
+    /// To an owner: something unusual was noticed in who uses their data. It names nobody; `log` is where they read more.
+    #[must_use]
+    pub fn signal(to: &str, log: &str, signal: &str) -> Self {
+        Self::new(Some(to.to_owned()), Says::Signal(log.to_owned(), signal.to_owned()))
+    }
+
     fn new(to: Option<String>, says: Says) -> Self {
         Self { to, says, attempts: 0 }
     }
 
     /// Name of the storage that it is about.
     fn storage(&self) -> &str {
-        let (Says::Ended(key) | Says::Receipt(key, _) | Says::EndsSoon(key)) = &self.says;
-        key.split('/').next().unwrap_or_default()
+        match &self.says {
+            Says::Ended(key) | Says::Receipt(key, _) | Says::EndsSoon(key) => key.split('/').next().unwrap_or_default(),
+            // The log of a storage names it as well as anything.
+            Says::Signal(log, _) => log,
+        }
     }
 }
 
 /// Puts a letter on its way, to be delivered at a moment.
-pub(super) fn post(
+///
+/// # Errors
+/// When the store fails.
+pub fn post(
     node: &Node,
     transaction: &mut dyn Transaction,
     at: OffsetDateTime,
@@ -343,7 +357,14 @@ impl Courier {
                 let open = duty.filter(|duty| duty.acknowledged.is_none());
                 return Ok(open.map(|duty| (to.clone(), ended(&duty))));
             }
-            (Says::Ended(_), None) => None,
+            (Says::Signal(log, signal), Some(to)) => {
+                let letter = json!({
+                    "@context": ACTIVITY_STREAMS, "type": "Announce", "to": to, "object": log, "context": signal,
+                    "summary": "Something unusual was noticed in how your data is used. Your log shows what happened.",
+                });
+                return Ok(Some((to.clone(), letter)));
+            }
+            (Says::Ended(_) | Says::Signal(..), None) => None,
             (Says::Receipt(key, version), _) => match self.consent(&*snapshot, key)? {
                 Some((consent, record)) => {
                     let receipt = self.consents.receipt(&consent, Some(*version))?;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use http::{Method, StatusCode};
-use policies::audit::AuditAction;
+use policies::audit::{AuditAction, DutyStep};
 use policies::consent::{ConsentRecord, Recipients};
 use policies::request::WebId;
 use serde::{Deserialize, Serialize};
@@ -236,6 +236,7 @@ impl Consents {
                     let mut event = Event::done(AuditAction::Consent, caller.as_str(), storage_id).on(&duty.id);
                     event.targets.push(&duty.consent);
                     event.subjects = vec![storage_id];
+                    event.duty = Some(step(&duty, None));
                     node.record(transaction, &event)?;
                     save(transaction, &key, &duty)?;
                 }
@@ -279,6 +280,7 @@ pub(super) fn open(
             undelivered: None,
             acknowledged: None,
         };
+        opened(node, transaction, storage, &duty)?;
         let key = key(storage, &id);
         save(transaction, &key, &duty)?;
         if let Some(asker) = &consent.requested_by {
@@ -288,6 +290,27 @@ pub(super) fn open(
         post(node, transaction, now, &Letter::ended(&recipient, &key))?;
     }
     Ok(())
+}
+
+/// The log says that a duty was opened, so that what is owed follows from it alone (AUD-10).
+fn opened(node: &Node, transaction: &mut dyn Transaction, storage: &str, duty: &DeleteDuty) -> Result<(), Problem> {
+    let snapshot: &dyn Snapshot = transaction;
+    let storage = node.storage(snapshot, storage)?;
+    let mut event = Event::done(AuditAction::Consent, duty.data_subject.as_str(), storage.id).on(&duty.id);
+    event.targets.push(&duty.consent);
+    event.subjects = vec![storage.id];
+    event.duty = Some(step(duty, Some(duty.deadline)));
+    node.record(transaction, &event)
+}
+
+/// A duty that is opened until a deadline, or carried out.
+fn step(duty: &DeleteDuty, deadline: Option<OffsetDateTime>) -> DutyStep {
+    DutyStep {
+        action: vocab::odrl::DELETE.to_owned(),
+        deadline,
+        done: deadline.is_none(),
+        id: duty.id.clone(),
+    }
 }
 
 /// Whom a withdrawal has to reach: the named recipients, the controller, and who asked; not the person.

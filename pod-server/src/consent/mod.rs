@@ -17,7 +17,7 @@ pub mod stored;
 pub mod terms;
 pub mod verify;
 
-pub use courier::{Courier, LetterConfig};
+pub use courier::{Courier, Letter, LetterConfig, post};
 pub use decision::{Acting, Decision, Yes};
 pub use ledger::{ConsentLedger, Wanted};
 pub use service::Consents;

@@ -22,6 +22,7 @@ use super::negotiation::Ask;
 use super::node::Node;
 use super::{offer, token};
 use crate::audit::Event;
+use crate::log::duties::Duties;
 use crate::store::{RecordKind, Snapshot, Storage};
 
 /// Records read from the store at a time.
@@ -37,6 +38,8 @@ pub struct Dataspace {
     pub issuer: Arc<LocalIssuer>,
     /// Supplies the statistics that the catalogue shows.
     pub summaries: Arc<dyn Summaries>,
+    /// Reads along with the log what is owed.
+    pub duties: Arc<Duties>,
 }
 
 /// Body of a termination.
@@ -81,6 +84,10 @@ impl Dataspace {
             (["agreements"], method) => Err(edge::method_not_allowed(method, "GET")),
             (["agreements", id], &Method::GET | &Method::HEAD) => self.read_agreement(call, &storage, id),
             (["agreements", _], method) => Err(edge::method_not_allowed(method, "GET, HEAD")),
+            (["agreements", id, "obligations"], _) => {
+                let iri = self.agreement_iri(&storage, id);
+                self.duties.respond(&self.node, call, &storage, &iri).await
+            }
             (["agreements", id, "verify"], &Method::POST) => self.verify(call, &storage, id).await,
             (["agreements", id, "token"], &Method::POST) => self.token(call, &storage, id).await,
             (["agreements", id, "terminate"], &Method::POST) => self.end_agreement(call, &storage, id).await,

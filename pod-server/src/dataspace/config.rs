@@ -7,6 +7,8 @@ use server_kit::audit_log::{VerifierKey, WitnessVerifier};
 
 use crate::consent::LetterConfig;
 use crate::log::WitnessPeer;
+use crate::log::retention::LogDays;
+use crate::log::signals::SignalConfig;
 
 /// What an operator can set about datasets, agreements, consents and the public log.
 #[derive(Clone, Debug, Deserialize)]
@@ -67,6 +69,13 @@ pub struct DataspaceConfig {
     pub log_origin: Option<String>,
     /// How often a log that has grown is signed, in seconds; besides at start, at the end and whenever somebody asks.
     pub checkpoint_seconds: u64,
+    /// How far behind the last record of the log the clock may be, in seconds; further behind, nothing is recorded and nothing
+    /// protected is answered. After a clock that was wrongly ahead, raise it until that time has passed.
+    pub clock_back_seconds_max: u32,
+    /// How long readable records of the log are kept, by class.
+    pub log_days: LogDays,
+    /// When an owner is told of unusual use.
+    pub signals: SignalConfig,
     /// Servers that cosign the log's checkpoints.
     pub witnesses: Vec<WitnessConfig>,
     /// Public keys of the logs whose checkpoints this server cosigns, as their `/log/vkey` has them.
@@ -113,6 +122,9 @@ impl Default for DataspaceConfig {
             log_key_file: None,
             log_origin: None,
             checkpoint_seconds: 60,
+            clock_back_seconds_max: 5,
+            log_days: LogDays::default(),
+            signals: SignalConfig::default(),
             witnesses: Vec::new(),
             witnessed_logs: Vec::new(),
         }
@@ -219,6 +231,8 @@ impl DataspaceConfig {
         if self.checkpoint_seconds == 0 {
             return Err(("dataspace.checkpoint_seconds", "must be at least 1"));
         }
+        self.log_days.check()?;
+        self.signals.check()?;
         self.witness_peers()?;
         self.witnessed_keys()?;
         if self.page_entries_max == 0 {

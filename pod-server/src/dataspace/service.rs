@@ -97,6 +97,7 @@ impl DataspaceService {
                 posted: Arc::new(Notify::new()),
             },
             dataspace: Dataspace {
+                duties: Arc::default(),
                 node,
                 config,
                 issuer,

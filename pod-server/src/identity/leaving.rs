@@ -7,7 +7,10 @@
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
+use server_kit::random::SystemRandom;
+use time::OffsetDateTime;
 
+use crate::audit::Purging;
 use crate::authz::forget_creator;
 use crate::name::ResourceName;
 use crate::notify::records as notifications;
@@ -96,7 +99,7 @@ pub async fn sweep(store: &dyn Store, origins: &Origins, now: i64) -> Result<usi
         let leaving: Leaving = record::decode(RecordKind::Issuer, &key, &bytes)?;
         let origins = origins.clone();
         let count = run(store, move |transaction: &mut dyn Transaction| {
-            erase(transaction, &leaving.account, &key, &origins)
+            erase(transaction, &leaving.account, &key, &origins, now)
         })
         .await?;
         erased += count;
@@ -110,7 +113,13 @@ pub async fn sweep(store: &dyn Store, origins: &Origins, now: i64) -> Result<usi
 
 /// Erases some of what an account has; the account itself goes last. No channel is added meanwhile: nobody can be this person
 /// any more.
-fn erase(transaction: &mut dyn Transaction, id: &str, key: &str, origins: &Origins) -> Result<usize, IdentityError> {
+fn erase(
+    transaction: &mut dyn Transaction,
+    id: &str,
+    key: &str,
+    origins: &Origins,
+    now: i64,
+) -> Result<usize, IdentityError> {
     let Some(account) = account::load(transaction, id)? else {
         transaction.record_delete(RecordKind::Issuer, key)?;
         return Ok(1);
@@ -126,6 +135,14 @@ fn erase(transaction: &mut dyn Transaction, id: &str, key: &str, origins: &Origi
     for root in &account.storages {
         let root = ResourceName::parse(root).map_err(|_| StoreError::Damaged(root.clone()))?;
         notifications::forget_storage(transaction, root.last_segment(), &mut room)?;
+        if let Some(storage) = transaction.storage(&root)?.filter(|_| room > 0) {
+            let purging = Purging {
+                origins,
+                random: &SystemRandom,
+                now: OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+            };
+            purging.forget(transaction, &storage, &mut room)?;
+        }
         erase_storage(transaction, &root, &mut room)?;
     }
     let mut records = VecDeque::from(owned(&account, origins));

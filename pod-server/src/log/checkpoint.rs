@@ -3,9 +3,13 @@
 
 use std::path::Path;
 
+use policies::audit::{AuditAction, Outcome};
+use roaring::RoaringBitmap;
 use server_kit::audit_log::{Checkpoint, CheckpointError, LogKey, VerifierKey};
 use server_kit::problem::Problem;
 
+use super::rotation::{self, Handover};
+use crate::dataspace::agreement;
 use crate::dataspace::edge;
 use crate::dataspace::node::Node;
 use crate::store::{RecordKind, Snapshot, StoreError};
@@ -26,15 +30,17 @@ impl Checkpoints {
     /// # Errors
     /// When the key file cannot be used or belongs to another log, or when the log was rolled back or rewritten.
     pub fn open(node: Node, key_file: &Path, origin: &str) -> Result<Self, OpenError> {
-        let key = LogKey::load_or_generate(key_file, origin, &*node.random)?;
-        {
+        let key = {
             let permit = crate::store::ReadPermit::without_proof("the log is checked before the server starts");
             let snapshot = node.store.snapshot(permit)?;
-            if let Some(last) = kept(&*snapshot)? {
+            let last = kept(&*snapshot)?;
+            let key = rotation::load(key_file, origin, last.as_deref(), &*node.random)?;
+            if let Some(last) = last {
                 key.verifier().verify(&last)?;
                 contains(&*snapshot, &last)?;
             }
-        }
+            key
+        };
         Ok(Self {
             node,
             key,
@@ -52,6 +58,55 @@ impl Checkpoints {
     #[must_use]
     pub fn sign_document(&self, kind: &str, payload: &[u8]) -> String {
         self.key.sign_document(kind, payload)
+    }
+
+    /// Hands the log over to a new key: both sign the tree as it is now, and the new key signs from now on (T114). For a server
+    /// that is not running. Answers the new public key.
+    ///
+    /// # Errors
+    /// When the log is damaged, a key cannot be written, or the store fails; then the old key stands.
+    pub async fn rotate(&self, key_file: &Path) -> Result<VerifierKey, Problem> {
+        let failed = |error: &dyn std::fmt::Display| {
+            tracing::error!(%error, "the key of the log could not be replaced");
+            Problem::internal()
+        };
+        // Whatever is signed until now is signed by the old key.
+        self.current().await?;
+        let next = rotation::next_to(key_file);
+        if next.exists() {
+            std::fs::remove_file(&next).map_err(|error| failed(&error))?;
+        }
+        let new = LogKey::load_or_generate(&next, self.key.verifier().name(), &*self.node.random);
+        let new = new.map_err(|error| failed(&error))?;
+        let (handover, signed) = {
+            let snapshot = self.node.snapshot()?;
+            let size = snapshot.audit_size().map_err(|error| edge::store_problem(&error))?;
+            let root = snapshot.audit_root(size).map_err(|error| edge::store_problem(&error))?;
+            (Handover::sign(&self.key, &new, size, &root), new.sign(size, &root))
+        };
+        let names = [handover.old.clone(), handover.new.clone()];
+        self.node
+            .commit(move |node, transaction| {
+                let store = |error: StoreError| edge::store_problem(&error);
+                let mut handovers = rotation::kept(&*transaction as &dyn Snapshot).map_err(store)?;
+                handovers.push(handover);
+                let bytes = agreement::to_json(&handovers).map_err(store)?;
+                transaction
+                    .record_put(RecordKind::Server, rotation::RECORD, &bytes)
+                    .map_err(store)?;
+                transaction
+                    .record_put(RecordKind::Server, RECORD, signed.as_bytes())
+                    .map_err(store)?;
+                let mut record = node.audit.blank(AuditAction::Control, Outcome::Permit);
+                record.targets = names.to_vec();
+                let appended = node
+                    .audit
+                    .append_within(record, &[], &RoaringBitmap::new(), transaction);
+                appended.map(drop).map_err(store)
+            })
+            .await?;
+        std::fs::rename(&next, key_file).map_err(|error| failed(&error))?;
+        Ok(new.verifier().clone())
     }
 
     /// The size of the log now, and its signed note.

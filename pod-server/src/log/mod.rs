@@ -4,9 +4,14 @@
 //! owner of the storage that they are about, and reading them is itself recorded (AUD-15).
 
 pub mod checkpoint;
+pub mod duties;
 pub mod gather;
 pub mod own;
 pub mod publish;
+pub mod replay;
+pub mod retention;
+pub mod rotation;
+pub mod signals;
 pub mod verify;
 pub mod witness;
 

@@ -273,7 +273,8 @@ impl OwnLog {
             return Ok(None);
         };
         let person = storage.root.iri(&self.node.origins);
-        let proof = SubjectProof::make(&by_iri(&people), &person, &sealed.record.id);
+        let erased = snapshot.audit_erased(entry.leaf_index)?;
+        let proof = SubjectProof::make_beside(&by_iri(&people), &erased, &person, &sealed.record.id);
         Ok(proof.map(|proof| ProvenSubject { person, proof }))
     }
 }

@@ -1,10 +1,11 @@
-//! `/log/checkpoint`, `/log/witnessed`, `/log/tile/…`, `/log/vkey` and `/log/jwks`, for everyone (C2SP tlog-tiles, signed-note), and this server's
+//! `/log/checkpoint`, `/log/witnessed`, `/log/tile/…`, `/log/vkey`, `/log/handovers` and `/log/jwks`, for everyone (C2SP tlog-tiles, signed-note), and this server's
 //! side as a witness, `/log/witness/…` (C2SP tlog-witness).
 
 use http::{HeaderValue, Method, StatusCode, header};
 use server_kit::audit_log::parse_tile_path;
 
 use super::own::OwnLog;
+use super::rotation;
 use crate::dataspace::edge::{self, Answer, Call};
 use crate::dataspace::node::Node;
 
@@ -32,6 +33,10 @@ pub async fn respond(log: &OwnLog, call: &Call) -> Option<Answer> {
             StatusCode::OK,
             &serde_json::json!({ "keys": [log.checkpoints.verifier().jwk()] }),
         ),
+        "handovers" => log.node.snapshot().and_then(|snapshot| {
+            let handovers = rotation::kept(&*snapshot).map_err(|error| edge::store_problem(&error))?;
+            edge::json(StatusCode::OK, &handovers)
+        }),
         "witness/vkey" => match &log.witness {
             Some(witness) => text(format!("{}\n", witness.verifier()).into_bytes()),
             None => Err(edge::not_found(&call.path)),

@@ -7,12 +7,14 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use policies::audit::merkle;
+use policies::audit::{Purged, merkle};
+use roaring::RoaringTreemap;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use server_kit::audit_log::{self, Checkpoint, CheckpointError, LogKey, VerifierKey};
 use server_kit::random::SystemRandom;
 
 use super::own::{LogExport, ProvenEntry};
+use super::rotation;
 use crate::audit::{Sealed, SealedError, hash};
 use crate::dataspace::config::LOG_KEY_FILE;
 
@@ -33,6 +35,8 @@ pub struct Proved {
     pub leaves: u64,
     /// Readable records that were checked against their leaves.
     pub records: u64,
+    /// Leaves whose readable records were deleted, with an entry that says under which rule.
+    pub purged: u64,
     /// Leaves of the earlier checkpoint that is contained, if one was given.
     pub contains: Option<u64>,
 }
@@ -89,6 +93,12 @@ pub enum LogFault {
         level: u8,
         /// Position.
         tile: u64,
+    },
+    /// A readable record is gone and nothing in the log says why.
+    #[error("gap: the readable record of leaf {leaf} is gone, and no later entry says under which rule it was deleted")]
+    Unmarked {
+        /// Position.
+        leaf: u64,
     },
     /// An exported entry does not lead to the checkpoint.
     #[error("entry {leaf} is not in the log: its proof does not lead to the checkpoint")]
@@ -175,7 +185,7 @@ pub fn store(directory: &Path, key: &VerifierKey, earlier: Option<&str>) -> Resu
     database(&open(directory)?, key, earlier)
 }
 
-fn open(directory: &Path) -> Result<Connection, LogFault> {
+pub(super) fn open(directory: &Path) -> Result<Connection, LogFault> {
     let file = directory.join(DATABASE);
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Connection::open_with_flags(&file, flags).map_err(|error| LogFault::File {
@@ -197,27 +207,37 @@ pub fn witnessed_in(directory: &Path) -> Result<String, LogFault> {
 /// # Errors
 /// As [`store`].
 pub fn database(connection: &Connection, key: &VerifierKey, earlier: Option<&str>) -> Result<Proved, LogFault> {
-    let earlier = earlier.map(|note| key.verify(note)).transpose()?;
-    let kept = kept_checkpoint(connection)?.map(|note| key.verify(&note)).transpose()?;
+    let handovers = rotation::kept_in(connection)?;
+    let opened = |note: &str| rotation::verified(key, &handovers, note);
+    let earlier = earlier.map(opened).transpose()?;
+    let kept = kept_checkpoint(connection)?.map(|note| opened(&note)).transpose()?;
     let signed = match (&kept, &earlier) {
         (Some(kept), _) => kept,
         (None, Some(earlier)) => earlier,
         (None, None) => return Err(LogFault::NoCheckpoint),
     };
-    let records = readable(connection)?;
+    let Readable { records, purged } = readable(connection)?;
     let leaves = all_leaves(connection, &records)?;
-    for checkpoint in [Some(signed), earlier.as_ref()].into_iter().flatten() {
+    let handed_over = handovers.iter().map(|handover| opened(&handover.note));
+    let handed_over = handed_over.collect::<Result<Vec<_>, _>>()?;
+    for checkpoint in [Some(signed), earlier.as_ref()]
+        .into_iter()
+        .flatten()
+        .chain(&handed_over)
+    {
         contains(connection, &leaves, &records, checkpoint)?;
     }
     if let Some(fault) = against_records(&leaves, &records) {
         return Err(fault);
     }
+    let gone = marked_gaps(leaves.len() as u64, &records, &purged)?;
     stored_tiles(connection, &leaves)?;
     Ok(Proved {
         origin: key.name().to_owned(),
         signed: signed.size,
         leaves: leaves.len() as u64,
         records: records.len() as u64,
+        purged: gone,
         contains: earlier.map(|earlier| earlier.size),
     })
 }
@@ -262,6 +282,7 @@ pub fn export(export: &LogExport, key: Option<&VerifierKey>, earlier: Option<&st
         signed: checkpoint.size,
         leaves: checkpoint.size,
         records: export.entries.len() as u64,
+        purged: 0,
         contains: earlier.map(|earlier| earlier.size),
     })
 }
@@ -311,11 +332,21 @@ fn kept_note(connection: &Connection, key: &str) -> Result<Option<String>, LogFa
         .transpose()
 }
 
-/// The leaf hash that each readable record leads to, by position.
-fn readable(connection: &Connection) -> Result<HashMap<u64, [u8; 32]>, LogFault> {
+/// What the readable records say.
+struct Readable {
+    /// The leaf hash that each leads to, by position.
+    records: HashMap<u64, [u8; 32]>,
+    /// Which of them were deleted, each with the position of the entry that says so.
+    purged: Vec<(u64, Purged)>,
+}
+
+fn readable(connection: &Connection) -> Result<Readable, LogFault> {
     let mut statement = connection.prepare("SELECT leaf, record FROM audit_records ORDER BY leaf")?;
     let mut rows = statement.query([])?;
-    let mut found = HashMap::new();
+    let mut found = Readable {
+        records: HashMap::new(),
+        purged: Vec::new(),
+    };
     while let Some(row) = rows.next()? {
         let leaf = row.get::<_, i64>(0)?.unsigned_abs();
         let bytes: Vec<u8> = row.get(1)?;
@@ -324,10 +355,36 @@ fn readable(connection: &Connection) -> Result<HashMap<u64, [u8; 32]>, LogFault>
             reason: error.to_string(),
         };
         let sealed = Sealed::from_bytes(&bytes).map_err(unreadable)?;
+        // Bytes that mean the same and are others were changed by somebody else than this program.
+        if sealed.to_bytes().map_err(unreadable)? != bytes {
+            return Err(LogFault::Record { leaf });
+        }
         let root = sealed.subjects_root().map_err(unreadable)?;
-        found.insert(leaf, sealed.leaf_hash(&root).map_err(unreadable)?);
+        found.records.insert(leaf, sealed.leaf_hash(&root).map_err(unreadable)?);
+        found.purged.extend(sealed.record.purged.map(|purged| (leaf, purged)));
     }
     Ok(found)
+}
+
+/// Counts the leaves without a readable record; each must be named by a later entry. The entries themselves were checked
+/// against their leaves already.
+fn marked_gaps(size: u64, records: &HashMap<u64, [u8; 32]>, purged: &[(u64, Purged)]) -> Result<u64, LogFault> {
+    let mut marked = RoaringTreemap::new();
+    for (leaf, purged) in purged {
+        for (first, last) in &purged.leaves {
+            if first <= last && last < leaf {
+                marked.insert_range(*first..=*last);
+            }
+        }
+    }
+    let mut gone = 0;
+    for leaf in (0..size).filter(|leaf| !records.contains_key(leaf)) {
+        if !marked.contains(leaf) {
+            return Err(LogFault::Unmarked { leaf });
+        }
+        gone += 1;
+    }
+    Ok(gone)
 }
 
 /// All leaves in order. A gap is a dropped leaf.

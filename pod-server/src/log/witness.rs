@@ -13,10 +13,14 @@ use server_kit::problem::Problem;
 
 use crate::dataspace::edge::{self, Answer, Call};
 use crate::dataspace::node::Node;
-use crate::store::RecordKind;
+use crate::store::{RecordKind, StoreError, Transaction};
 
 /// What the key of the record begins with that keeps the last cosigned checkpoint of a log.
 const RECORD: &str = "log/witness/";
+/// Key of the record that says that this store was put back from a backup: an identifier of that.
+const RESTORED: &str = "log/restored";
+/// What the key of the record begins with that says after which restore the operator confirmed a log.
+const CONFIRMED: &str = "log/confirmed/";
 
 /// Cosigns.
 pub struct Witness {
@@ -39,6 +43,22 @@ impl Witness {
     #[must_use]
     pub fn verifier(&self) -> &WitnessVerifier {
         self.key.verifier()
+    }
+
+    /// The number of leaves of a note that a watched log signed and this witness cosigned.
+    ///
+    /// # Errors
+    /// When the log is not watched here, or one of the signatures is missing or wrong.
+    pub fn cosigned(&self, log: &str, note: &str) -> Result<u64, CheckpointError> {
+        self.key.verifier().verify(note)?;
+        let mut found = Err(CheckpointError::Unsigned(log.to_owned()));
+        for key in self.logs.iter().filter(|key| key.name() == log) {
+            found = key.verify(note);
+            if found.is_ok() {
+                break;
+            }
+        }
+        found.map(|checkpoint| checkpoint.size)
     }
 
     /// Answers `POST /log/witness/add-checkpoint`.
@@ -73,6 +93,14 @@ impl Witness {
         let kept = self
             .node
             .commit(move |_, transaction| {
+                if in_doubt(transaction, &new.origin).map_err(|error| edge::store_problem(&error))? {
+                    tracing::error!(log = new.origin, "a log was not cosigned: see `pod-server log confirm`");
+                    return Err(Problem::unavailable(
+                        "this witness was restored from a backup and may have forgotten what it cosigned since; its operator \
+                         has to confirm the log first",
+                        3_600,
+                    ));
+                }
                 let key = format!("{RECORD}{}", new.origin);
                 let last = transaction
                     .record(RecordKind::Server, &key)
@@ -103,6 +131,47 @@ impl Witness {
             .map_err(|error| Problem::bad_request("malformed-checkpoint", "No checkpoint").detail(error.to_string()))?;
         Ok(Ok(self.key.cosign(text, seconds)))
     }
+}
+
+/// Notes that a store was put back from a backup. What was cosigned since is forgotten, so nothing is cosigned until the
+/// operator confirms each log.
+///
+/// # Errors
+/// When the store fails.
+pub fn doubt(transaction: &mut dyn Transaction, restore: &str) -> Result<(), StoreError> {
+    transaction.record_put(RecordKind::Server, RESTORED, restore.as_bytes())
+}
+
+fn in_doubt(transaction: &dyn Transaction, origin: &str) -> Result<bool, StoreError> {
+    let Some(restored) = transaction.record(RecordKind::Server, RESTORED)? else {
+        return Ok(false);
+    };
+    let confirmed = transaction.record(RecordKind::Server, &format!("{CONFIRMED}{origin}"))?;
+    Ok(confirmed.as_ref() != Some(&restored))
+}
+
+/// Lets a restored witness cosign a log again. With `note`, the newest one that this witness cosigned, nothing before it is
+/// cosigned any more; without, the witness goes by what the backup knows.
+///
+/// # Errors
+/// When the note is older than what the backup knows, or the store fails.
+pub fn confirm(transaction: &mut dyn Transaction, origin: &str, note: Option<(&str, u64)>) -> Result<(), StoreError> {
+    let key = format!("{RECORD}{origin}");
+    if let Some((note, size)) = note {
+        let kept = transaction.record(RecordKind::Server, &key)?;
+        let kept = kept.and_then(|bytes| String::from_utf8(bytes).ok());
+        let kept = kept.and_then(|note| Checkpoint::parse_unverified(&note).ok());
+        if kept.as_ref().is_some_and(|kept| kept.size > size) {
+            return Err(StoreError::Misuse(
+                "the note is older than what this witness knows that it cosigned".to_owned(),
+            ));
+        }
+        transaction.record_put(RecordKind::Server, &key, note.as_bytes())?;
+    }
+    if let Some(restored) = transaction.record(RecordKind::Server, RESTORED)? {
+        transaction.record_put(RecordKind::Server, &format!("{CONFIRMED}{origin}"), &restored)?;
+    }
+    Ok(())
 }
 
 fn read(note: &[u8]) -> Result<Checkpoint, Problem> {

@@ -28,6 +28,17 @@ pub struct StoredAuditEntry {
     pub entry: AuditEntry,
 }
 
+/// The leaves that concern one set of data subjects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Concerning {
+    /// Identity of the set.
+    pub set: i64,
+    /// Its members, as [`StorageSet::to_bytes`] writes them.
+    pub members: Vec<u8>,
+    /// Leaves with their readable records, oldest first.
+    pub records: Vec<(u64, Vec<u8>)>,
+}
+
 /// A set of storages: the data subjects whose storages a use touched. One use may touch 100,000 of them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StorageSet(RoaringBitmap);
@@ -62,6 +73,13 @@ impl StorageSet {
     #[must_use]
     pub fn contains(&self, storage: StorageId) -> bool {
         u32::try_from(storage.0).is_ok_and(|id| self.0.contains(id))
+    }
+
+    /// Takes a storage out.
+    pub fn remove(&mut self, storage: StorageId) {
+        if let Ok(id) = u32::try_from(storage.0) {
+            self.0.remove(id);
+        }
     }
 
     /// Number of storages.

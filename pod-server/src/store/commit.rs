@@ -61,12 +61,31 @@ pub struct ErasedUse {
     pub done: ErasedDone,
 }
 
-/// Appends the entry of a use if what it rests on still holds, and waits until it is durable. Cheaper than [`commit`],
-/// because nothing has to be undone when it does not. Answers the index of the leaf; none if it did not hold.
+/// Appends the entry of a use if what it rests on still holds, and waits until it is durable, but no longer than
+/// [`Store::use_wait_max`]. Cheaper than [`commit`], because nothing has to be undone when it does not. Answers the index of
+/// the leaf; none if it did not hold.
 ///
 /// # Errors
-/// When the store fails. Then the use must not take place.
+/// When the store fails, or does not answer. Then the use must not take place; the entry may become durable all the same.
 pub async fn record_use(store: &dyn Store, warrant: Warrant, holds: Check) -> Result<Option<u64>, StoreError> {
+    in_time(store, recorded(store, warrant, holds)).await
+}
+
+/// Waits for an entry to be durable, but not for ever: a disk that hangs must not hold up everybody (T106).
+///
+/// # Errors
+/// As the entry; [`StoreError::Busy`] when the time is over.
+pub async fn in_time<T>(
+    store: &dyn Store,
+    entry: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let waited = tokio::time::timeout(store.use_wait_max(), entry).await;
+    waited.unwrap_or(Err(StoreError::Busy(
+        "the audit log cannot be written now; nothing is handed out",
+    )))
+}
+
+async fn recorded(store: &dyn Store, warrant: Warrant, holds: Check) -> Result<Option<u64>, StoreError> {
     let room = store
         .admission()
         .acquire_owned()

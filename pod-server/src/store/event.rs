@@ -47,6 +47,8 @@ pub enum RecordKind {
     StorageOrigin,
     /// Who made a resource, by its identity; only in storages whose rules may ask for it.
     Creator,
+    /// States of documents that recorded decisions rest on, by `{root of the storage}{SHA-256 in hexadecimal}`.
+    Evidence,
     /// Progress of imports, by job.
     Import,
     /// Everything the server needs to remember about itself, such as keys' fingerprints and format versions.

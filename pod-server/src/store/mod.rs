@@ -23,10 +23,10 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::name::ResourceName;
 
-pub use audit::{AuditEntry, StorageSet, StoredAuditEntry};
+pub use audit::{AuditEntry, Concerning, StorageSet, StoredAuditEntry};
 pub use commit::{
     Check, CommitError, Committed, ErasedDone, ErasedRun, ErasedUse, ErasedWork, Work, commit, commit_blocking,
-    record_use,
+    in_time, record_use,
 };
 pub use error::StoreError;
 pub use event::{Change, Event, RecordKind};
@@ -99,6 +99,11 @@ pub trait Store: Send + Sync + 'static {
     /// Queues the entry of a use that changes nothing else. Use [`record_use`] instead, which waits without holding up a
     /// thread.
     fn enqueue_use(&self, warrant: Warrant, work: ErasedUse);
+
+    /// How long anyone waits until the entry of a use is durable.
+    fn use_wait_max(&self) -> std::time::Duration {
+        std::time::Duration::from_secs(10)
+    }
 
     /// Room in the writer's queue: [`commit`] holds one permit from before it queues until it is told the outcome.
     fn admission(&self) -> Arc<Semaphore>;

@@ -1,6 +1,8 @@
 //! Reading: a consistent view.
 
-use super::audit::StoredAuditEntry;
+use std::collections::BTreeMap;
+
+use super::audit::{Concerning, StoredAuditEntry};
 use super::error::StoreError;
 use super::event::{Event, RecordKind};
 use super::resource::{Body, Member, Resource, ResourceId, Sequence, Storage, StorageId};
@@ -62,6 +64,13 @@ pub trait Snapshot {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<StoredAuditEntry>, StoreError>;
+    /// Readable audit records from a leaf index on, oldest first, at most `limit`.
+    fn audit_details(&self, from: u64, limit: usize) -> Result<Vec<StoredAuditEntry>, StoreError>;
+    /// Leaves with their readable records in which a storage is a data subject, at most `limit` sets of subjects; each with
+    /// the set as [`StorageSet::to_bytes`](super::StorageSet::to_bytes) writes it.
+    fn audit_concerning(&self, storage: StorageId, limit: usize) -> Result<Vec<Concerning>, StoreError>;
+    /// What is left of the data subjects of a leaf that were erased: commitments by position.
+    fn audit_erased(&self, leaf: u64) -> Result<BTreeMap<u64, [u8; 32]>, StoreError>;
     /// Number of leaves in the audit log.
     fn audit_size(&self) -> Result<u64, StoreError>;
     /// Leaf hashes of a range of the audit log.

@@ -3,7 +3,7 @@
 use super::audit::AuditEntry;
 use super::error::StoreError;
 use super::event::{Event, RecordKind};
-use super::resource::{NewState, Resource, Sequence, Storage};
+use super::resource::{NewState, Resource, Sequence, Storage, StorageId};
 use super::snapshot::Snapshot;
 use crate::name::ResourceName;
 
@@ -28,6 +28,13 @@ pub trait Transaction: Snapshot {
     fn record_delete(&mut self, kind: RecordKind, key: &str) -> Result<bool, StoreError>;
     /// Appends an audit entry; its leaf commits with everything else.
     fn audit(&mut self, entry: &AuditEntry) -> Result<u64, StoreError>;
+    /// Deletes the readable records of leaves and overwrites the space that they took. The leaves stay; the caller tells in
+    /// the same commit which ones and why.
+    fn audit_purge(&mut self, leaves: &[u64]) -> Result<(), StoreError>;
+    /// Takes a storage from the owners of leaves.
+    fn audit_disown(&mut self, storage: StorageId, leaves: &[u64]) -> Result<(), StoreError>;
+    /// Takes a storage out of a set of data subjects, and leaves its commitments: leaf, position, commitment.
+    fn audit_unlink(&mut self, set: i64, storage: StorageId, left: &[(u64, u64, [u8; 32])]) -> Result<(), StoreError>;
 }
 
 /// Called on the writer's thread after a commit is durable and before anyone is told of it, in commit order. Caches

@@ -132,8 +132,13 @@ fn step(visit: &Visit, target: &str) -> Option<String> {
     if let Some(status) = ConsentStatus::from_iri(target) {
         return Some(visit.text(&format!("consent-state-{}", status.word())));
     }
-    let state = target.strip_prefix(vocab::dspace::NS)?.to_ascii_lowercase();
-    let key = format!("log-step-{state}");
+    let key = match target.strip_prefix(vocab::meent::NS) {
+        Some(signal) => format!("log-signal-{}", signal.to_ascii_lowercase()),
+        None => format!(
+            "log-step-{}",
+            target.strip_prefix(vocab::dspace::NS)?.to_ascii_lowercase()
+        ),
+    };
     let text = visit.text(&key);
     (text != key).then_some(text)
 }

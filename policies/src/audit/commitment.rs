@@ -47,17 +47,32 @@ pub fn person_commitment(salt: &Hash, person_id: &str, record_id: &str) -> Hash 
 /// The root over the people concerned: person id to that person's secret. The empty tree's root when there are none.
 #[must_use]
 pub fn subjects_root(people: &BTreeMap<&str, &[u8; 32]>, record_id: &str) -> Hash {
-    merkle::root(&subject_leaves(people, record_id))
+    merkle::root(&subject_leaves(people, &BTreeMap::new(), record_id))
 }
 
-fn subject_leaves(people: &BTreeMap<&str, &[u8; 32]>, record_id: &str) -> Vec<Hash> {
-    people
+/// The leaves of the tree over the people concerned: those whose secrets are there in their order, around the commitments
+/// of those whose secrets were erased, which stay at their positions.
+fn subject_leaves(people: &BTreeMap<&str, &[u8; 32]>, erased: &BTreeMap<u64, Hash>, record_id: &str) -> Vec<Hash> {
+    let mut present = people
         .iter()
-        .map(|(person, secret)| {
-            let commitment = person_commitment(&person_salt(secret, record_id), person, record_id);
-            merkle::leaf_hash(&commitment)
-        })
+        .map(|(person, secret)| person_commitment(&person_salt(secret, record_id), person, record_id));
+    (0_u64..)
+        .take(people.len() + erased.len())
+        .filter_map(|position| erased.get(&position).copied().or_else(|| present.next()))
+        .map(|commitment| merkle::leaf_hash(&commitment))
         .collect()
+}
+
+/// The position in the tree over the people concerned of the one who stands at `rank` among those whose secrets are there.
+#[must_use]
+pub fn position_of(rank: u64, erased: &BTreeMap<u64, Hash>) -> u64 {
+    let mut position = rank;
+    for taken in erased.keys() {
+        if *taken <= position {
+            position += 1;
+        }
+    }
+    position
 }
 
 /// The commitment to a record's bytes. Dropping the salt makes it say nothing.
@@ -100,10 +115,22 @@ impl SubjectProof {
     /// The proof for `person`, or `None` when the record does not concern them.
     #[must_use]
     pub fn make(people: &BTreeMap<&str, &[u8; 32]>, person: &str, record_id: &str) -> Option<Self> {
+        Self::make_beside(people, &BTreeMap::new(), person, record_id)
+    }
+
+    /// As [`make`](Self::make), where the secrets of some people were erased: what is left of them are their commitments, by
+    /// position.
+    #[must_use]
+    pub fn make_beside(
+        people: &BTreeMap<&str, &[u8; 32]>,
+        erased: &BTreeMap<u64, Hash>,
+        person: &str,
+        record_id: &str,
+    ) -> Option<Self> {
         let secret = people.get(person)?;
-        let position = people.keys().position(|other| *other == person)?;
-        let index = u64::try_from(position).ok()?;
-        let leaves = subject_leaves(people, record_id);
+        let rank = people.keys().position(|other| *other == person)?;
+        let index = position_of(u64::try_from(rank).ok()?, erased);
+        let leaves = subject_leaves(people, erased, record_id);
         Some(Self {
             salt: person_salt(secret, record_id),
             index,
@@ -155,6 +182,34 @@ mod tests {
             // AUD-6: without the secret, the commitment cannot be made again.
             let wrong = SubjectProof { salt: person_salt(&[0; 32], "record-1"), ..proof };
             prop_assert!(!wrong.verify(me, "record-1", &root));
+        }
+    }
+
+    proptest! {
+        /// AUD-6, T113: whoever stays proves their part as before, however many others are erased, in whatever order.
+        #[test]
+        fn the_others_prove_their_part_after_an_erasure(
+            names in proptest::collection::btree_set("[a-z]{1,6}", 2..20), order in proptest::collection::vec(0usize..100, 1..19),
+        ) {
+            let names: Vec<String> = names.into_iter().collect();
+            let secrets = people(&names);
+            let mut map: BTreeMap<&str, &[u8; 32]> = secrets.iter().map(|(n, s)| (n.as_str(), s)).collect();
+            let root = subjects_root(&map, "record-1");
+            let mut erased = BTreeMap::new();
+            for pick in order {
+                if map.len() < 2 {
+                    break;
+                }
+                let rank = pick % map.len();
+                let (name, secret) = map.iter().nth(rank).map(|(n, s)| (*n, **s)).unwrap();
+                let commitment = person_commitment(&person_salt(&secret, "record-1"), name, "record-1");
+                erased.insert(position_of(rank as u64, &erased), commitment);
+                map.remove(name);
+                for one in map.keys() {
+                    let proof = SubjectProof::make_beside(&map, &erased, one, "record-1").unwrap();
+                    prop_assert!(proof.verify(one, "record-1", &root));
+                }
+            }
         }
     }
 

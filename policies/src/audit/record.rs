@@ -1,9 +1,13 @@
 //! The readable audit record and its canonical bytes.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::basis::{Basis, rules_of};
+use super::duties::DutyStep;
 use crate::decision::{Decision, Obligation, ReasonCode};
 
 /// What was done or tried.
@@ -32,6 +36,55 @@ pub enum AuditAction {
     Import,
     /// Reading the audit log itself.
     Audit,
+    /// Readable records were deleted under a rule of retention, or because a person left.
+    Purge,
+    /// Something unusual was noticed.
+    Signal,
+}
+
+/// Which readable records were deleted, and why. Their leaves stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Only what is older was deleted, when the rule is about age.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    pub before: Option<OffsetDateTime>,
+    /// Documents that decisions rested on and that were deleted too: SHA-256 of where each was kept, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<String>,
+    /// First and last position of each run of leaves, in ascending order.
+    pub leaves: Vec<(u64, u64)>,
+    /// The rule, as `use` for records of reading and queries, or `erasure`.
+    pub rule: String,
+}
+
+impl Purged {
+    /// What tells that the records of some leaves, in ascending order, were deleted under a rule.
+    #[must_use]
+    pub fn of(leaves: &[u64], rule: impl Into<String>, before: Option<OffsetDateTime>) -> Self {
+        let mut runs: Vec<(u64, u64)> = Vec::new();
+        for leaf in leaves {
+            match runs.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(*leaf) => *last = *leaf,
+                _ => runs.push((*leaf, *leaf)),
+            }
+        }
+        Self {
+            before,
+            documents: Vec::new(),
+            leaves: runs,
+            rule: rule.into(),
+        }
+    }
+
+    /// Whether it is about a leaf.
+    #[must_use]
+    pub fn covers(&self, leaf: u64) -> bool {
+        self.leaves.iter().any(|(first, last)| (*first..=*last).contains(&leaf))
+    }
 }
 
 /// How it ended.
@@ -74,10 +127,25 @@ pub struct AuditRecord {
     pub outcome: Outcome,
     /// Why.
     pub reasons: Vec<ReasonCode>,
+    /// The rules of the policy that say so, by their paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
+    /// What the decision was made from, where a policy decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Arc<Basis>>,
+    /// The trace that the request belongs to over all nodes: 32 hexadecimal digits (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<String>,
     /// What had to be done along with it.
     pub obligations: Vec<Obligation>,
     /// Canonical hash of the policy that was applied, in hexadecimal.
     pub policy_hash: Option<String>,
+    /// The step of a duty that this was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duty: Option<DutyStep>,
+    /// Which readable records were deleted, for a record of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purged: Option<Purged>,
     /// How many data subjects were concerned.
     pub subjects: u64,
     /// Merkle root over their commitments, in hexadecimal; `None` when there are none.
@@ -108,14 +176,19 @@ impl AuditRecord {
             query_hash: None,
             outcome,
             reasons: Vec::new(),
+            rules: Vec::new(),
+            basis: None,
+            trace: None,
             obligations: Vec::new(),
             policy_hash: None,
+            duty: None,
+            purged: None,
             subjects: 0,
             subjects_root: None,
         }
     }
 
-    /// Takes outcome, reasons and obligations over from a decision.
+    /// Takes outcome, reasons, rules and obligations over from a decision.
     #[must_use]
     pub fn with_decision(mut self, decision: &Decision) -> Self {
         self.outcome = if decision.permits() {
@@ -124,6 +197,7 @@ impl AuditRecord {
             Outcome::Deny
         };
         self.reasons = decision.reasons.iter().map(|reason| reason.code).collect();
+        self.rules = rules_of(decision);
         self.obligations.clone_from(&decision.obligations);
         self
     }
@@ -156,20 +230,30 @@ struct InOrder<'r> {
     action: AuditAction,
     agent: &'r Option<String>,
     agreement: &'r Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    basis: Option<&'r Basis>,
     client: &'r Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duty: Option<&'r DutyStep>,
     id: &'r str,
     node: &'r str,
     obligations: [(); 0],
     outcome: Outcome,
     policy_hash: &'r Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    purged: Option<&'r Purged>,
     purpose: &'r Option<String>,
     query_hash: &'r Option<String>,
     reasons: &'r [ReasonCode],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rules: Option<&'r [String]>,
     subjects: u64,
     subjects_root: &'r Option<String>,
     targets: &'r [String],
     #[serde(with = "time::serde::rfc3339")]
     time: OffsetDateTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trace: Option<&'r str>,
     via: &'r Option<String>,
 }
 
@@ -179,19 +263,24 @@ impl<'r> InOrder<'r> {
             action: record.action,
             agent: &record.agent,
             agreement: &record.agreement,
+            basis: record.basis.as_deref(),
             client: &record.client,
+            duty: record.duty.as_ref(),
             id: &record.id,
             node: &record.node,
             obligations: [],
             outcome: record.outcome,
             policy_hash: &record.policy_hash,
+            purged: record.purged.as_ref(),
             purpose: &record.purpose,
             query_hash: &record.query_hash,
             reasons: &record.reasons,
+            rules: (!record.rules.is_empty()).then_some(record.rules.as_slice()),
             subjects: record.subjects,
             subjects_root: &record.subjects_root,
             targets: &record.targets,
             time: record.time,
+            trace: record.trace.as_deref(),
             via: &record.via,
         }
     }
@@ -232,6 +321,63 @@ mod tests {
         assert_eq!(canonical_json(&a), r#"{"a":true,"b":[1,{"x":null,"y":"é\n"}]}"#);
     }
 
+    fn basis() -> Basis {
+        use crate::audit::{Document, Known, Question};
+        let document = Document {
+            holder: "https://a.example/jan/".into(),
+            iri: "https://a.example/jan/.acl".into(),
+            kept: "/jan/00".into(),
+            media_type: "text/turtle".into(),
+            policies: true,
+        };
+        Basis {
+            at: datetime!(2026-06-01 12:00 UTC),
+            facts: vec![
+                Known::Rules {
+                    broken: Some("no".into()),
+                    documents: vec![document],
+                    resource: "https://a.example/jan/a".into(),
+                },
+                Known::Group {
+                    group: "https://a.example/g#g".into(),
+                    member: None,
+                },
+                Known::People {
+                    creators: true,
+                    people: Some(vec!["https://a.example/jan#me".into()]),
+                    resource: "https://a.example/jan/a".into(),
+                },
+                Known::Agreement {
+                    id: "https://a.example/x".into(),
+                    policy: Some("/jan/01".into()),
+                    state: Some(crate::contract::AgreementState::Active),
+                    unavailable: Some("no".into()),
+                    uses: Some(3),
+                },
+                Known::Dataset {
+                    covers: Some("/jan/02".into()),
+                    id: "https://a.example/d".into(),
+                    unavailable: Some("no".into()),
+                },
+            ],
+            issuer: Some("https://issuer.example".into()),
+            kept: Some("~apart/00".into()),
+            questions: vec![Question {
+                modes: Some(crate::wac::Modes::READ),
+                origin: Some("https://app.example".into()),
+                resource: "https://a.example/jan/a".into(),
+            }],
+        }
+    }
+
+    /// A record of an earlier release has the same bytes as when it was written.
+    #[test]
+    fn records_without_a_basis_keep_their_bytes() {
+        let old = r#"{"action":"read","agent":null,"agreement":null,"client":null,"id":"r","node":"https://a.example/","obligations":[],"outcome":"permit","policy_hash":null,"purpose":null,"query_hash":null,"reasons":["acl-grants"],"subjects":0,"subjects_root":null,"targets":[],"time":"2026-06-01T12:00:00Z","via":null}"#;
+        let record = AuditRecord::from_bytes(old.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(record.canonical_bytes().unwrap()).unwrap(), old);
+    }
+
     /// AUD-1: the record reads back as it was, and its bytes are stable.
     #[test]
     fn records_round_trip() {
@@ -252,7 +398,20 @@ mod tests {
             subjects: 3,
             ..record.clone()
         };
-        for record in [&plain, &record] {
+        let with_basis = AuditRecord {
+            rules: vec!["permission[0]".into()],
+            basis: Some(Arc::new(basis())),
+            duty: Some(DutyStep {
+                action: vocab::odrl::DELETE.into(),
+                deadline: Some(datetime!(2026-07-01 12:00 UTC)),
+                done: false,
+                id: "https://a.example/duty".into(),
+            }),
+            purged: Some(Purged::of(&[1, 2, 3, 7], "use", Some(datetime!(2026-05-01 12:00 UTC)))),
+            trace: Some("0af7651916cd43dd8448eb211c80319c".into()),
+            ..plain.clone()
+        };
+        for record in [&plain, &record, &with_basis] {
             let sorted = canonical_json(&serde_json::to_value(record).unwrap());
             assert_eq!(String::from_utf8(record.canonical_bytes().unwrap()).unwrap(), sorted);
             assert_eq!(&AuditRecord::from_bytes(sorted.as_bytes()).unwrap(), record);

@@ -10,7 +10,7 @@ use super::constraint::turning_points;
 use super::duty::Standing;
 use super::model::{ConflictStrategy, Constraint, Duty, Party};
 use super::truth::Tri;
-use super::world::{DutyState, Of, World};
+use super::world::{Of, World};
 use crate::decision::{Effect, Reason, ReasonCode};
 
 /// A decision in its short form; [`PolicySet::reasons`], [`PolicySet::duties`] and [`PolicySet::inputs`] say the rest.
@@ -515,15 +515,5 @@ fn concerns(rule: &Rule, world: &World) -> Tri {
             let along = world.implied.contains(&rule.action);
             if part || along { Tri::True } else { Tri::False }
         }
-    }
-}
-
-impl PolicySet {
-    /// The state of an obligation of a policy, for a tracker.
-    #[must_use]
-    pub fn obligation_state(&self, policy: &str, index: usize, world: &World) -> Option<DutyState> {
-        let ready = self.policies.iter().find(|ready| ready.policy.id == policy)?;
-        let bearer = ready.policy.assignee.as_ref().map(|party| party.id.as_str());
-        Some(ready.obligations.get(index)?.state(world, bearer))
     }
 }

@@ -1,5 +1,6 @@
 //! Measurements that anyone can run, always beside a baseline of the same run. Nothing here asserts a time.
 
+pub mod audit;
 pub mod bare;
 pub mod comunica;
 pub mod durability;

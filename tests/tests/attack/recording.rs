@@ -51,10 +51,7 @@ async fn inv_5_reads_queries_and_refusals_are_in_the_owners_log_and_nobody_elses
         let json = log.json();
         let all = json["entries"].as_array().unwrap().clone();
         all.iter()
-            .filter(|entry| {
-                let text = entry.to_string();
-                text.contains(&format!("\"{action}\"")) && text.contains(&format!("\"{outcome}\""))
-            })
+            .filter(|entry| entry["record"]["action"] == action && entry["record"]["outcome"] == outcome)
             .count()
     };
     let empty = owner.get("/jan/.log").await;

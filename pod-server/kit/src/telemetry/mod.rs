@@ -5,6 +5,7 @@
 mod admin;
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use tracing_subscriber::EnvFilter;
 pub use admin::{Readiness, admin_handler};
 
 use crate::config::ConfigError;
+use crate::trace::spans;
 
 /// How to log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,6 +24,10 @@ pub struct TelemetryConfig {
     pub format: LogFormat,
     /// Filter directives, for instance `info,pod_server=debug`.
     pub filter: String,
+    /// File into which spans of requests are written as OTLP/JSON, one batch a line; none are written unless given.
+    pub spans_file: Option<PathBuf>,
+    /// Size at which the file of spans is set aside, in bytes; the one before is given up then.
+    pub spans_bytes_max: u64,
 }
 
 /// Format of log lines.
@@ -39,15 +45,18 @@ impl Default for TelemetryConfig {
         Self {
             format: LogFormat::Text,
             filter: "info".to_owned(),
+            spans_file: None,
+            spans_bytes_max: 64 << 20,
         }
     }
 }
 
-/// Starts logging to standard error. A second call in one process changes nothing.
+/// Starts logging to standard error, and the export of spans if there is to be one. A second call in one process changes
+/// nothing.
 ///
 /// # Errors
-/// When the filter cannot be parsed.
-pub fn init(config: &TelemetryConfig) -> Result<(), ConfigError> {
+/// When the filter cannot be parsed, or the file of spans cannot be written.
+pub fn init(service: &'static str, config: &TelemetryConfig) -> Result<(), ConfigError> {
     let filter = EnvFilter::try_new(&config.filter)
         .map_err(|error| ConfigError::invalid("telemetry.filter", format!("`{}`: {error}", config.filter)))?;
     let builder = tracing_subscriber::fmt()
@@ -59,6 +68,10 @@ pub fn init(config: &TelemetryConfig) -> Result<(), ConfigError> {
     };
     if started.is_err() {
         tracing::debug!("logging was already started");
+    }
+    if let Some(path) = &config.spans_file {
+        let unusable = |error| ConfigError::invalid("telemetry.spans_file", format!("`{}`: {error}", path.display()));
+        spans::export(service, path, config.spans_bytes_max).map_err(unusable)?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use policies::audit::{Basis, Known, Question};
 use policies::decide::{ROUNDS_MAX, Response, decide};
 use policies::decision::{self, Decision, Effect, Obligation, Reason, ReasonCode};
 use policies::facts::{Fact, FactRequest, Facts};
@@ -24,7 +25,7 @@ use crate::index::{DocumentId, IndexSnapshot, Names};
 use crate::name::ResourceName;
 use crate::origins::Origins;
 use crate::query::{Predicates, Treated, View};
-use crate::store::{Snapshot, StorageId};
+use crate::store::{Snapshot, StorageId, StoreError};
 
 const PURPOSE: &str = "http://www.w3.org/ns/odrl/2/purpose";
 
@@ -65,11 +66,14 @@ impl Scope {
                 .detail("the parameter `purpose` and the delegation name different purposes");
             return Err(refused(problem, vec![ReasonCode::PurposeNotPermitted]));
         }
-        let (decision, uses) = self.decide_query(asked, grant, &*snapshot, now, moment);
+        let (decision, uses, facts) = self.decide_query(asked, grant, &*snapshot, now, moment);
+        let basis = self
+            .basis(asked, agreement.as_ref(), &facts, &*snapshot, now)
+            .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
         let Some(terms) = decision.view.as_ref().filter(|_| decision.permits()) else {
             let purposes = agreement.as_ref().map(purposes_of).unwrap_or_default();
             let reasons = decision.reasons.iter().map(|reason| reason.code).collect();
-            return Err(refused(problem_of(&decision, &purposes), reasons));
+            return Err(refused(problem_of(&decision, &purposes), reasons).resting_on(&decision, basis));
         };
         let Some(agreement) = &agreement else {
             let problem = forbidden("no-agreement", "There is no such agreement");
@@ -128,6 +132,7 @@ impl Scope {
             },
             target: terms.dataset.clone(),
             decision: Some(decision),
+            basis: Some(basis),
             owners: owners.into_iter().map(StorageId).collect(),
             subjects,
             public: false,
@@ -168,7 +173,7 @@ impl Scope {
         snapshot: &dyn Snapshot,
         now: OffsetDateTime,
         moment: Moment,
-    ) -> (Decision, Option<u64>) {
+    ) -> (Decision, Option<u64>, Facts) {
         let mut uses = None;
         // The purposes of DPV are built in; this node knows no others.
         let mut facts = Facts::new().with(FactRequest::Purposes, Fact::Absent);
@@ -192,7 +197,7 @@ impl Scope {
         };
         for _ in 0..=ROUNDS_MAX {
             match decide(&request, &facts) {
-                Response::Decided(decision) => return (decision, uses),
+                Response::Decided(decision) => return (decision, uses, facts),
                 Response::NeedsFacts(wanted) => {
                     for fact in wanted {
                         facts.insert(fact, Fact::Unavailable("not known to query decisions".to_owned()));
@@ -201,7 +206,69 @@ impl Scope {
             }
         }
         let without_end = Reason::new(ReasonCode::FactUnavailable, "the decision asks without end");
-        (Decision::refuse(Effect::Indeterminate, without_end), uses)
+        (Decision::refuse(Effect::Indeterminate, without_end), uses, facts)
+    }
+
+    /// What a decision on a query was made from, with its documents kept.
+    fn basis(
+        &self,
+        asked: &Asked,
+        agreement: Option<&Agreement>,
+        facts: &Facts,
+        snapshot: &dyn Snapshot,
+        now: OffsetDateTime,
+    ) -> Result<Arc<Basis>, StoreError> {
+        let keep = |root: &str, text: &[u8]| self.pep.pip().evidence().keep(snapshot, root, text);
+        let mut known = Vec::new();
+        for (request, fact) in facts.iter() {
+            let unavailable = match fact {
+                Fact::Unavailable(why) => Some(why.clone()),
+                _ => None,
+            };
+            match (request, fact, agreement) {
+                (FactRequest::Agreement { id }, Fact::Agreement(fact), Some(agreement)) => {
+                    known.push(Known::Agreement {
+                        id: id.clone(),
+                        policy: Some(keep(&agreement.storage, agreement.policy.as_bytes())?),
+                        state: Some(fact.state),
+                        unavailable,
+                        uses: fact.uses,
+                    })
+                }
+                (FactRequest::Agreement { id }, ..) => known.push(Known::Agreement {
+                    id: id.clone(),
+                    policy: None,
+                    state: None,
+                    unavailable,
+                    uses: None,
+                }),
+                (FactRequest::Dataset { id }, fact, agreement) => {
+                    let covers = match (fact, agreement) {
+                        (Fact::Dataset(covers), Some(agreement)) => {
+                            Some(keep(&agreement.storage, &stored::to_json(&**covers)?)?)
+                        }
+                        _ => None,
+                    };
+                    known.push(Known::Dataset {
+                        covers,
+                        id: id.clone(),
+                        unavailable,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(Arc::new(Basis {
+            at: now,
+            facts: known,
+            issuer: asked.subject.issuer.clone(),
+            kept: None,
+            questions: vec![Question {
+                modes: None,
+                origin: asked.subject.origin.clone(),
+                resource: self.endpoint(asked),
+            }],
+        }))
     }
 
     fn agreed_view(

@@ -19,7 +19,7 @@ mod turns;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use policies::audit::{AuditAction, AuditRecord, Outcome};
+use policies::audit::{AuditAction, AuditRecord, Basis, Outcome};
 use policies::decision::{Decision, ReasonCode};
 use policies::request::Subject;
 use quick_cache::sync::Cache;
@@ -157,6 +157,8 @@ enum Moment {
 struct Considered {
     scoped: ScopedView,
     decision: Option<Decision>,
+    /// What the decision was made from.
+    basis: Option<Arc<Basis>>,
     /// IRI of what was asked.
     target: String,
     owners: Vec<StorageId>,
@@ -317,6 +319,8 @@ impl Scope {
             let mut record = self.audit.blank(AuditAction::Query, Outcome::Deny);
             record.reasons.clone_from(&refusal.reasons);
             record.targets = vec![refusal.target.clone()];
+            record.basis.clone_from(&refusal.basis);
+            record.rules.clone_from(&refusal.rules);
             let entry = {
                 let snapshot = self.snapshot()?;
                 let record = described(record, asked);
@@ -386,6 +390,7 @@ impl Scope {
             None => record.reasons = vec![ReasonCode::AclGrants],
         }
         record.targets = vec![considered.target];
+        record.basis = considered.basis;
         let record = described(record, asked);
         if considered.counted.is_some() || given.is_some() {
             let (owners, subjects) = (considered.owners, considered.subjects);

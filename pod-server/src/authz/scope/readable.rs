@@ -5,19 +5,27 @@
 
 use std::sync::Arc;
 
+use policies::audit::{Apart, Basis};
 use policies::facts::{Fact, FactRequest, Facts};
 use policies::request::{AccessRequest, Action, Agent, Subject};
 use policies::wac::Modes;
 use roaring::RoaringBitmap;
 use rustc_hash::FxHashSet;
+use server_kit::random::{Random, SystemRandom};
 
 use super::{Asked, Considered, Refusal, Scope, ScopedView};
+use crate::audit::APART;
 use crate::authz::Dependency;
 use crate::authz::creators::creator;
+use crate::authz::pep::Decided;
+use crate::dataspace::agreement::to_json;
 use crate::index::{ANYONE_ELSE, AclGroup, DocumentId, IndexSnapshot, ListState, NamedSnapshot};
 use crate::name::ResourceName;
 use crate::query::{Predicates, View};
 use crate::store::{ResourceId, Snapshot, StorageId, StoreError};
+
+/// Questions about access rules that the record of one query tells.
+const QUESTIONS_MAX: usize = 64;
 
 const EVERYONE: &str = vocab::foaf::AGENT_CLASS;
 const AUTHENTICATED: &str = vocab::acl::AUTHENTICATED_AGENT;
@@ -37,6 +45,7 @@ pub(super) struct Readable {
     view: Arc<View>,
     owners: Vec<StorageId>,
     public: bool,
+    basis: Arc<Basis>,
 }
 
 /// A group of documents whose rules are to be evaluated, taken out of the index.
@@ -60,6 +69,8 @@ struct Answer {
     settled: bool,
     /// It rests on who made the document, so that the next one has to be asked about too.
     personal: bool,
+    /// The question and what its answer rests on.
+    asked: Option<Decided>,
 }
 
 impl Scope {
@@ -80,8 +91,15 @@ impl Scope {
         let mut visible = RoaringBitmap::new();
         let mut public = RoaringBitmap::new();
         let mut lasting = true;
+        let mut basis = Basis {
+            at: self.clock.now(),
+            facts: Vec::new(),
+            issuer: asked.subject.issuer.clone(),
+            kept: None,
+            questions: Vec::new(),
+        };
         for mut candidate in candidates {
-            let (mine, everyones, settled) = match self.reach(&asked.subject, &candidate).await? {
+            let (mine, everyones, settled) = match self.reach(&asked.subject, &candidate, &mut basis).await? {
                 Some(reached) => reached,
                 None => self.each(&asked.subject, &mut candidate, &snapshot).await?,
             };
@@ -101,12 +119,17 @@ impl Scope {
             .filter_map(|document| snapshot.document(DocumentId(document)))
             .map(|document| document.storage)
             .collect();
+        // Each owner sees the whole record: what one has is not told to another.
+        if owners.len() > 1 {
+            basis = self.apart(basis)?;
+        }
         let readable = Arc::new(Readable {
             names,
             policies,
             view: Arc::new(View::new(snapshot, &visible, Predicates::default())),
             owners: owners.into_iter().collect(),
             public: protected.is_empty(),
+            basis: Arc::new(basis),
         });
         if lasting {
             self.readable.insert(key, Arc::clone(&readable));
@@ -122,6 +145,7 @@ impl Scope {
                 valid_until: None,
             },
             decision: None,
+            basis: readable.basis.is_telling().then(|| Arc::clone(&readable.basis)),
             target: self.endpoint(asked),
             owners: readable.owners.clone(),
             subjects: RoaringBitmap::new(),
@@ -168,7 +192,12 @@ impl Scope {
 
     /// What the agent and what everyone reaches, and whether that rests on access rules only. None if it is not the same
     /// for all documents of the group.
-    async fn reach(&self, subject: &Subject, candidate: &Candidate) -> Result<Option<(Reach, Reach, bool)>, Refusal> {
+    async fn reach(
+        &self,
+        subject: &Subject,
+        candidate: &Candidate,
+        basis: &mut Basis,
+    ) -> Result<Option<(Reach, Reach, bool)>, Refusal> {
         let known = self.public.get(&candidate.states);
         if let Some(public) = known {
             let all_own = public.own || candidate.own.is_empty();
@@ -184,6 +213,7 @@ impl Scope {
             // A resource and its description: one maker.
             let answer = self.ask(subject, &candidate.subject).await?;
             (mine.own, public.own, settled) = (answer.mine, answer.everyones, answer.settled);
+            self.rest_on(answer, basis)?;
         }
         if let Some(heir) = &candidate.heir {
             let answer = self.ask(subject, heir).await?;
@@ -192,6 +222,7 @@ impl Scope {
             }
             (mine.inherited, public.inherited) = (answer.mine, answer.everyones);
             settled &= answer.settled;
+            self.rest_on(answer, basis)?;
         }
         if settled && !candidate.own.is_empty() && candidate.heir.is_some() {
             self.public.insert(candidate.states.clone(), public);
@@ -248,6 +279,40 @@ impl Scope {
         Ok((mine, everyones, settled && (own.settled || candidate.own.is_empty())))
     }
 
+    /// Keeps what a decision rests on apart from its record.
+    fn apart(&self, basis: Basis) -> Result<Basis, Refusal> {
+        let (at, issuer) = (basis.at, basis.issuer.clone());
+        let apart = Apart {
+            basis,
+            nonce: SystemRandom.token(16),
+        };
+        let snapshot = self.snapshot().map_err(Refusal::unrecorded)?;
+        let kept = to_json(&apart).and_then(|text| self.pep.pip().evidence().keep(&*snapshot, APART, &text));
+        Ok(Basis {
+            at,
+            facts: Vec::new(),
+            issuer,
+            kept: Some(kept.map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?),
+            questions: Vec::new(),
+        })
+    }
+
+    /// Adds a question to what a record tells, if its answer gave something that not everyone has.
+    fn rest_on(&self, answer: Answer, basis: &mut Basis) -> Result<(), Refusal> {
+        let Some(asked) = answer.asked.filter(|_| answer.mine && !answer.everyones) else {
+            return Ok(());
+        };
+        if basis.questions.len() < QUESTIONS_MAX {
+            for dependency in &asked.dependencies {
+                let kept = self.pep.pip().keep(dependency.documents());
+                kept.map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
+            }
+            basis.questions.push(asked.question);
+            basis.facts.extend(asked.facts);
+        }
+        Ok(())
+    }
+
     async fn ask(&self, subject: &Subject, resource: &ResourceName) -> Result<Answer, Refusal> {
         self.ask_knowing(subject, resource, Facts::new()).await
     }
@@ -274,7 +339,8 @@ impl Scope {
             agreement: None,
         };
         let decided = self.pep.decide_knowing(&request, facts).await;
-        let (decision, dependencies) = decided.map_err(|error| unreadable(&error, resource))?;
+        let decided = decided.map_err(|error| unreadable(&error, resource))?;
+        let (decision, dependencies) = (&decided.decision, &decided.dependencies);
         let personal = |dependency: &Dependency| matches!(dependency, Dependency::Identity { .. });
         // Who made a document is a matter of its identity, and a new document has a new number in the index.
         let settled = dependencies.iter().all(|one| one.is_list() || personal(one))
@@ -288,6 +354,7 @@ impl Scope {
             everyones: decision.public_modes.contains(Modes::READ),
             settled,
             personal: dependencies.iter().any(personal),
+            asked: Some(decided),
         })
     }
 }
@@ -299,6 +366,7 @@ impl Answer {
             everyones: false,
             settled: true,
             personal: false,
+            asked: None,
         }
     }
 }

@@ -1,6 +1,10 @@
 //! A query that is not answered: what the caller is told, and who else learns of it.
 
+use std::sync::Arc;
+
 use http::StatusCode;
+use policies::audit::Basis;
+use policies::audit::basis::rules_of;
 use policies::decision::{Decision, ReasonCode};
 use roaring::RoaringBitmap;
 use serde_json::json;
@@ -21,6 +25,10 @@ pub struct Refusal {
     pub owners: Vec<StorageId>,
     /// Storages of the people whose data it was about.
     pub subjects: RoaringBitmap,
+    /// What the decision was made from, where a policy decided.
+    pub basis: Option<Arc<Basis>>,
+    /// Rules of the policy that say so.
+    pub rules: Vec<String>,
 }
 
 impl Refusal {
@@ -33,6 +41,8 @@ impl Refusal {
             target: String::new(),
             owners: Vec::new(),
             subjects: RoaringBitmap::new(),
+            basis: None,
+            rules: Vec::new(),
         }
     }
 
@@ -50,6 +60,14 @@ impl Refusal {
             target: target.into(),
             ..Self::unrecorded(problem)
         }
+    }
+
+    /// The same, by a decision and with what that was made from.
+    #[must_use]
+    pub fn resting_on(mut self, decision: &Decision, basis: Arc<Basis>) -> Self {
+        self.rules = rules_of(decision);
+        self.basis = Some(basis);
+        self
     }
 
     /// The same, seen by owners and data subjects.

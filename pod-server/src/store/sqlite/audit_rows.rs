@@ -30,7 +30,11 @@ pub(super) fn append(connection: &Transaction<'_>, leaf: u64, entry: &AuditEntry
 }
 
 /// Finds or makes the row of a set of data subjects.
-fn subject_set(connection: &Connection, bytes: &[u8], members: &StorageSet) -> Result<Option<i64>, StoreError> {
+pub(super) fn subject_set(
+    connection: &Connection,
+    bytes: &[u8],
+    members: &StorageSet,
+) -> Result<Option<i64>, StoreError> {
     if members.is_empty() {
         return Ok(None);
     }
@@ -83,7 +87,7 @@ pub(super) fn entries(
 }
 
 /// The sets of data subjects that hold a storage.
-fn sets_with(connection: &Connection, storage: StorageId) -> Result<Vec<i64>, StoreError> {
+pub(super) fn sets_with(connection: &Connection, storage: StorageId) -> Result<Vec<i64>, StoreError> {
     let narrow = "SELECT subject_set FROM audit_subjects WHERE storage = ?1";
     let mut sets: Vec<i64> = all(connection, narrow, params![storage.0], |row| row.get(0))?;
     let mut statement = connection.prepare_cached("SELECT id, members FROM audit_subject_sets WHERE wide = 1")?;
@@ -96,7 +100,7 @@ fn sets_with(connection: &Connection, storage: StorageId) -> Result<Vec<i64>, St
     Ok(sets)
 }
 
-fn entry(connection: &Connection, leaf: i64) -> Result<StoredAuditEntry, StoreError> {
+pub(super) fn entry(connection: &Connection, leaf: i64) -> Result<StoredAuditEntry, StoreError> {
     let sql = "SELECT record, owners, members FROM audit_records \
                LEFT JOIN audit_subject_sets ON audit_subject_sets.id = subject_set WHERE leaf = ?1";
     let found = one(connection, sql, params![leaf], |row| {
@@ -112,12 +116,7 @@ fn entry(connection: &Connection, leaf: i64) -> Result<StoredAuditEntry, StoreEr
     let (Some((record, owners, subjects)), Some(hash)) = (found, hash) else {
         return Err(StoreError::Damaged(format!("audit leaf {leaf} lacks its record")));
     };
-    let storages = owners
-        .split(',')
-        .filter(|id| !id.is_empty())
-        .map(|id| id.parse().map(StorageId))
-        .collect::<Result<_, _>>()
-        .map_err(|_| StoreError::Damaged(format!("the owners of audit leaf {leaf} cannot be read")))?;
+    let storages = parsed(&owners, leaf)?;
     Ok(StoredAuditEntry {
         leaf_index,
         entry: AuditEntry {
@@ -127,6 +126,22 @@ fn entry(connection: &Connection, leaf: i64) -> Result<StoredAuditEntry, StoreEr
             subjects,
         },
     })
+}
+
+/// The storages whose owners see a record; none if there is no such record.
+pub(super) fn entry_owners(connection: &Connection, leaf: i64) -> Result<Vec<StorageId>, StoreError> {
+    let sql = "SELECT owners FROM audit_records WHERE leaf = ?1";
+    let owners: Option<String> = one(connection, sql, params![leaf], |row| row.get(0))?;
+    parsed(&owners.unwrap_or_default(), leaf)
+}
+
+fn parsed(owners: &str, leaf: i64) -> Result<Vec<StorageId>, StoreError> {
+    owners
+        .split(',')
+        .filter(|id| !id.is_empty())
+        .map(|id| id.parse().map(StorageId))
+        .collect::<Result<_, _>>()
+        .map_err(|_| StoreError::Damaged(format!("the owners of audit leaf {leaf} cannot be read")))
 }
 
 pub(super) fn size(connection: &Connection) -> Result<u64, StoreError> {

@@ -25,6 +25,8 @@ pub struct StoreConfig {
     pub group_wait_micros_max: u64,
     /// How long a group that waits for more goes without any before it is closed, in microseconds.
     pub group_pause_micros_max: u64,
+    /// How long anyone waits until the entry of a use is durable, in milliseconds; then nothing is handed out.
+    pub use_wait_ms_max: u64,
     /// Views that may be open at once.
     pub readers_max: usize,
     /// Connections that stay open between views.
@@ -64,6 +66,7 @@ impl Default for StoreConfig {
             group_bytes_max: 32 * MIB,
             group_wait_micros_max: 3_000,
             group_pause_micros_max: 1_000,
+            use_wait_ms_max: 10_000,
             readers_max: 64,
             readers_idle_max: 16,
             reader_wait_ms_max: 5_000,

@@ -4,6 +4,7 @@
 //! (`writer`, `group`). Readers have connections of their own, each inside a transaction (`readers`), and caches
 //! that never show an old state (`cache`). Nothing is acknowledged that is not on the disk.
 
+mod audit_purge;
 mod audit_rows;
 mod blobs;
 mod cache;
@@ -27,7 +28,7 @@ mod writer;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -232,6 +233,10 @@ impl Store for SqliteStore {
 
     fn enqueue_use(&self, warrant: Warrant, work: ErasedUse) {
         self.push(warrant, Job::Use(work));
+    }
+
+    fn use_wait_max(&self) -> Duration {
+        Duration::from_millis(self.shared.config.use_wait_ms_max)
     }
 
     fn admission(&self) -> Arc<Semaphore> {

@@ -1,19 +1,20 @@
 //! Reading rows: the same for a view, for the inside of a commit, and for listeners.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
 
-use super::audit_rows;
 use super::blobs::BlobDirectory;
 use super::cache::Caches;
 use super::rows::{self, signed, unsigned};
+use super::{audit_purge, audit_rows};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::{
-    Body, BodyLocation, Change, Event, Member, RecordKind, Resource, ResourceId, Sequence, Snapshot, Storage,
-    StorageId, StoreError, StoredAuditEntry,
+    Body, BodyLocation, Change, Concerning, Event, Member, RecordKind, Resource, ResourceId, Sequence, Snapshot,
+    Storage, StorageId, StoreError, StoredAuditEntry,
 };
 
 /// What reading needs: a connection inside a transaction, and what lies beside the database.
@@ -180,6 +181,18 @@ impl<T: Reads> Snapshot for T {
         limit: usize,
     ) -> Result<Vec<StoredAuditEntry>, StoreError> {
         audit_rows::entries(self.connection()?, storage, before, limit)
+    }
+
+    fn audit_details(&self, from: u64, limit: usize) -> Result<Vec<StoredAuditEntry>, StoreError> {
+        audit_purge::details(self.connection()?, from, limit)
+    }
+
+    fn audit_concerning(&self, storage: StorageId, limit: usize) -> Result<Vec<Concerning>, StoreError> {
+        audit_purge::concerning(self.connection()?, storage, limit)
+    }
+
+    fn audit_erased(&self, leaf: u64) -> Result<BTreeMap<u64, [u8; 32]>, StoreError> {
+        audit_purge::erased(self.connection()?, leaf)
     }
 
     fn audit_size(&self) -> Result<u64, StoreError> {

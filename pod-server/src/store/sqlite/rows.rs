@@ -117,6 +117,7 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::AuthorizationSystem => "authorization-system",
         RecordKind::StorageOrigin => "storage-origin",
         RecordKind::Creator => "creator",
+        RecordKind::Evidence => "evidence",
         RecordKind::Import => "import",
         RecordKind::Server => "server",
     }
@@ -135,7 +136,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 21] = [
+const RECORD_KINDS: [RecordKind; 22] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -155,6 +156,7 @@ const RECORD_KINDS: [RecordKind; 21] = [
     RecordKind::AuthorizationSystem,
     RecordKind::StorageOrigin,
     RecordKind::Creator,
+    RecordKind::Evidence,
     RecordKind::Import,
     RecordKind::Server,
 ];

@@ -117,6 +117,16 @@ CREATE TABLE audit_subjects (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// What is left of data subjects that were erased: their commitments, for the proofs of the others. Made in older stores too.
+const ERASED: &str = "
+CREATE TABLE IF NOT EXISTS audit_erased (
+    leaf INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    commitment BLOB NOT NULL CHECK (length(commitment) = 32),
+    PRIMARY KEY (leaf, position)
+) STRICT, WITHOUT ROWID;
+";
+
 /// Opens the writer's connection; makes the tables in a new file and refuses a file of another format.
 pub(super) fn open_writer(database: &Path, pages_bytes_max: u64) -> Result<Connection, StoreError> {
     let mut connection = Connection::open_with_flags(
@@ -144,6 +154,7 @@ pub(super) fn open_writer(database: &Path, pages_bytes_max: u64) -> Result<Conne
     if format_of(&connection)? == FORMAT_BODIES_ONLY {
         count_resources(&mut connection)?;
     }
+    connection.execute_batch(ERASED)?;
     Ok(connection)
 }
 

@@ -6,7 +6,6 @@ use rusqlite::{Connection, Transaction as Group, params};
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 
-use super::audit_rows;
 use super::blobs::BlobDirectory;
 use super::cache::Caches;
 use super::changes::Changes;
@@ -14,6 +13,7 @@ use super::failure;
 use super::health::Health;
 use super::read::{self, Reads, one};
 use super::rows::{self, signed, unsigned};
+use super::{audit_purge, audit_rows};
 use crate::name::{Auxiliary, ResourceName};
 use crate::store::quota::{self, RESOURCE_BYTES};
 use crate::store::{
@@ -542,5 +542,17 @@ impl Transaction for WriteTransaction<'_> {
 
     fn audit(&mut self, entry: &AuditEntry) -> Result<u64, StoreError> {
         self.whole(|inside| inside.audit_inside(entry))
+    }
+
+    fn audit_purge(&mut self, leaves: &[u64]) -> Result<(), StoreError> {
+        self.whole(|inside| audit_purge::purge(inside.group, leaves))
+    }
+
+    fn audit_disown(&mut self, storage: StorageId, leaves: &[u64]) -> Result<(), StoreError> {
+        self.whole(|inside| audit_purge::disown(inside.group, storage, leaves))
+    }
+
+    fn audit_unlink(&mut self, set: i64, storage: StorageId, left: &[(u64, u64, [u8; 32])]) -> Result<(), StoreError> {
+        self.whole(|inside| audit_purge::unlink(inside.group, set, storage, left))
     }
 }
