@@ -155,7 +155,7 @@ async fn aggregate_only_sources_are_asked_for_aggregates_or_not_at_all() {
         "SELECT (GROUP_CONCAT(STR(?v)) AS ?all) WHERE { ?o :value ?v }",
         "SELECT (COUNT(DISTINCT ?v) AS ?n) WHERE { ?o :value ?v }",
         "SELECT ?a ?b WHERE { ?a :next+ ?b }",
-        "SELECT ?w ?v ?label WHERE { ?o :madeBy ?s ; :value ?v . ?s :street ?w . ?w :label ?label }",
+        "SELECT ?w ?v ?label WHERE { ?o :madeBy ?s ; :value ?v . ?s :street ?w . ?w :name ?label }",
     ] {
         let plan = network.plan(&query(body));
         assert_eq!(

@@ -4,7 +4,7 @@
 //! Soundness rests on one fact: two parts joined on a variable that is bound on both sides, and whose possible values at source A
 //! and at source B never meet for A ≠ B, can only join within one source.
 
-use crate::source::{SourceId, ValueSet};
+use crate::source::{SourceId, Token, ValueSet};
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, Variable};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,12 +30,11 @@ pub(crate) struct Local {
 
 impl Local {
     /// What a variable can be at a source.
-    pub fn values_at(&self, variable: &Variable, source: SourceId) -> ValueSet {
+    pub fn values_at(&self, variable: &Variable, source: SourceId) -> &ValueSet {
         self.values
             .get(variable)
             .and_then(|per_source| per_source.get(&source))
-            .cloned()
-            .unwrap_or(ValueSet::Any)
+            .unwrap_or(&ValueSet::Any)
     }
 
     /// Estimated number of solutions over all sources.
@@ -43,45 +42,13 @@ impl Local {
         self.sources.values().sum()
     }
 
-    /// Whether the values of `variable` at one source never meet those of `other_variable` in `other` at another source.
+    /// Whether the values of `variable` at one source never meet those of `variable` in `other` at another source.
     fn disjoint(&self, other: &Self, variable: &Variable) -> bool {
-        let mut buckets: HashMap<String, Vec<(SourceId, crate::source::Token)>> = HashMap::new();
-        let mut anywhere = BTreeSet::new();
-        for source in other.sources.keys() {
-            match other.values_at(variable, *source) {
-                ValueSet::Any => {
-                    anywhere.insert(*source);
-                }
-                ValueSet::Tokens(tokens) => {
-                    for token in tokens {
-                        buckets.entry(token.bucket()).or_default().push((*source, token));
-                    }
-                }
-            }
-        }
-        for source in self.sources.keys() {
-            if anywhere.iter().any(|other| other != source) {
-                return false;
-            }
-            match self.values_at(variable, *source) {
-                ValueSet::Any => {
-                    if other.sources.keys().any(|other| other != source) {
-                        return false;
-                    }
-                }
-                ValueSet::Tokens(tokens) => {
-                    for token in tokens {
-                        let meets = buckets.get(&token.bucket()).is_some_and(|list| {
-                            list.iter().any(|(at, theirs)| at != source && theirs.may_meet(&token))
-                        });
-                        if meets {
-                            return false;
-                        }
-                    }
-                }
-            }
-        }
-        true
+        let at = |own: &'_ Self| -> Vec<(SourceId, ValueSet)> {
+            let values = own.sources.keys().map(|id| (*id, own.values_at(variable, *id).clone()));
+            values.collect()
+        };
+        apart(&at(self), &at(other))
     }
 
     /// Whether solutions of the two parts can only join within one source.
@@ -124,13 +91,13 @@ impl Local {
                 .map(|source| {
                     let (own, theirs) = (self.values_at(variable, *source), other.values_at(variable, *source));
                     let set = match (self.certain.contains(variable), other.certain.contains(variable)) {
-                        (true, true) => own.narrow(&theirs),
-                        (true, false) => own,
-                        (false, true) => theirs,
+                        (true, true) => own.narrow(theirs),
+                        (true, false) => own.clone(),
+                        (false, true) => theirs.clone(),
                         (false, false) => match (self.vars.contains(variable), other.vars.contains(variable)) {
-                            (true, false) => own,
-                            (false, true) => theirs,
-                            _ => own.union(&theirs),
+                            (true, false) => own.clone(),
+                            (false, true) => theirs.clone(),
+                            _ => own.union(theirs),
                         },
                     };
                     (*source, set)
@@ -158,7 +125,7 @@ impl Local {
             let per_source = self
                 .sources
                 .keys()
-                .map(|source| (*source, other.values_at(variable, *source)))
+                .map(|source| (*source, other.values_at(variable, *source).clone()))
                 .collect::<BTreeMap<_, _>>();
             values.insert(variable.clone(), per_source);
         }
@@ -195,9 +162,9 @@ impl Local {
                 let theirs = (other.sources.contains_key(source) && other.vars.contains(variable))
                     .then(|| other.values_at(variable, *source));
                 let set = match (own, theirs) {
-                    (Some(a), Some(b)) => a.union(&b),
-                    (Some(a), None) | (None, Some(a)) => a,
-                    (None, None) => ValueSet::Tokens(BTreeSet::new()),
+                    (Some(a), Some(b)) => a.union(b),
+                    (Some(a), None) | (None, Some(a)) => a.clone(),
+                    (None, None) => ValueSet::of(BTreeSet::new()),
                 };
                 per_source.insert(*source, set);
             }
@@ -242,7 +209,7 @@ impl Local {
                 self.values
                     .entry(variable.clone())
                     .or_default()
-                    .insert(source, ValueSet::Tokens(tokens));
+                    .insert(source, ValueSet::of(tokens));
             }
         }
         self.drop_impossible();
@@ -274,6 +241,34 @@ impl Local {
                 self.values_at(variable, *source).may_be_blank() && other.values_at(there, *source).may_be_blank()
             })
     }
+}
+
+/// Whether values of one side at one source never meet values of the other side at another source.
+pub(super) fn apart(own: &[(SourceId, ValueSet)], others: &[(SourceId, ValueSet)]) -> bool {
+    let mut buckets: HashMap<&str, Vec<(SourceId, &Token)>> = HashMap::with_capacity(others.len());
+    let mut anywhere = Vec::new();
+    for (source, values) in others {
+        match values {
+            ValueSet::Any => anywhere.push(*source),
+            ValueSet::Tokens(tokens) => {
+                for token in &**tokens {
+                    buckets.entry(token.bucket()).or_default().push((*source, token));
+                }
+            }
+        }
+    }
+    own.iter().all(|(source, values)| {
+        let elsewhere = |other: &SourceId| other != source;
+        let meets = |token: &Token| {
+            let list = buckets.get(token.bucket());
+            list.is_some_and(|list| list.iter().any(|(at, theirs)| elsewhere(at) && theirs.may_meet(token)))
+        };
+        !anywhere.iter().any(elsewhere)
+            && match values {
+                ValueSet::Any => !others.iter().any(|(other, _)| elsewhere(other)),
+                ValueSet::Tokens(tokens) => !tokens.iter().any(meets),
+            }
+    })
 }
 
 /// Joins two patterns, keeping basic graph patterns in one piece so that the source's optimiser sees them whole.

@@ -4,9 +4,10 @@
 use super::clause::Clause;
 use super::expression::{self, conjuncts, is_stable};
 use super::local::{Local, join_patterns};
+use super::scan::Candidates;
 use super::shape::{self, extended, with_table};
 use super::{PlanLimits, SubPlan, Wanted, Withheld};
-use crate::source::{Match, Source, SourceId, ValueSet};
+use crate::source::{Source, SourceId, ValueSet};
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, TriplePattern, Variable};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -33,7 +34,7 @@ pub(super) enum Node {
 pub(super) struct Planner<'a> {
     pub(super) sources: &'a [Source],
     pub(super) limits: &'a PlanLimits,
-    pub(super) selected: HashMap<TriplePattern, BTreeMap<SourceId, Match>>,
+    pub(super) selected: HashMap<TriplePattern, Candidates>,
     pub(super) materialise: BTreeMap<SourceId, Wanted>,
     pub(super) withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
     pub(super) evidence: Vec<String>,

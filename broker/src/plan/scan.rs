@@ -1,18 +1,25 @@
 //! Leaves of planning: one triple pattern against all sources, and the basic graph patterns grown from them.
 
 use super::Withheld;
-use super::local::Local;
+use super::local::{Local, apart};
 use super::rewrite::{Node, Planner};
 use crate::source::{Match, Selection, SourceId, ValueSet};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern, Variable};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Sources that can answer a pattern, each with what its answer can be.
+pub(super) type Candidates = Arc<BTreeMap<SourceId, Match>>;
+
+/// Parts with at most so many sources narrow others: beyond, comparing costs more than it saves.
+const NEAR_SOURCES_MAX: usize = 4;
 
 impl Planner<'_> {
     /// Which sources can answer a pattern; remembered, because one pattern is looked at many times.
-    pub(super) fn candidates(&mut self, pattern: &TriplePattern) -> BTreeMap<SourceId, Match> {
+    pub(super) fn candidates(&mut self, pattern: &TriplePattern) -> Candidates {
         if let Some(known) = self.selected.get(pattern) {
-            return known.clone();
+            return Arc::clone(known);
         }
         let mut found = BTreeMap::new();
         for (id, source) in self.sources.iter().enumerate() {
@@ -43,13 +50,19 @@ impl Planner<'_> {
             self.sources.len(),
             abridge(&names)
         ));
-        self.selected.insert(pattern.clone(), found.clone());
+        let found = Arc::new(found);
+        self.selected.insert(pattern.clone(), Arc::clone(&found));
         found
     }
 
     /// One triple pattern as a part of its own.
     pub(super) fn scan(&mut self, pattern: &TriplePattern) -> Local {
         let candidates = self.candidates(pattern);
+        Self::part(pattern, &candidates)
+    }
+
+    /// One triple pattern at these sources.
+    fn part(pattern: &TriplePattern, candidates: &BTreeMap<SourceId, Match>) -> Local {
         let mut local = Local {
             pattern: GraphPattern::Bgp {
                 patterns: vec![pattern.clone()],
@@ -65,7 +78,7 @@ impl Planner<'_> {
             let seen = !local.vars.insert(variable.clone());
             local.certain.insert(variable.clone());
             let per_source = local.values.entry(variable.clone()).or_default();
-            for (id, matched) in &candidates {
+            for (id, matched) in candidates {
                 let set = pick(matched);
                 let set = match per_source.get(id) {
                     Some(other) if seen => other.narrow(&set),
@@ -100,7 +113,7 @@ impl Planner<'_> {
             }
         }
         local.drop_impossible();
-        local.unique = local.sources.len() <= 1 || no_triple_twice(&candidates, &local);
+        local.unique = local.sources.len() <= 1 || no_triple_twice(candidates, &local);
         local
     }
 
@@ -109,25 +122,60 @@ impl Planner<'_> {
         if patterns.is_empty() {
             return Node::Const(GraphPattern::Bgp { patterns: Vec::new() });
         }
-        let units = patterns.iter().map(|pattern| self.scan(pattern)).collect();
+        // What few sources can answer comes first, and says which of the many can join with it.
+        let mut found: Vec<(&TriplePattern, Candidates)> = patterns
+            .iter()
+            .map(|pattern| (pattern, self.candidates(pattern)))
+            .collect();
+        found.sort_by_key(|(_, candidates)| candidates.len());
+        let mut units: Vec<Local> = Vec::with_capacity(found.len());
+        for (pattern, candidates) in found {
+            let unit = match joinable(pattern, &candidates, &units) {
+                Some(fewer) => Self::part(pattern, &fewer),
+                None => Self::part(pattern, &candidates),
+            };
+            units.push(unit);
+        }
         self.block(units, Vec::new())
     }
+}
+
+/// The candidates that can join with those of the parts that few sources can answer; `None` when that leaves out nobody. A source whose
+/// values of a shared variable meet none of theirs has nothing to add to the solutions of the whole. A pattern that nobody can answer
+/// narrows nothing: who is left out for other reasons stays named.
+fn joinable(pattern: &TriplePattern, candidates: &Candidates, units: &[Local]) -> Option<BTreeMap<SourceId, Match>> {
+    let subject = match &pattern.subject {
+        TermPattern::Variable(variable) => Some(variable),
+        _ => None,
+    };
+    let object = match &pattern.object {
+        TermPattern::Variable(variable) => Some(variable),
+        _ => None,
+    };
+    let meets = |variable: Option<&Variable>, id: SourceId, values: &ValueSet| {
+        let Some(variable) = variable else { return true };
+        let near = units
+            .iter()
+            .filter(|unit| (1..=NEAR_SOURCES_MAX).contains(&unit.sources.len()) && unit.certain.contains(variable));
+        near.into_iter().all(|unit| {
+            let mut theirs = unit.sources.keys().map(|own| (*own, unit.values_at(variable, *own)));
+            theirs.any(|(own, theirs)| own == id || theirs.may_meet(values))
+        })
+    };
+    let fewer: BTreeMap<SourceId, Match> = candidates
+        .iter()
+        .filter(|(id, matched)| meets(subject, **id, &matched.subject) && meets(object, **id, &matched.object))
+        .map(|(id, matched)| (*id, matched.clone()))
+        .collect();
+    (fewer.len() < candidates.len()).then_some(fewer)
 }
 
 /// Whether no triple that matches can be held by two sources: subjects, predicates or objects are disjoint.
 fn no_triple_twice(candidates: &BTreeMap<SourceId, Match>, local: &Local) -> bool {
     let position = |pick: &dyn Fn(&Match) -> &ValueSet| {
-        let mut probe = local.clone();
-        let marker = Variable::new_unchecked("meent_position");
-        probe.certain.insert(marker.clone());
-        probe.values.insert(
-            marker.clone(),
-            candidates
-                .iter()
-                .map(|(id, matched)| (*id, pick(matched).clone()))
-                .collect(),
-        );
-        probe.is_owner_key(&marker)
+        let own = candidates.iter().filter(|(id, _)| local.sources.contains_key(id));
+        let values: Vec<(SourceId, ValueSet)> = own.map(|(id, matched)| (*id, pick(matched).clone())).collect();
+        apart(&values, &values)
     };
     position(&|matched| &matched.subject)
         || position(&|matched| &matched.object)

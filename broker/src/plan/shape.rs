@@ -206,11 +206,9 @@ pub(super) fn with_table(mut local: Local, table: &GraphPattern) -> Local {
                     .filter_map(|row| row.get(column).and_then(Option::as_ref))
                     .map(|term| Token::of_term(&term.clone().into()))
                     .collect();
-                let per_source: BTreeMap<SourceId, ValueSet> = local
-                    .sources
-                    .keys()
-                    .map(|id| (*id, ValueSet::Tokens(tokens.clone())))
-                    .collect();
+                let set = ValueSet::of(tokens);
+                let per_source: BTreeMap<SourceId, ValueSet> =
+                    local.sources.keys().map(|id| (*id, set.clone())).collect();
                 local.values.insert(variable.clone(), per_source);
             }
         }
@@ -234,7 +232,7 @@ pub(super) fn extended(mut local: Local, variable: &Variable, expression: &Expre
         .keys()
         .map(|id| {
             let set = match expression {
-                Expression::Variable(other) => local.values_at(other, *id),
+                Expression::Variable(other) => local.values_at(other, *id).clone(),
                 other => expression::computed_values(other),
             };
             (*id, set)

@@ -52,13 +52,13 @@ impl Token {
 
     /// A key that two tokens share whenever they may meet: lets sets be intersected without comparing all pairs.
     #[must_use]
-    pub fn bucket(&self) -> String {
+    pub fn bucket(&self) -> &str {
         match self {
             // Prefixes of other schemes may be as short as the scheme itself (`urn` and `urn:isbn` meet).
-            Self::Iri(iri) if iri.contains("://") => authority(iri).to_owned(),
-            Self::Iri(iri) => iri.split(':').next().unwrap_or_default().to_owned(),
-            Self::Blank => "_:".to_owned(),
-            Self::Literal(_) => "\"".to_owned(),
+            Self::Iri(iri) if iri.contains("://") => authority(iri),
+            Self::Iri(iri) => iri.split(':').next().unwrap_or_default(),
+            Self::Blank => "_:",
+            Self::Literal(_) => "\"",
         }
     }
 }
@@ -92,22 +92,29 @@ fn iri_covers(prefix: &str, iri: &str) -> bool {
 pub enum ValueSet {
     /// Nothing is known.
     Any,
-    /// One of these kinds.
-    Tokens(BTreeSet<Token>),
+    /// One of these kinds. Shared, because planning hands the sets of a summary on many times.
+    Tokens(Arc<BTreeSet<Token>>),
 }
 
 impl ValueSet {
     /// Exactly one kind.
     #[must_use]
     pub fn one(token: Token) -> Self {
-        Self::Tokens(BTreeSet::from([token]))
+        Self::of(BTreeSet::from([token]))
+    }
+
+    /// One of these kinds; none of them when the set is empty.
+    #[must_use]
+    pub fn of(tokens: BTreeSet<Token>) -> Self {
+        Self::Tokens(Arc::new(tokens))
     }
 
     /// Both sets together (either may hold).
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         match (self, other) {
-            (Self::Tokens(a), Self::Tokens(b)) => Self::Tokens(a.union(b).cloned().collect()),
+            (Self::Tokens(a), Self::Tokens(b)) if Arc::ptr_eq(a, b) => self.clone(),
+            (Self::Tokens(a), Self::Tokens(b)) => Self::of(a.union(b).cloned().collect()),
             _ => Self::Any,
         }
     }
@@ -117,6 +124,7 @@ impl ValueSet {
     pub fn narrow(&self, other: &Self) -> Self {
         match (self, other) {
             (Self::Any, known) | (known, Self::Any) => known.clone(),
+            (Self::Tokens(a), Self::Tokens(b)) if Arc::ptr_eq(a, b) || a == b => self.clone(),
             (Self::Tokens(a), Self::Tokens(b)) => {
                 // A token survives when the other side can hold it as well; of two nested prefixes the longer one is exact.
                 let keep = |own: &BTreeSet<Token>, theirs: &BTreeSet<Token>| -> Vec<Token> {
@@ -129,7 +137,7 @@ impl ValueSet {
                         .cloned()
                         .collect()
                 };
-                Self::Tokens(keep(a, b).into_iter().chain(keep(b, a)).collect())
+                Self::of(keep(a, b).into_iter().chain(keep(b, a)).collect())
             }
         }
     }
@@ -143,6 +151,15 @@ impl ValueSet {
                 let own = Token::of_term(term);
                 tokens.iter().any(|token| *token == own || token.may_meet(&own))
             }
+        }
+    }
+
+    /// Whether a value can be in both sets, when the two come from **different** sources.
+    #[must_use]
+    pub fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tokens(a), Self::Tokens(b)) => a.iter().any(|own| b.iter().any(|theirs| own.may_meet(theirs))),
+            _ => true,
         }
     }
 
@@ -186,11 +203,19 @@ pub struct SummaryRow {
 }
 
 /// What a source holds, as far as the asker may know.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceDescription {
-    rows: BTreeMap<String, Vec<SummaryRow>>,
+    properties: BTreeMap<String, Held>,
     classes: BTreeMap<String, u64>,
     known: bool,
+}
+
+/// What a source holds of one property.
+#[derive(Debug, Clone, PartialEq)]
+struct Held {
+    rows: Vec<SummaryRow>,
+    /// How it answers a pattern that leaves subject and object open, which most do.
+    open: Match,
 }
 
 /// How a source can answer one triple pattern.
@@ -223,8 +248,15 @@ impl SourceDescription {
                 .or_default()
                 .push(row);
         }
+        let held = |rows: Vec<SummaryRow>| Held {
+            open: Match::of(&rows, &ValueSet::Any, &ValueSet::Any),
+            rows,
+        };
         Self {
-            rows: by_predicate,
+            properties: by_predicate
+                .into_iter()
+                .map(|(property, rows)| (property, held(rows)))
+                .collect(),
             classes,
             known: true,
         }
@@ -310,7 +342,7 @@ impl SourceDescription {
 
     /// All rows.
     pub fn rows(&self) -> impl Iterator<Item = &SummaryRow> {
-        self.rows.values().flatten()
+        self.properties.values().flat_map(|held| &held.rows)
     }
 
     /// Class counts.
@@ -333,24 +365,17 @@ impl SourceDescription {
                 triples: UNKNOWN_TRIPLES,
             });
         }
-        let mut found = Match {
-            subject: ValueSet::Tokens(BTreeSet::new()),
-            predicate: ValueSet::Tokens(BTreeSet::new()),
-            object: ValueSet::Tokens(BTreeSet::new()),
-            triples: 0.0,
-        };
-        match &pattern.predicate {
+        let (subject, object) = (constant(&pattern.subject), constant(&pattern.object));
+        let mut found = match &pattern.predicate {
             NamedNodePattern::NamedNode(predicate) => {
-                for row in self.rows.get(predicate.as_str())? {
-                    found.add(row, pattern);
+                let held = self.properties.get(predicate.as_str())?;
+                if let (ValueSet::Any, ValueSet::Any) = (&subject, &object) {
+                    return Some(held.open.clone());
                 }
+                Match::of(&held.rows, &subject, &object)
             }
-            NamedNodePattern::Variable(_) => {
-                for row in self.rows() {
-                    found.add(row, pattern);
-                }
-            }
-        }
+            NamedNodePattern::Variable(_) => Match::of(self.rows(), &subject, &object),
+        };
         if found.subject.is_empty() {
             return None;
         }
@@ -361,19 +386,19 @@ impl SourceDescription {
             let instances = *self.classes.get(class.as_str())?;
             found.triples = instances as f64;
         }
-        let fixed = |set: &mut ValueSet, term: &TermPattern, triples: &mut f64, share: f64| {
-            if let known @ ValueSet::Tokens(_) = constant(term) {
+        let fixed = |set: &mut ValueSet, known: ValueSet, triples: &mut f64, share: f64| {
+            if let ValueSet::Tokens(_) = known {
                 *set = known;
                 *triples = (*triples * share).max(1.0);
             }
         };
-        fixed(&mut found.subject, &pattern.subject, &mut found.triples, 0.001);
+        fixed(&mut found.subject, subject, &mut found.triples, 0.001);
         let share = if matches!(&pattern.predicate, NamedNodePattern::NamedNode(p) if *p == rdf::TYPE) {
             1.0
         } else {
             0.05
         };
-        fixed(&mut found.object, &pattern.object, &mut found.triples, share);
+        fixed(&mut found.object, object, &mut found.triples, share);
         Some(found)
     }
 }
@@ -382,24 +407,28 @@ impl SourceDescription {
 const UNKNOWN_TRIPLES: f64 = 100_000.0;
 
 impl Match {
-    fn add(&mut self, row: &SummaryRow, pattern: &TriplePattern) {
-        let fits = |token: &Token, term: &TermPattern| match constant(term) {
+    /// What these rows say about a pattern with such ends; empty when none fits.
+    fn of<'a>(rows: impl IntoIterator<Item = &'a SummaryRow>, subject: &ValueSet, object: &ValueSet) -> Self {
+        let fits = |token: &Token, end: &ValueSet| match end {
             ValueSet::Any => true,
             ValueSet::Tokens(tokens) => tokens.iter().all(|own| token.may_meet(own)),
         };
-        if !fits(&row.subject, &pattern.subject) || !fits(&row.object, &pattern.object) {
-            return;
-        }
-        for (set, token) in [
-            (&mut self.subject, row.subject.clone()),
-            (&mut self.predicate, Token::Iri(row.predicate.as_str().into())),
-            (&mut self.object, row.object.clone()),
-        ] {
-            if let ValueSet::Tokens(tokens) = set {
-                tokens.insert(token);
+        let (mut subjects, mut predicates, mut objects) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let mut triples = 0.0;
+        for row in rows {
+            if fits(&row.subject, subject) && fits(&row.object, object) {
+                subjects.insert(row.subject.clone());
+                predicates.insert(Token::Iri(row.predicate.as_str().into()));
+                objects.insert(row.object.clone());
+                triples += row.triples as f64;
             }
         }
-        self.triples += row.triples as f64;
+        Self {
+            subject: ValueSet::of(subjects),
+            predicate: ValueSet::of(predicates),
+            object: ValueSet::of(objects),
+            triples,
+        }
     }
 }
 
@@ -461,7 +490,7 @@ mod tests {
 
     #[test]
     fn narrowing_keeps_what_both_sides_can_hold() {
-        let set = |items: &[&str]| ValueSet::Tokens(items.iter().map(|s| Token::Iri((*s).into())).collect());
+        let set = |items: &[&str]| ValueSet::of(items.iter().map(|s| Token::Iri((*s).into())).collect());
         assert_eq!(
             set(&["https://a", "https://b"]).narrow(&set(&["https://b", "https://c"])),
             set(&["https://b"])
