@@ -8,6 +8,7 @@ use policies::contract::AgreementState;
 use policies::decision::Obligation;
 use policies::explain::{self, Language};
 use policies::facts::{AgreementFact, DatasetFact};
+use policies::odrl::{Circumstances, stays_with_recipient};
 use policies::request::WebId;
 use policies::{AccessRequest, Action, Fact, FactRequest, Facts, Response, Subject, decide};
 use serde::Serialize;
@@ -78,6 +79,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
             aggregate_only: None,
             properties: None,
             hidden: BTreeSet::new(),
+            stays: false,
         };
         let mine: Vec<&Arc<Deposit>> = deposits
             .iter()
@@ -97,6 +99,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
                     source.aggregate_only = aggregate_only;
                     source.properties = view.properties;
                     source.hidden = view.hidden;
+                    source.stays = stays_with_recipient(&deposit.policy);
                     admission
                         .deposits
                         .insert(deposit.agreement.clone(), Arc::clone(deposit));
@@ -108,7 +111,8 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
         }
         if admitted {
             admission.sources.push(source);
-        } else {
+        } else if !dataset.silent || reason.1.is_some() {
+            // Whoever has an agreement on a dataset knows of it anyway.
             let (code, agreement, words) = reason;
             admission.refuse(&dataset, agreement, code, &words);
         }
@@ -172,6 +176,7 @@ fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted
         expires_at: None,
         // The owner's server counts, and refuses what is too much.
         uses: Some(0),
+        circumstances: Circumstances::Elsewhere,
     };
     let facts = Facts::new()
         .with(

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::contract::AgreementState;
 use crate::decision::{Decision, Effect, Reason, ReasonCode};
 use crate::facts::{AgreementFact, DatasetFact, EffectiveAcl, Fact, FactRequest, Facts};
-use crate::odrl::{Evaluation, Situation, evaluate};
+use crate::odrl::{Circumstances, Evaluation, Situation, evaluate};
 use crate::purpose::Hierarchy;
 use crate::request::{AccessRequest, Action};
 use crate::wac::{AclTarget, Modes};
@@ -161,6 +161,12 @@ fn query(request: &AccessRequest, facts: &Facts) -> Response {
 
 /// `None` when the agreement is in force, otherwise the refusal.
 fn in_force(request: &AccessRequest, agreement: &AgreementFact) -> Option<Decision> {
+    if let Circumstances::Known(known) = &agreement.circumstances
+        && known.delete_by.is_some_and(|deadline| request.now > deadline)
+    {
+        let reason = Reason::new(ReasonCode::ObligationViolated, vocab::odrl::DELETE);
+        return Some(Decision::refuse(Effect::Deny, reason));
+    }
     let about = match agreement.state {
         AgreementState::Active if agreement.expires_at.is_some_and(|end| request.now >= end) => {
             AgreementState::Expired.as_str()
@@ -239,6 +245,10 @@ fn by_agreement(
     covered: &DatasetFact,
     purposes: &Hierarchy,
 ) -> Decision {
+    let world = match &agreement.circumstances {
+        Circumstances::Known(known) => Some(known.world(request.now, request.subject.client.as_deref())),
+        Circumstances::NotKept | Circumstances::Elsewhere => None,
+    };
     let situation = Situation {
         party: request.subject.agent.web_id().map(|web_id| web_id.as_str()),
         dataset,
@@ -246,8 +256,10 @@ fn by_agreement(
         purpose: request.purpose.as_deref(),
         now: request.now,
         purposes,
-        world: None,
+        world: world.as_ref(),
         uses: agreement.uses,
+        circumstances: &agreement.circumstances,
+        forbidding: false,
     };
     let Evaluation {
         effect,
@@ -256,10 +268,12 @@ fn by_agreement(
         grant,
         valid_until,
     } = evaluate(&agreement.policy, &situation);
-    let valid_until = [valid_until, agreement.expires_at.filter(|end| *end > request.now)]
-        .into_iter()
-        .flatten()
-        .min();
+    let ends = agreement.expires_at.filter(|end| *end > request.now);
+    let turns = match &agreement.circumstances {
+        Circumstances::Known(known) => known.changes(&agreement.policy, request.now),
+        Circumstances::NotKept | Circumstances::Elsewhere => Vec::new(),
+    };
+    let valid_until = [valid_until, ends].into_iter().flatten().chain(turns).min();
     let mut decision = Decision {
         effect,
         reasons: Vec::new(),

@@ -50,6 +50,7 @@ fn policy(consent: bool) -> Policy {
 fn agreement(policy: Policy, state: AgreementState) -> Fact {
     Fact::Agreement(Arc::new(AgreementFact {
         uses: None,
+        circumstances: crate::odrl::Circumstances::NotKept,
         policy: Arc::new(policy),
         state,
         expires_at: Some(datetime!(2027-01-01 0:00 UTC)),

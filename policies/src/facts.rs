@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use crate::acp::EffectiveAcp;
 use crate::contract::AgreementState;
-use crate::odrl::Policy;
+use crate::odrl::{Circumstances, Policy};
 use crate::purpose::Hierarchy;
 use crate::wac::Acl;
 
@@ -100,6 +100,8 @@ pub struct AgreementFact {
     pub expires_at: Option<OffsetDateTime>,
     /// How often it was used until now, where uses are counted. What asks for a count holds for nobody without.
     pub uses: Option<u64>,
+    /// What the server that holds the data knows beyond that.
+    pub circumstances: Circumstances,
 }
 
 /// What a dataset covers, from its DCAT description.

@@ -7,6 +7,8 @@
 mod harness;
 #[path = "broker_service/origins.rs"]
 mod origins;
+#[path = "broker_service/terms.rs"]
+mod terms;
 #[path = "broker_service/trace.rs"]
 mod trace;
 

@@ -77,6 +77,8 @@ vocabulary! {
         // Agreements.
         AGREEMENT_HASH "agreementHash",
         AGREEMENT_STATE "agreementState",
+        ENCRYPTED_TRANSPORT "EncryptedTransport",
+        WITHHELD_SILENTLY "withheldSilently",
         // Data.
         DATA_SUBJECT "dataSubject",
         GENERATED "generated",

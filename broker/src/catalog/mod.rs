@@ -37,6 +37,8 @@ pub struct DatasetEntry {
     pub offers: Vec<Arc<Policy>>,
     /// Whether it may be asked without an agreement.
     pub open: bool,
+    /// Whether those without an agreement are not told that it could have contributed.
+    pub silent: bool,
     /// What it says about its content.
     pub description: Arc<SourceDescription>,
 }
@@ -79,6 +81,7 @@ impl MemberState {
                     negotiation: None,
                     offers: Vec::new(),
                     open: true,
+                    silent: false,
                     description: Arc::new(SourceDescription::unknown()),
                 })
             })

@@ -9,7 +9,7 @@ use policies::odrl::{self, OdrlLimits, PolicyKind};
 use server_kit::summary::Summary;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use vocab::{dcat, dcterms, dspace, odrl as odrl_terms, rdf, void};
+use vocab::{dcat, dcterms, dspace, meent, odrl as odrl_terms, rdf, void};
 
 /// `dcterms:accessRights` of open data, in the European authority table.
 const PUBLIC: &str = "http://publications.europa.eu/resource/authority/access-right/PUBLIC";
@@ -172,6 +172,9 @@ fn dataset(
         negotiation: negotiation(graph, iri),
         offers,
         open: says_public || !offered,
+        silent: graph
+            .objects(&node, meent::WITHHELD_SILENTLY)
+            .any(|object| matches!(object, Term::Literal(literal) if matches!(literal.value().trim(), "true" | "1"))),
         description: Arc::new(description),
     }
 }

@@ -1,5 +1,6 @@
 //! The completeness manifest: which sources a query asked, which answered, which did not and why (ARCHITECTURE invariant 9).
 
+use super::terms::Term;
 use crate::fetch::FetchError;
 use crate::plan::Withheld;
 use crate::source::{Source, SourceId};
@@ -45,6 +46,9 @@ pub struct SourceReport {
     pub bytes: u64,
     /// Longest time of one sub-query, milliseconds.
     pub ms: u64,
+    /// What its answers came with: terms, source, whom to name, the policy for whoever gets the data next.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub terms: BTreeSet<Term>,
 }
 
 /// The whole manifest.
@@ -85,6 +89,7 @@ impl Ledger {
                     rows: 0,
                     bytes: 0,
                     ms: 0,
+                    terms: BTreeSet::new(),
                 };
                 (id, report)
             })
@@ -110,6 +115,13 @@ impl Ledger {
             if report.status == SourceStatus::NotRelevant {
                 report.status = SourceStatus::Answered;
             }
+        }
+    }
+
+    /// An answer came with terms.
+    pub fn came_with(&self, id: SourceId, terms: BTreeSet<Term>) {
+        if let Some(report) = self.entries.lock().get_mut(&id) {
+            report.terms.extend(terms);
         }
     }
 

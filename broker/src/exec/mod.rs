@@ -5,6 +5,7 @@ mod bindings;
 pub mod gate;
 pub mod manifest;
 pub mod residual;
+pub mod terms;
 
 use crate::fetch::{self, Budget, Credentials, FetchError, SubRequest, Transport, parse};
 use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, Scan, SubPlan, SubPlanText, Wanted};
@@ -315,6 +316,8 @@ async fn exchange(
         if essence != "application/sparql-results+json" && essence != "application/json" {
             return Err(FetchError::WrongType(essence.chars().take(80).collect()));
         }
+        // Before the first row is used: what binds its use is known.
+        ledger.came_with(id, terms::read(&headers));
         parse::read(body, expected, Arc::clone(budget)).await
     }
     .await;

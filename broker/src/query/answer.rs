@@ -10,6 +10,7 @@ use crate::enforce::{Admission, Asker, admit};
 use crate::error::{self, Answer};
 use crate::exec::manifest::{Completeness, Ledger, SourceStatus};
 use crate::exec::residual::{self, Delivered};
+use crate::exec::terms::{self, Term};
 use crate::exec::{ExecError, Session, run};
 use crate::fetch::{Credentials, FetchError};
 use crate::http::Call;
@@ -17,7 +18,7 @@ use crate::plan::PhysicalPlan;
 use crate::source::Source;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use http::{HeaderMap, Method, Response, StatusCode};
-use oxrdf::{NamedNode, Term};
+use oxrdf::NamedNode;
 use policies::audit::{AuditAction, AuditRecord, Outcome};
 use policies::request::WebId;
 use server_kit::authn::client::DELEGATION;
@@ -33,6 +34,10 @@ use std::time::Instant;
 
 /// Says whether the answer is complete.
 pub const COMPLETE: HeaderName = HeaderName::from_static("meent-complete");
+/// How many datasets were withheld by policy.
+pub const WITHHELD: HeaderName = HeaderName::from_static("meent-withheld");
+/// Most links to terms in the header of one answer; its manifest has all of them.
+const TERM_LINKS_MAX: usize = 64;
 /// Name of the query, for its manifest.
 pub const QUERY: HeaderName = HeaderName::from_static("meent-query");
 
@@ -270,7 +275,13 @@ impl Run {
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         metrics::histogram!("meent_query_fetch_seconds").record(started.elapsed().as_secs_f64());
+        let left_out = completeness
+            .sources
+            .iter()
+            .filter(|report| report.status == SourceStatus::Withheld)
+            .count();
         let manifest = self.broker.manifests.keep(Manifest {
+            withheld: self.not_covered.len() + left_out,
             id: self.id.clone(),
             asked: self
                 .broker
@@ -341,7 +352,7 @@ impl Run {
                 if let QueryResults::Solutions(solutions) = results {
                     for solution in solutions {
                         for (_, term) in solution?.iter() {
-                            if let Term::NamedNode(node) = term {
+                            if let oxrdf::Term::NamedNode(node) = term {
                                 found.insert(node.clone());
                             }
                         }
@@ -449,6 +460,17 @@ fn headed(content: Body, media_type: &'static str, manifest: &Manifest, link: &s
     headers.insert(COMPLETE, HeaderValue::from_static(complete));
     if let Ok(value) = HeaderValue::from_str(&format!("<{link}>; rel=\"describedby\"; type=\"application/json\"")) {
         headers.insert(LINK, value);
+    }
+    headers.insert(WITHHELD, HeaderValue::from(manifest.withheld));
+    // The terms of every source bind the whole answer.
+    let terms: BTreeSet<&Term> = manifest
+        .completeness
+        .sources
+        .iter()
+        .flat_map(|report| &report.terms)
+        .collect();
+    for value in terms.into_iter().take(TERM_LINKS_MAX).filter_map(terms::link) {
+        headers.append(LINK, value);
     }
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(QUERY, value);

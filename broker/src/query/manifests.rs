@@ -22,6 +22,8 @@ pub struct Manifest {
     /// Datasets that could have contributed and were not asked, with the reasons. They are outside what the consumer may see, so
     /// they do not make an answer incomplete.
     pub not_covered: Vec<Refused>,
+    /// How many datasets were withheld by policy: those not covered, and sources left out by the terms of an agreement.
+    pub withheld: usize,
     /// Time until all sources had answered or failed, milliseconds.
     pub ms: u64,
 }

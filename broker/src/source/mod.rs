@@ -30,6 +30,8 @@ pub struct Source {
     pub properties: Option<BTreeSet<String>>,
     /// Properties that stay hidden whatever else is agreed.
     pub hidden: BTreeSet<String>,
+    /// Whether its agreement forbids to hand data on: then none of its values is shipped to another member.
+    pub stays: bool,
 }
 
 /// What selection found for one source and one pattern.
@@ -63,9 +65,11 @@ impl Source {
     }
 
     /// Whether values found elsewhere may be sent to this source as join keys: they are a disclosure, so only an agreed source
-    /// sees keys of agreed ones (threat: intermediate results leaking by bound joins).
+    /// sees keys of agreed ones, and another member none at all where the agreement they come from forbids to hand data on
+    /// (ENF-34; threat: intermediate results leaking by bound joins).
     #[must_use]
     pub fn may_receive_keys_of(&self, origin: &Self) -> bool {
-        origin.agreement.is_none() || self.agreement.is_some()
+        let agreed = origin.agreement.is_none() || self.agreement.is_some();
+        agreed && (!origin.stays || origin.member == self.member)
     }
 }

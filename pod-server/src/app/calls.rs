@@ -10,6 +10,12 @@ use super::App;
 use crate::dataspace::Call;
 use crate::error::Error;
 
+/// The storage whose owner asks who could see something, by the path of that question.
+fn viewers_of(path: &str) -> Option<&str> {
+    let (storage, rest) = path.strip_prefix('/')?.split_once('/')?;
+    (rest == ".dataspace/viewers").then_some(storage)
+}
+
 impl App {
     /// Answers a call of one of these interfaces.
     pub(super) async fn call(
@@ -32,6 +38,9 @@ impl App {
             body,
             credentials,
         };
+        if let Some(storage) = viewers_of(&call.path) {
+            return Ok(self.viewers(&call, storage).await?);
+        }
         Ok(self.dataspace.respond(&call).await.ok_or(Error::NotFound)??)
     }
 }

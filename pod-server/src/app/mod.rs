@@ -272,14 +272,6 @@ impl App {
             &config.store.directory,
             Arc::clone(&egress),
         )?);
-        let browse = DataBrowser::new(DataBrowserParts {
-            ldp: Arc::clone(&ldp),
-            store: Arc::clone(&store),
-            origins: origins.clone(),
-            issuer: issuer.issuer().to_owned(),
-            clock: Arc::clone(&clock),
-            bounds: config.browse.clone(),
-        });
         let shared = queries::Shared {
             store: &store,
             clock: &clock,
@@ -290,6 +282,15 @@ impl App {
             random: &*random,
         };
         let query = Arc::new(queries::service(&config, &index, &shared)?);
+        let browse = DataBrowser::new(DataBrowserParts {
+            ldp: Arc::clone(&ldp),
+            store: Arc::clone(&store),
+            origins: origins.clone(),
+            issuer: issuer.issuer().to_owned(),
+            clock: Arc::clone(&clock),
+            bounds: config.browse.clone(),
+            scope: Arc::clone(query.scope()),
+        });
         Ok(Self {
             challenge: authenticator.challenge(),
             hosts: host::Hosts::new(&config.server.base_url, &config.server.hosts_additional),

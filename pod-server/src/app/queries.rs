@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use policies::audit::AuditAction;
 use server_kit::authn::Credentials;
 use server_kit::body::Body;
 use server_kit::clock::Clock;
+use server_kit::problem::Problem;
 use server_kit::random::Random;
 
 use super::{App, StartError};
@@ -15,6 +17,8 @@ use crate::authz::Pep;
 use crate::authz::scope::{AggregateLimits, Pseudonyms, Scope, ScopeParts};
 use crate::config::Config;
 use crate::consent::ConsentLedger;
+use crate::dataspace::Call;
+use crate::dataspace::edge::{self, Answer};
 use crate::error::Error;
 use crate::index::Index;
 use crate::name::ResourceName;
@@ -69,6 +73,40 @@ pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) 
 }
 
 impl App {
+    /// `GET /{storage}/.dataspace/viewers?resource=…&property=…`: who could see statements of a resource, for its owner.
+    pub(super) async fn viewers(&self, call: &Call, storage: &str) -> Answer {
+        if call.method != Method::GET {
+            return Err(edge::method_not_allowed(&call.method, "GET"));
+        }
+        let dataspace = &self.dataspace.dataspace;
+        let storage = {
+            let snapshot = dataspace.node.snapshot()?;
+            dataspace.node.storage(&*snapshot, storage)?
+        };
+        dataspace.owner(call, &storage, AuditAction::Audit).await?;
+        let wanted = call.parameter("resource").ok_or_else(|| {
+            let advice = "name the resource with the parameter `resource`, as an IRI of this storage";
+            edge::unprocessable("resource-missing", advice)
+        })?;
+        let resource = ResourceName::from_iri(&wanted, &self.origins)
+            .filter(|name| name.is_within(&storage.root))
+            .ok_or_else(|| edge::unprocessable("other-storage", format!("`{wanted}` is not in this storage")))?;
+        let property = call.parameter("property");
+        if property
+            .as_deref()
+            .is_some_and(|iri| oxrdf::NamedNode::new(iri).is_err())
+        {
+            return Err(edge::unprocessable("invalid-property", "`property` is not an IRI"));
+        }
+        let viewers = self.query.scope().viewers(&resource, property.as_deref()).await?;
+        let mut json = serde_json::to_value(viewers).map_err(|_| Problem::internal())?;
+        if let Some(object) = json.as_object_mut() {
+            object.insert("resource".to_owned(), wanted.into());
+            object.insert("property".to_owned(), property.into());
+        }
+        edge::json(StatusCode::OK, &json)
+    }
+
     /// Answers a query on the endpoint of a storage, or of the server.
     pub(super) async fn sparql(
         &self,

@@ -163,7 +163,7 @@ impl Pip {
                 None => Ok((self.groups.elsewhere(group).await, Some(Dependency::RemoteGroup))),
             },
             // Read anew at each decision, so that an agreement that ended counts from the next one (invariant 8).
-            FactRequest::Agreement { id } => Ok((agreement::fact(&*self.records()?, id), None)),
+            FactRequest::Agreement { id } => Ok((agreement::fact(&*self.records()?, &self.origins, id), None)),
             FactRequest::Dataset { id } => {
                 let fact = agreement::dataset_fact(&*self.records()?, &self.origins, id);
                 Ok((fact, None))

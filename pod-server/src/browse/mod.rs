@@ -24,6 +24,7 @@ use server_kit::clock::Clock;
 
 use crate::archive::Exports;
 use crate::authz::Caller;
+use crate::authz::scope::Scope;
 use crate::config::BrowseSection;
 use crate::error::Error;
 use crate::ldp::{LdpService, slug};
@@ -53,6 +54,8 @@ pub struct DataBrowserParts {
     pub clock: Arc<dyn Clock>,
     /// Bounds.
     pub bounds: BrowseSection,
+    /// Knows who could see what under agreements.
+    pub scope: Arc<Scope>,
 }
 
 /// The data browser of one server.

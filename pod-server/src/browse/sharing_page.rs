@@ -7,6 +7,7 @@ use policies::request::WebId;
 use policies::wac::Modes;
 use server_kit::body::{self, Body, ReadLimits, Reader};
 
+use crate::authz::scope::Viewers;
 use crate::error::Error;
 use crate::http::media_type::Syntax;
 use crate::ldp::document::{self, Bounds, Document};
@@ -53,7 +54,9 @@ impl DataBrowser {
         let list = self.list(turn).await?;
         let iris = self.iris(&turn.name);
         let shares = sharing::shares(&self.own(&list, turn, &iris), iris.place());
+        let viewers = self.viewers(turn).await?;
         let shown = page::Shown {
+            viewers: viewers.as_ref(),
             name: &turn.name,
             origins: &self.parts.origins,
             own_webid: turn.webid,
@@ -185,6 +188,16 @@ impl DataBrowser {
     async fn say(&self, turn: &Turn<'_>, key: &str) -> Result<Response<Body>, Fault> {
         let notice = Some(Notice::problem(turn.visit.text(key)));
         self.show_sharing(turn, notice, StatusCode::UNPROCESSABLE_ENTITY).await
+    }
+
+    /// Who else could see it, under agreements. Only whose own storage it is learns with whom there are any.
+    async fn viewers(&self, turn: &Turn<'_>) -> Result<Option<Viewers>, Error> {
+        let root = turn.name.storage_root();
+        let own = |root: &ResourceName| turn.session.storages.iter().any(|own| own == root.as_str());
+        if !root.as_ref().is_some_and(own) {
+            return Ok(None);
+        }
+        Ok(Some(self.parts.scope.viewers(&turn.name, None).await?))
     }
 
     /// The nearest list, from the thing itself up to the root of its storage.

@@ -13,7 +13,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::decision::{Decision, Yes};
 use super::mandate::MandateTerms;
-use super::proof::receipt_as_rdf;
+use super::proof::{policy_as_rdf, receipt_as_rdf};
 use super::register::as_csv;
 use super::service::{Consents, refused};
 use super::stored::StoredConsent;
@@ -101,11 +101,11 @@ impl Consents {
             ([id], &Method::GET) => self.read_one(call, &storage, caller, id).await,
             ([_], method) => Err(edge::method_not_allowed(method, "GET")),
             ([id, verb], _) if VERBS.contains(verb) => self.decided(call, &storage, caller, id, verb).await,
-            ([id, "receipt" | "proof" | "credential"] | [id, "receipts", _], &Method::GET) => {
+            ([id, "receipt" | "proof" | "credential" | "policy"] | [id, "receipts", _], &Method::GET) => {
                 let consent = self.readable(call, &storage, caller, id).await?;
                 self.proven(call, &storage, caller, &consent, rest).await
             }
-            ([_, "receipt" | "proof" | "credential"] | [_, "receipts", _], method) => {
+            ([_, "receipt" | "proof" | "credential" | "policy"] | [_, "receipts", _], method) => {
                 Err(edge::method_not_allowed(method, "GET"))
             }
             _ => Err(edge::not_found(&call.iri)),
@@ -158,6 +158,10 @@ impl Consents {
         };
         match rest {
             [_, "credential"] => self.credential(consent),
+            [_, "policy"] => {
+                let syntax = wants_rdf(call).unwrap_or(Syntax::Turtle);
+                Ok(edge::revalidated(call, syntax, policy_as_rdf(consent, syntax)?))
+            }
             [_, "proof"] => {
                 let proof = self.proof(storage, consent, version, caller.as_str()).await?;
                 edge::json(StatusCode::OK, &proof)

@@ -94,7 +94,11 @@ impl DataspaceService {
             mandates: own.then(|| consents.mandates(storage)).transpose()?,
             preferences: own.then(|| consents.preferences(storage)).transpose()?,
             activities: consents.activities_about(storage)?,
-            duties: consents.duties(storage)?,
+            duties: {
+                let mut duties = consents.duties(storage)?;
+                duties.extend(consents.duties_under_agreements(storage)?);
+                duties
+            },
         })
     }
 

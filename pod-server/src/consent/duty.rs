@@ -175,6 +175,7 @@ impl Consents {
         let own = self.mandated(storage, caller, "api")?.is_some();
         let mut duties = self.duties(storage)?;
         if own {
+            duties.extend(self.duties_under_agreements(storage)?);
             if caller.as_str() == storage.owner {
                 duties.extend(self.duties_asked_by(caller.as_str())?);
             }

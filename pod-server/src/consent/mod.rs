@@ -1,6 +1,7 @@
 //! Consent of data subjects: what they were asked, what they decided, until when, and whom that covers (DPV, ISO/IEC TS
 //! 27560; ARCHITECTURE §6 and invariant 8).
 
+mod agreed_duty;
 pub mod api;
 mod console;
 pub mod courier;

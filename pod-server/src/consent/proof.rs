@@ -2,7 +2,7 @@
 //! verifiable credential. All are signed with the key of the audit log and can be checked offline (CON-7, CON-17, CON-18).
 
 use http::StatusCode;
-use policies::consent::{ConsentReceipt, ConsentRecord, credential, receipt_to_quads};
+use policies::consent::{ConsentReceipt, ConsentRecord, credential, receipt_to_quads, to_policy};
 use serde::{Deserialize, Serialize};
 use server_kit::problem::Problem;
 
@@ -115,6 +115,20 @@ pub fn receipt_as_rdf(consent: &StoredConsent, version: Option<u32>, syntax: Syn
     };
     let receipt = ConsentReceipt::of(version_of(consent, version)?);
     let quads = receipt_to_quads(&receipt).map_err(|error| broken(&error))?;
+    let triples: Vec<oxrdf::Triple> = quads.into_iter().map(oxrdf::Triple::from).collect();
+    graph::write(&triples, syntax).map_err(|error| broken(&error))
+}
+
+/// The present version as an ODRL agreement.
+///
+/// # Errors
+/// 404 if there is no version; 500 if the stored record is damaged.
+pub fn policy_as_rdf(consent: &StoredConsent, syntax: Syntax) -> Result<Vec<u8>, Problem> {
+    let broken = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "a stored consent cannot be written as a policy");
+        Problem::internal()
+    };
+    let quads = to_policy(version_of(consent, None)?).map_err(|error| broken(&error))?;
     let triples: Vec<oxrdf::Triple> = quads.into_iter().map(oxrdf::Triple::from).collect();
     graph::write(&triples, syntax).map_err(|error| broken(&error))
 }

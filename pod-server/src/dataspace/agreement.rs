@@ -8,9 +8,11 @@ use std::sync::{Arc, LazyLock};
 
 use policies::contract::{AgreementEvent, AgreementState, AgreementStepError};
 use policies::facts::{AgreementFact, DatasetFact, Fact};
-use policies::odrl;
+use policies::odrl::circumstance::{needs_circumstances, needs_uses};
+use policies::odrl::{self, Circumstances, Known};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
 
 use super::dataset::Dataset;
 use crate::name::ResourceName;
@@ -134,36 +136,66 @@ pub fn load(snapshot: &dyn Snapshot, iri: &str) -> Result<Option<Agreement>, Sto
 
 /// The fact that `policies::decide` needs about an agreement. Absent also when it is not in force yet.
 #[must_use]
-pub fn fact(snapshot: &dyn Snapshot, iri: &str) -> Fact {
+pub fn fact(snapshot: &dyn Snapshot, origins: &Origins, iri: &str) -> Fact {
     let agreement = match load(snapshot, iri) {
         Ok(Some(agreement)) if agreement.in_force => agreement,
         Ok(_) => return Fact::Absent,
         Err(error) => return Fact::Unavailable(error.to_string()),
     };
     match compiled(&agreement) {
-        Ok(policy) => {
-            let uses = if policy.counts() {
-                super::uses::until_now(snapshot, iri).map(Some)
-            } else {
-                Ok(None)
-            };
-            match uses {
-                Ok(uses) => Fact::Agreement(Arc::new(AgreementFact {
-                    policy,
-                    state: agreement.state,
-                    expires_at: None,
-                    uses,
-                })),
-                Err(error) => Fact::Unavailable(error.to_string()),
-            }
-        }
+        Ok(policy) => match known(snapshot, origins, &agreement, &policy) {
+            Ok((uses, circumstances)) => Fact::Agreement(Arc::new(AgreementFact {
+                policy,
+                state: agreement.state,
+                expires_at: None,
+                uses,
+                circumstances,
+            })),
+            Err(error) => Fact::Unavailable(error.to_string()),
+        },
         Err(error) => Fact::Unavailable(error.to_string()),
     }
 }
 
+/// What the policy of an agreement needs to be judged: its uses, when a use has to be counted, and the circumstances.
+fn known(
+    snapshot: &dyn Snapshot,
+    origins: &Origins,
+    agreement: &Agreement,
+    policy: &odrl::Policy,
+) -> Result<(Option<u64>, Circumstances), StoreError> {
+    let deletes = odrl::retention(policy).is_some();
+    let counts = policy.counts() || needs_uses(policy);
+    let conditions = needs_circumstances(policy);
+    if !deletes && !counts && !conditions {
+        return Ok((None, Circumstances::NotKept));
+    }
+    let usage = super::uses::usage(snapshot, &agreement.iri)?;
+    let instant = |unix| OffsetDateTime::from_unix_timestamp(unix).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let agreed = instant(agreement.created);
+    let stated = match conditions {
+        true => super::statement::about(snapshot, origins, agreement)?,
+        false => None,
+    };
+    let known = Known {
+        agreed,
+        first_use: usage.first.map(instant),
+        last_use: usage.last.map(instant),
+        encrypted: origins.base_url().starts_with("https://"),
+        stated,
+        held: usage.held_since.is_some(),
+        delete_by: super::deletion::deadline(policy, agreed, &usage),
+    };
+    // The first answer opens the duty to delete, so that one is counted as well.
+    let counted = counts || (deletes && usage.held_since.is_none());
+    Ok((counted.then_some(usage.uses), Circumstances::Known(Box::new(known))))
+}
+
 /// The policy of an agreement, read and checked once for each text: an agreement never changes, only its state does, and
 /// that is not kept here.
-fn compiled(agreement: &Agreement) -> Result<Arc<odrl::Policy>, StoreError> {
+/// # Errors
+/// As [`Agreement::policy`].
+pub fn compiled(agreement: &Agreement) -> Result<Arc<odrl::Policy>, StoreError> {
     static COMPILED: LazyLock<quick_cache::sync::Cache<[u8; 32], Arc<odrl::Policy>>> =
         LazyLock::new(|| quick_cache::sync::Cache::new(COMPILED_MAX));
     let mut digest = Sha256::new();
@@ -197,7 +229,7 @@ pub fn facts(
     agreement_iri: &str,
 ) -> Vec<(policies::facts::FactRequest, Fact)> {
     use policies::facts::FactRequest;
-    let agreement = fact(snapshot, agreement_iri);
+    let agreement = fact(snapshot, origins, agreement_iri);
     let mut facts = Vec::with_capacity(2);
     if let Fact::Agreement(found) = &agreement
         && let Some(dataset) = found.policy.dataset()

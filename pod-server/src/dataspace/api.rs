@@ -20,7 +20,7 @@ use super::exchange;
 use super::graph::{self, Syntax};
 use super::negotiation::Ask;
 use super::node::Node;
-use super::{offer, token};
+use super::{deletion, offer, token};
 use crate::audit::Event;
 use crate::log::duties::Duties;
 use crate::store::{RecordKind, Snapshot, Storage};
@@ -88,6 +88,11 @@ impl Dataspace {
                 let iri = self.agreement_iri(&storage, id);
                 self.duties.respond(&self.node, call, &storage, &iri).await
             }
+            (["agreements", id, "deletion"], _) => {
+                let iri = self.agreement_iri(&storage, id);
+                self.respond_deletion(call, &storage, &iri).await
+            }
+            (["facts"], _) => self.respond_facts(call, &storage).await,
             (["agreements", id, "verify"], &Method::POST) => self.verify(call, &storage, id).await,
             (["agreements", id, "token"], &Method::POST) => self.token(call, &storage, id).await,
             (["agreements", id, "terminate"], &Method::POST) => self.end_agreement(call, &storage, id).await,
@@ -100,7 +105,9 @@ impl Dataspace {
     }
 
     /// The caller, who must own the storage. A refusal is recorded.
-    async fn owner<'c>(&self, call: &'c Call, storage: &Storage, action: AuditAction) -> Result<&'c str, Problem> {
+    /// # Errors
+    /// 401 without credentials, 403 for everyone else.
+    pub async fn owner<'c>(&self, call: &'c Call, storage: &Storage, action: AuditAction) -> Result<&'c str, Problem> {
         let caller = call.web_id()?.as_str();
         if caller == storage.owner {
             return Ok(caller);
@@ -233,7 +240,8 @@ impl Dataspace {
             now: self.node.clock.unix(),
         };
         let mut dataset = dataset::parse(&graph, &setting).map_err(|faults| edge::faults_problem(&faults))?;
-        offer::check_all(&dataset, self.node.clock.now()).map_err(|faults| edge::faults_problem(&faults))?;
+        let encrypted = self.node.origins.base_url().starts_with("https://");
+        offer::check_all(&dataset, encrypted, self.node.clock.now()).map_err(|faults| edge::faults_problem(&faults))?;
         let (key, storage_id, datasets_max) = (format!("{name}/{id}"), storage.id, self.config.datasets_max);
         let caller = storage.owner.clone();
         let (dataset, created) = self
@@ -407,7 +415,7 @@ impl Dataspace {
                 let agreement = agreement::read_json::<Agreement>(Some(bytes), &key)
                     .map_err(|error| edge::store_problem(&error))?;
                 if let Some(agreement) = agreement.filter(|agreement| agreement.is_party(caller)) {
-                    found.push(agreement.to_json());
+                    found.push(deletion::described(&*snapshot, &agreement, self.node.clock.now())?);
                     if found.len() == self.config.page_entries_max {
                         next = key.strip_prefix(&prefix).map(str::to_owned);
                         break 'all;

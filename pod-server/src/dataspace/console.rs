@@ -11,9 +11,9 @@ use maud::html;
 use server_kit::problem::Problem;
 
 use super::api::datasets;
-use super::edge;
 use super::exchange::{self, storage_name};
 use super::service::DataspaceService;
+use super::{deletion, edge};
 use crate::consent::decision::OWN_INTEREST;
 use crate::log::own::Page as LogPage;
 use crate::name::ResourceName;
@@ -200,6 +200,12 @@ impl DataspaceService {
                 part.agreements.extend(
                     super::agreement::read_json(Some(bytes), &key).map_err(|error| edge::store_problem(&error))?,
                 );
+            }
+            for agreement in &part.agreements {
+                let duty = deletion::duty(&*snapshot, agreement, node.clock.now());
+                if let Some(duty) = duty.map_err(|error| edge::store_problem(&error))? {
+                    part.deletions.insert(agreement.iri.clone(), duty);
+                }
             }
             part.agreements
                 .sort_by_key(|agreement| std::cmp::Reverse(agreement.created));

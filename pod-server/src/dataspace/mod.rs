@@ -11,6 +11,7 @@ pub mod config;
 pub mod console;
 pub mod copies;
 pub mod dataset;
+pub mod deletion;
 pub mod edge;
 pub mod exchange;
 pub mod graph;
@@ -18,6 +19,7 @@ pub mod negotiation;
 pub mod node;
 pub mod offer;
 pub mod service;
+pub mod statement;
 pub mod token;
 pub mod uses;
 

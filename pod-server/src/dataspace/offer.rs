@@ -8,7 +8,8 @@ use oxrdf::{GraphName, Literal, NamedNode, Quad, Term, Triple};
 use policies::contract::AgreementState;
 use policies::decision::ReasonCode;
 use policies::facts::{AgreementFact, DatasetFact, Fact, FactRequest, Facts};
-use policies::odrl::{self, Constraint, OdrlLimits, Policy, PolicyKind};
+use policies::odrl::circumstance::{answerable, by_circumstance};
+use policies::odrl::{self, AtomicConstraint, Circumstances, Constraint, OdrlLimits, Policy, PolicyKind};
 use policies::request::{AccessRequest, Action, Subject, WebId};
 use policies::{Decision, Response, decide};
 use server_kit::problem::Problem;
@@ -66,22 +67,23 @@ pub fn policy(dataset: &Dataset, offer: &str) -> Result<Policy, Fault> {
     Ok(policy)
 }
 
-/// Examines every offer of a dataset as strictly as a decision would.
+/// Examines every offer of a dataset as strictly as a decision would. `encrypted` says whether this server answers over
+/// TLS.
 ///
 /// # Errors
 /// Every fault: an offer that no query could ever be answered under is refused here, not discovered by a consumer.
-pub fn check_all(dataset: &Dataset, now: OffsetDateTime) -> Result<(), Vec<Fault>> {
+pub fn check_all(dataset: &Dataset, encrypted: bool, now: OffsetDateTime) -> Result<(), Vec<Fault>> {
     let mut faults = Vec::new();
     for offer in &dataset.offers {
         match policy(dataset, offer) {
-            Ok(policy) => check(dataset, &policy, now, &mut faults),
+            Ok(policy) => check(dataset, &policy, encrypted, now, &mut faults),
             Err(fault) => faults.push(fault),
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-fn check(dataset: &Dataset, policy: &Policy, now: OffsetDateTime, faults: &mut Vec<Fault>) {
+fn check(dataset: &Dataset, policy: &Policy, encrypted: bool, now: OffsetDateTime, faults: &mut Vec<Fault>) {
     if let Err(errors) = odrl::validate(policy) {
         faults.extend(
             errors
@@ -102,16 +104,28 @@ fn check(dataset: &Dataset, policy: &Policy, now: OffsetDateTime, faults: &mut V
             }
         }
     }
+    conditions(policy, encrypted, faults);
     // Whoever asks and for whatever purpose: a term that is not understood here never will be. Without its conditions
-    // each permission is looked at whole, duties included; only the question for consent stays.
-    let mut unconditional = policy.clone();
-    unconditional.prohibitions.clear();
-    for permission in &mut unconditional.permissions {
-        permission.constraints.retain(asks_for_consent);
+    // each permission is looked at whole, duties included, and alone; only the question for consent stays.
+    let mut trials = vec![(None, tried(policy, dataset, ANYONE, vocab::dpv::PURPOSE, now))];
+    for (position, permission) in policy.permissions.iter().enumerate() {
+        let mut alone = policy.clone();
+        alone.prohibitions.clear();
+        alone.permissions = vec![permission.clone()];
+        for permission in &mut alone.permissions {
+            permission.constraints.retain(asks_for_consent);
+        }
+        let decision = tried(&alone, dataset, ANYONE, vocab::dpv::PURPOSE, now);
+        trials.push((Some(position), decision));
     }
-    let trials = [policy, &unconditional].map(|policy| tried(policy, dataset, ANYONE, vocab::dpv::PURPOSE, now));
     let mut told = BTreeSet::new();
-    for reason in trials.into_iter().flat_map(|decision| decision.reasons) {
+    let reasons = trials
+        .into_iter()
+        .flat_map(|(position, decision)| decision.reasons.into_iter().map(move |reason| (position, reason)));
+    for (position, mut reason) in reasons {
+        if let (Some(position), Some(rule)) = (position, &mut reason.rule) {
+            *rule = rule.replacen("permission[0]", &format!("permission[{position}]"), 1);
+        }
         if not_understood(reason.code) && told.insert(reason.clone()) {
             let focus = reason
                 .rule
@@ -123,6 +137,54 @@ fn check(dataset: &Dataset, policy: &Policy, now: OffsetDateTime, faults: &mut V
             });
         }
     }
+}
+
+/// Names every condition that nothing here could ever answer, and the channel that this server does not have.
+fn conditions(policy: &Policy, encrypted: bool, faults: &mut Vec<Fault>) {
+    let mut said = |rule: String, constraints: &[Constraint]| {
+        for atomic in odrl::constraint::atoms(constraints) {
+            let left = atomic.left_operand.as_str();
+            let message = if !answered(left) {
+                format!(
+                    "this server cannot honour it: {} `{left}`",
+                    ReasonCode::UnknownLeftOperand
+                )
+            } else if by_circumstance(left) && !answerable(atomic) {
+                format!("this server cannot honour it: `{left}` never has such a value, or cannot be compared so")
+            } else if !encrypted && asks_for_encryption(atomic) {
+                "this server cannot honour it: it does not answer over an encrypted channel".to_owned()
+            } else {
+                continue;
+            };
+            faults.push(Fault::at(format!("{} {rule}", policy.id), term::CONSTRAINT, message));
+        }
+    };
+    for (position, rule) in policy.permissions.iter().enumerate() {
+        said(format!("permission[{position}]"), &rule.constraints);
+        said(format!("permission[{position}]"), &rule.action.refinements);
+    }
+    for (position, rule) in policy.prohibitions.iter().enumerate() {
+        said(format!("prohibition[{position}]"), &rule.constraints);
+        said(format!("prohibition[{position}]"), &rule.action.refinements);
+    }
+}
+
+/// Whether a decision about a query has an answer for conditions on an operand.
+fn answered(operand: &str) -> bool {
+    let own = [
+        term::PURPOSE,
+        term::RECIPIENT,
+        term::DATE_TIME,
+        term::COUNT,
+        meent::DATA_SUBJECT_CONSENT,
+    ];
+    own.contains(&operand) || by_circumstance(operand)
+}
+
+fn asks_for_encryption(atomic: &AtomicConstraint) -> bool {
+    let encrypted =
+        |value: &Term| matches!(value, Term::NamedNode(node) if node.as_str() == meent::ENCRYPTED_TRANSPORT);
+    atomic.left_operand == term::DELIVERY_CHANNEL && atomic.right_operands.iter().any(encrypted)
 }
 
 /// Refuses a request that the offer can never satisfy as it stands.
@@ -153,6 +215,7 @@ fn tried(offer: &Policy, dataset: &Dataset, consumer: &str, purpose: &str, now: 
             FactRequest::Agreement { id: id.clone() },
             Fact::Agreement(Arc::new(AgreementFact {
                 uses: Some(0),
+                circumstances: Circumstances::Elsewhere,
                 policy: Arc::new(policy),
                 state: AgreementState::Active,
                 expires_at: None,

@@ -191,6 +191,7 @@ fn owned(account: &Account, origins: &Origins) -> Vec<(RecordKind, String)> {
             RecordKind::Mandate,
             RecordKind::ConsentSetting,
             RecordKind::DeleteDuty,
+            RecordKind::Statement,
         ] {
             owned.push((kind, prefix.clone()));
         }

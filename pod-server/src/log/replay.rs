@@ -266,6 +266,7 @@ impl Replay<'_> {
 
     fn agreement(&mut self, known: &Known) -> Result<Fact, Lost> {
         let Known::Agreement {
+            circumstances,
             id,
             policy,
             state,
@@ -286,7 +287,17 @@ impl Replay<'_> {
             .into_iter()
             .find(|policy| policy.id == *id)
             .ok_or_else(|| Lost::Changed(format!("`{kept}` is not the agreement `{id}`")))?;
+        let circumstances = match circumstances {
+            None => odrl::Circumstances::NotKept,
+            Some(kept) => {
+                let known = serde_json::from_slice(&self.text(kept)?);
+                let known =
+                    known.map_err(|error| Lost::Changed(format!("`{kept}` tells no circumstances: {error}")))?;
+                odrl::Circumstances::Known(Box::new(known))
+            }
+        };
         Ok(Fact::Agreement(Arc::new(AgreementFact {
+            circumstances,
             policy: Arc::new(policy),
             state: *state,
             expires_at: None,

@@ -238,9 +238,10 @@ fn rested_on(snapshot: &dyn Snapshot, from: u64, used: &mut HashSet<String>) -> 
         for known in &facts {
             match known {
                 Known::Rules { documents, .. } => used.extend(documents.iter().map(|one| one.kept.clone())),
-                Known::Agreement { policy: kept, .. } | Known::Dataset { covers: kept, .. } => {
-                    used.extend(kept.clone())
-                }
+                Known::Agreement {
+                    policy, circumstances, ..
+                } => used.extend([policy, circumstances].into_iter().flatten().cloned()),
+                Known::Dataset { covers: kept, .. } => used.extend(kept.clone()),
                 Known::Group { .. } | Known::People { .. } => {}
             }
         }

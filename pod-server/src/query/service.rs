@@ -80,7 +80,10 @@ impl CommitListener for Revocations {
                 name.as_str().ends_with(Auxiliary::Acl.suffix())
             }
             Change::Record { kind, .. } => {
-                matches!(kind, RecordKind::Consent | RecordKind::Agreement | RecordKind::Dataset)
+                matches!(
+                    kind,
+                    RecordKind::Consent | RecordKind::Agreement | RecordKind::Dataset | RecordKind::Statement
+                )
             }
         };
         if events.iter().any(concerns) {
@@ -116,6 +119,12 @@ impl QueryService {
     pub fn follow(&self, stop: watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
         let follower = Follower::new(Arc::clone(&self.index), Arc::clone(&self.store), self.origins.clone());
         follower.spawn(stop)
+    }
+
+    /// Decides what queries may see.
+    #[must_use]
+    pub const fn scope(&self) -> &Arc<Scope> {
+        &self.scope
     }
 
     /// The index.
@@ -192,8 +201,11 @@ impl QueryService {
         let began = Instant::now();
         let answered = async {
             let proof = self.scope.authorize(&asked, &admission).await?;
-            self.answer(proof, asked.clone(), parsed.clone(), format, revocations)
-                .await
+            let terms = proof.operation().terms().cloned();
+            let body = self
+                .answer(proof, asked.clone(), parsed.clone(), format, revocations)
+                .await?;
+            Ok::<_, Problem>((body, terms))
         };
         let answered = answered.await;
         if admission.aggregates.load(Ordering::Relaxed) {
@@ -202,7 +214,7 @@ impl QueryService {
             let leaves = departure(began.elapsed(), first, last);
             tokio::time::sleep(leaves.saturating_sub(began.elapsed())).await;
         }
-        let body = answered?;
+        let (body, terms) = answered?;
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -211,6 +223,9 @@ impl QueryService {
             header::VARY,
             HeaderValue::from_static("Accept, Authorization, DPoP, Delegation, Origin"),
         );
+        for link in terms.iter().flat_map(|terms| terms.links()) {
+            headers.append(header::LINK, link.clone());
+        }
         Ok(response)
     }
 

@@ -22,10 +22,12 @@ pub enum RecordKind {
     Negotiation,
     /// Agreements, by agreement IRI.
     Agreement,
-    /// How often agreements were used that limit it, by agreement IRI.
+    /// When and how often agreements were used whose policy looks at that, by agreement IRI.
     Use,
     /// What numbers rest on that were given out where only aggregates are, by `{storage}/{dataset}/{consumer}/…`.
     Answer,
+    /// What owners state about the world, by `{storage}/facts`.
+    Statement,
     /// Consents, by `{storage}/{id}`.
     Consent,
     /// Mandates to decide about consents for someone, by `{storage}/{id}`, and where a holder has one, by

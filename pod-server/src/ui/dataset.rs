@@ -1,5 +1,7 @@
 //! The owner's page: datasets with their conditions in plain words, requests that wait, agreements.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 use policies::contract::{AgreementState, NegotiationState};
 use policies::explain;
@@ -8,6 +10,7 @@ use super::layout::form_token;
 use super::{Notice, Visit, words};
 use crate::dataspace::agreement::Agreement;
 use crate::dataspace::dataset::Dataset;
+use crate::dataspace::deletion::DeletionDuty;
 use crate::dataspace::negotiation::Negotiation;
 use crate::dataspace::offer;
 use crate::origins::Origins;
@@ -28,6 +31,8 @@ pub struct Shown {
     pub negotiations: Vec<(String, Negotiation)>,
     /// Agreements.
     pub agreements: Vec<Agreement>,
+    /// How far the duty to delete of an agreement is, by its IRI.
+    pub deletions: BTreeMap<String, DeletionDuty>,
 }
 
 /// The page.
@@ -105,7 +110,6 @@ fn datasets(visit: &Visit, origins: &Origins, shown: &Shown) -> Markup {
 }
 
 fn described(visit: &Visit, origins: &Origins, dataset: &Dataset) -> Markup {
-    let language = explain::Language::from_tag(visit.language.tag());
     let rule = if dataset.automatic {
         "dataset-automatic"
     } else {
@@ -126,11 +130,7 @@ fn described(visit: &Visit, origins: &Origins, dataset: &Dataset) -> Markup {
                 @for iri in &dataset.offers {
                     @if let Ok(policy) = offer::policy(dataset, iri) {
                         dt { (visit.text("dataset-offer")) }
-                        dd {
-                            @for clause in explain::policy(&policy, language) {
-                                div { (clause.text) " " span.quiet { "(" (clause.class.words(language)) ")" } }
-                            }
-                        }
+                        dd { (clauses(visit, &policy)) }
                     }
                 }
             }
@@ -169,6 +169,12 @@ fn agreed(visit: &Visit, origins: &Origins, shown: &Shown, agreement: &Agreement
                 dt { (visit.text("dataset-since")) } dd { (moment(agreement.created)) }
                 dt { (visit.text("dataset-state")) }
                 dd { (visit.text(&format!("dataset-state-{}", agreement.state.as_str()))) }
+                @if let Some(duty) = shown.deletions.get(&agreement.iri) {
+                    dt { (visit.text("dataset-delete")) } dd { (deletion(visit, &who, duty)) }
+                }
+                @if let Ok(policy) = agreement.policy() {
+                    dt { (visit.text("dataset-conditions")) } dd { (clauses(visit, &policy)) }
+                }
             }
             @if ends {
                 p.quiet id=(format!("end-{id}")) { (visit.text_with("dataset-end-what", &[("who", &who)])) }
@@ -181,6 +187,33 @@ fn agreed(visit: &Visit, origins: &Origins, shown: &Shown, agreement: &Agreement
                     }
                 }
             }
+        }
+    }
+}
+
+/// How far the recipient is with deleting what it received.
+fn deletion(visit: &Visit, who: &str, duty: &DeletionDuty) -> Markup {
+    let say = |key: &str, moment: time::OffsetDateTime| {
+        let moment = words::minute(moment);
+        visit.text_with(key, &[("who", who), ("moment", &moment)])
+    };
+    html! {
+        @match (duty.deadline, duty.confirmed) {
+            (Some(deadline), _) if duty.overdue => strong { (say("dataset-delete-overdue", deadline)) },
+            (Some(deadline), _) => (say("dataset-delete-open", deadline)),
+            (None, Some(confirmed)) => (say("dataset-delete-confirmed", confirmed)),
+            (None, None) => (visit.text("dataset-delete-nothing")),
+        }
+        @if let (None, Some(note)) = (duty.deadline, &duty.note) { @if !note.is_empty() { div.quiet { (note) } } }
+    }
+}
+
+/// Every clause of a policy with how it is kept.
+fn clauses(visit: &Visit, policy: &policies::odrl::Policy) -> Markup {
+    let language = explain::Language::from_tag(visit.language.tag());
+    html! {
+        @for clause in explain::policy(policy, language) {
+            div { (clause.text) " " span.quiet { "(" (clause.class.words(language)) ")" } }
         }
     }
 }

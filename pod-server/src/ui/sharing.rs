@@ -6,6 +6,7 @@ use policies::wac::Modes;
 use super::data::{INHERIT, PATH, SHARE, UNSHARE, trail};
 use super::layout::form_token;
 use super::{Notice, Visit, words};
+use crate::authz::scope::{ByAgreement, SeenAs, Viewers};
 use crate::browse::{Share, Who};
 use crate::name::ResourceName;
 use crate::origins::Origins;
@@ -27,6 +28,8 @@ pub struct Shown<'a> {
     pub state: &'a str,
     /// Who may do what.
     pub shares: &'a [Share],
+    /// Who else could see it, where the visitor may know.
+    pub viewers: Option<&'a Viewers>,
 }
 
 /// The levels that the page offers: value and key of the text.
@@ -54,6 +57,7 @@ pub fn page(visit: &Visit, shown: &Shown<'_>, notice: Option<&Notice>) -> Markup
             h2 #who-may { (visit.text("share-who-may")) }
             ul.rows { @for share in shown.shares { li { (row(visit, shown, share)) } } }
         }
+        @if let Some(viewers) = shown.viewers { (under_agreements(visit, shown, viewers)) }
         (add(visit, shown, folder))
         @if shown.removable {
             form method="post" action=(format!("{PATH}{}", shown.name)) {
@@ -63,6 +67,41 @@ pub fn page(visit: &Visit, shown: &Shown<'_>, notice: Option<&Notice>) -> Markup
             }
         }
         p { a href=(format!("{PATH}{}", shown.name)) { (visit.text("share-back")) } }
+    }
+}
+
+fn under_agreements(visit: &Visit, shown: &Shown<'_>, viewers: &Viewers) -> Markup {
+    html! {
+        section.card aria-labelledby="under-agreements" {
+            h2 #under-agreements { (visit.text("share-agreements")) }
+            @if viewers.agreements.is_empty() { p.quiet { (visit.text("share-agreements-none")) } }
+            ul.rows {
+                @for one in &viewers.agreements {
+                    li { div {
+                        p { strong { (words::person(shown.origins, &one.assignee)) } }
+                        p.quiet { code { (one.assignee) } }
+                        @for purpose in &one.purposes { p { (words::purpose(visit.language, purpose)) } }
+                        p { (form(visit, one)) }
+                        @if one.by_consent { p.quiet { (visit.text("share-by-consent")) } }
+                        @if let Some(until) = one.until {
+                            p.quiet { (visit.text_with("share-until", &[("moment", &words::minute(until))])) }
+                        }
+                    } }
+                }
+            }
+            @if viewers.more { p.quiet { (visit.text("share-agreements-more")) } }
+        }
+    }
+}
+
+fn form(visit: &Visit, one: &ByAgreement) -> String {
+    match one.form {
+        SeenAs::Stands => visit.text("share-as-it-stands"),
+        SeenAs::Changed => visit.text("share-less-precise"),
+        SeenAs::Figures => {
+            let least = one.subjects_min.unwrap_or(1).to_string();
+            visit.text_with("share-figures", &[("least", &least)])
+        }
     }
 }
 

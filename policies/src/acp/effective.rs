@@ -1,8 +1,9 @@
 //! Effective policies of a resource, and the modes that they grant (ACP §6.1 to §6.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::matcher::Answer;
+use super::matcher::{AgentValue, Answer};
 use super::modes::ModeSet;
 use super::{AccessControlResource, AcpContext, AcpPolicy};
 use crate::decide::{Response, by_modes};
@@ -39,6 +40,19 @@ impl EffectiveAcp {
             }
         }
         allowed.without(denied).modes()
+    }
+
+    /// WebIDs that any matcher names.
+    #[must_use]
+    pub fn named_agents(&self) -> BTreeSet<String> {
+        let matchers = self.documents().flat_map(|(document, _)| &document.matchers);
+        matchers
+            .flat_map(|matcher| &matcher.agents)
+            .filter_map(|agent| match agent {
+                AgentValue::Agent(web_id) => Some(web_id.to_string()),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Whether any policy asks who owns the resource.

@@ -95,6 +95,9 @@ pub enum Known {
     },
     /// An agreement and its state.
     Agreement {
+        /// Where that is kept which the server knew beyond request and clock, such as what the owner states.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        circumstances: Option<String>,
         /// Its IRI.
         id: String,
         /// Where its policy is kept; none when there was no such agreement in force.

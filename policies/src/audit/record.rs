@@ -348,6 +348,7 @@ mod tests {
                     resource: "https://a.example/jan/a".into(),
                 },
                 Known::Agreement {
+                    circumstances: Some("ef".repeat(32)),
                     id: "https://a.example/x".into(),
                     policy: Some("/jan/01".into()),
                     state: Some(crate::contract::AgreementState::Active),

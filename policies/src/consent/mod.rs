@@ -4,6 +4,7 @@
 
 mod activity;
 mod conformance;
+mod policy;
 mod preference;
 mod process;
 mod rdf_read;
@@ -14,6 +15,7 @@ mod status;
 
 pub use activity::{Activity, ActivityError};
 pub use conformance::{MissingField, missing_of_receipt, missing_of_record};
+pub use policy::{policy_iri, to_policy};
 pub use preference::{Preference, PreferenceEffect, PreferenceError, check_preferences, preference_for};
 pub use process::{Act, BY_PREFERENCE, ConsentProfile, Entity, Item, Mandate, MandateKind, Process, StorageCondition};
 pub use rdf_read::{ConsentRdfError, from_quads};

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use oxrdf::{GraphName, Literal, NamedNode, Quad, Term};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vocab::{dcat, dcterms, dpv, meent, prov, rdf, rdfs, skos, xsd};
+use vocab::{dcat, dcterms, dpv, meent, odrl, prov, rdf, rdfs, skos, xsd};
 
+use super::policy::policy_iri;
 use super::process::{Act, Entity, Mandate, Process};
 use super::rdf_read::ConsentRdfError;
 use super::receipt::ConsentReceipt;
@@ -113,6 +114,7 @@ impl Writer {
         self.kind(id, dpv::CONSENT_RECORD)?;
         self.iri(id, dpv::HAS_DATA_SUBJECT, record.data_subject.as_str())?;
         self.iri(id, meent::STORAGE, &record.storage)?;
+        self.iri(id, odrl::HAS_POLICY, &policy_iri(record))?;
         if let Some(given) = record.given_at {
             self.instant(id, dpv::IS_INDICATED_AT_TIME, given)?;
         }

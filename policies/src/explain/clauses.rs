@@ -1,9 +1,11 @@
 //! A policy, clause by clause.
 
 use oxrdf::Term;
-use vocab::{meent, odrl};
+use vocab::{cc, meent, odrl};
 
+use super::conditions;
 use super::{ClauseClass, Language, Text, name};
+use crate::odrl::attached::hands_on;
 use crate::odrl::query_action::AFTERWARDS;
 use crate::odrl::{AtomicConstraint, Constraint, Duty, LogicalOperator, Operator, Policy, PolicyKind, Target};
 
@@ -52,7 +54,11 @@ pub fn policy(policy: &Policy, language: Language) -> Vec<Clause> {
         let path = format!("prohibition[{index}]");
         let text = ["Mag niet: {}.", "Interdit : {}.", "Not allowed: {}."];
         let what = format!("{} {}", action(&rule.action.id, language), name(&rule.target.source));
-        let class = if AFTERWARDS.contains(&rule.action.id.as_str()) {
+        let action = rule.action.id.as_str();
+        let class = if [cc::COMMERCIAL_USE, odrl::COMMERCIALIZE].contains(&action) {
+            // A stated purpose that is commercial is refused; what is done afterwards nobody sees.
+            ClauseClass::Attested
+        } else if AFTERWARDS.contains(&action) || hands_on(action) {
             ClauseClass::Contract
         } else {
             ClauseClass::Technical
@@ -80,6 +86,15 @@ fn action(iri: &str, language: Language) -> String {
         odrl::SELL => ["verkopen", "vendre", "sell"],
         odrl::TRANSFER => ["doorgeven", "transférer", "pass on"],
         odrl::MODIFY => ["wijzigen", "modifier", "modify"],
+        odrl::APPEND | odrl::APPEND_TO => ["aanvullen", "compléter", "add to"],
+        odrl::WRITE | odrl::WRITE_TO => ["schrijven naar", "écrire dans", "write to"],
+        odrl::SHARE | cc::SHARING => ["delen", "partager", "share"],
+        cc::DISTRIBUTION => ["verspreiden", "diffuser", "distribute"],
+        cc::COMMERCIAL_USE | odrl::COMMERCIALIZE => [
+            "commercieel gebruiken",
+            "utiliser à des fins commerciales",
+            "use commercially",
+        ],
         odrl::DELETE => ["wissen", "effacer", "delete"],
         odrl::REPRODUCE => ["kopiëren", "reproduire", "copy"],
         odrl::DERIVE => [
@@ -202,6 +217,7 @@ impl List {
             action @ (meent::GENERALISE | meent::HASH | meent::DROP | meent::PSEUDONYMISE) => {
                 (changed(action, duty, language), ClauseClass::Technical)
             }
+            odrl::DELETE | odrl::NEXT_POLICY | odrl::ATTRIBUTE | cc::ATTRIBUTION => conditions::duty(duty, language),
             other => {
                 let text = ["Verplichting: {}.", "Obligation : {}.", "Duty: {}."];
                 (language.fill(text, action(other, language)), ClauseClass::Contract)
@@ -259,6 +275,7 @@ fn changed(action: &str, duty: &Duty, language: Language) -> String {
 fn class(constraint: &Constraint) -> ClauseClass {
     match constraint {
         Constraint::Atomic(atomic) if atomic.left_operand == odrl::PURPOSE => ClauseClass::Attested,
+        Constraint::Atomic(atomic) if conditions::is_stated(&atomic.left_operand) => ClauseClass::Attested,
         Constraint::Atomic(_) => ClauseClass::Technical,
         Constraint::Logical(logical) => {
             let attested = logical
@@ -274,7 +291,7 @@ fn class(constraint: &Constraint) -> ClauseClass {
     }
 }
 
-fn values(atomic: &AtomicConstraint) -> String {
+pub(super) fn values(atomic: &AtomicConstraint) -> String {
     let words: Vec<&str> = atomic
         .right_operands
         .iter()
@@ -373,6 +390,9 @@ fn atomic(atomic: &AtomicConstraint, language: Language) -> String {
             "Only of people who gave their consent.",
         ],
         (left, operator) => {
+            if let Some(text) = conditions::condition(atomic, language) {
+                return text;
+            }
             let clause = format!("{} {} {}", name(left), name(operator.iri()), values(atomic));
             let text = [
                 "Deze voorwaarde wordt niet begrepen, en houdt daarom toegang tegen: {}.",

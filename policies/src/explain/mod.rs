@@ -4,6 +4,7 @@
 //! left out: a clause that is not understood is shown as such.
 
 mod clauses;
+mod conditions;
 mod reasons;
 
 use std::fmt;

@@ -321,7 +321,7 @@ mod tests {
                 odrl:assigner <https://a.example/#me> ; odrl:assignee <https://b.example/#me> ;
                 odrl:permission [ odrl:target <https://a.example/datasets/counts> ; odrl:action odrl:use ;
                     odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand meent:MobilityPlanning ] ,
-                        [ odrl:leftOperand odrl:spatial ; odrl:operator odrl:eq ; odrl:rightOperand <https://a.example/Gent> ] ;
+                        [ odrl:leftOperand odrl:media ; odrl:operator odrl:eq ; odrl:rightOperand <https://a.example/Print> ] ;
                     odrl:duty [ odrl:action meent:aggregateOnly ; odrl:constraint
                         [ odrl:leftOperand meent:distinctDataSubjects ; odrl:operator odrl:gteq ; odrl:rightOperand 5 ] ] ] ;
                 odrl:prohibition [ odrl:target <https://a.example/datasets/counts> ; odrl:action odrl:sell ] .
@@ -339,7 +339,7 @@ mod tests {
                     ClauseClass::Attested
                 ),
                 (
-                    "This condition is not understood, and therefore blocks access: spatial eq Gent.",
+                    "This condition is not understood, and therefore blocks access: media eq Print.",
                     ClauseClass::Technical
                 ),
                 (

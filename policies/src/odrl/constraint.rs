@@ -6,6 +6,7 @@
 use oxrdf::{Literal, Term};
 use time::OffsetDateTime;
 
+use super::circumstance::{COURSE, Circumstances, by_circumstance};
 use super::condition::Condition;
 use super::evaluate::Situation;
 use super::model::{AtomicConstraint, Constraint, LogicalConstraint, LogicalOperator, Operator};
@@ -58,6 +59,15 @@ pub fn turning_points<'c>(constraints: &'c [Constraint]) -> Box<dyn Iterator<Ite
                 as Box<dyn Iterator<Item = OffsetDateTime>>,
             Constraint::Atomic(_) => Box::new(std::iter::empty()),
         }
+    }))
+}
+
+/// Every comparison in these constraints, at any depth.
+#[must_use]
+pub fn atoms<'c>(constraints: &'c [Constraint]) -> Box<dyn Iterator<Item = &'c AtomicConstraint> + 'c> {
+    Box::new(constraints.iter().flat_map(|constraint| match constraint {
+        Constraint::Atomic(atomic) => Box::new(std::iter::once(atomic)) as Box<dyn Iterator<Item = &AtomicConstraint>>,
+        Constraint::Logical(logical) => atoms(&logical.operands),
     }))
 }
 
@@ -171,9 +181,35 @@ fn by_count(constraint: &AtomicConstraint, uses: u64, situation: &Situation<'_>)
     by_world(constraint, &world)
 }
 
+/// A condition on what the server that holds the data knows; none when nobody knows.
+fn in_circumstances(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Option<Truth> {
+    let (code, about) = (ReasonCode::ConstraintNotSatisfied, constraint.left_operand.as_str());
+    match situation.circumstances {
+        Circumstances::NotKept => None,
+        Circumstances::Elsewhere => Some(verdict(!situation.forbidding, code, about)),
+        Circumstances::Known(known) if COURSE.contains(&about) => Some(
+            known
+                .in_course(constraint, situation.now)
+                .map_or_else(|| unknown_operator(constraint), |holds| verdict(holds, code, about)),
+        ),
+        Circumstances::Known(_) => situation.world.map(|world| match by_world(constraint, world) {
+            // That the owner states nothing about it is an answer, and will be the same when asked again.
+            Truth::Unknown(reason) if reason.code == ReasonCode::FactUnavailable => {
+                Truth::Unknown(Reason::new(code, about))
+            }
+            truth => truth,
+        }),
+    }
+}
+
 fn atomic(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Truth {
     if let (vocab::odrl::COUNT, Some(uses)) = (constraint.left_operand.as_str(), situation.uses) {
         return by_count(constraint, uses, situation);
+    }
+    if by_circumstance(&constraint.left_operand)
+        && let Some(truth) = in_circumstances(constraint, situation)
+    {
+        return truth;
     }
     let own = [
         vocab::odrl::PURPOSE,
@@ -296,7 +332,7 @@ fn recipient(constraint: &AtomicConstraint, situation: &Situation<'_>) -> Truth 
     }
 }
 
-fn moment(term: &Term) -> Option<Moment> {
+pub(super) fn moment(term: &Term) -> Option<Moment> {
     let Term::Literal(literal) = term else { return None };
     match literal.datatype().as_str() {
         vocab::xsd::DATE_TIME | vocab::xsd::DATE_TIME_STAMP => Moment::parse(literal.value(), false),

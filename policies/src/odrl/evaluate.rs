@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use time::OffsetDateTime;
 
+use super::attached::hands_on;
+use super::circumstance::Circumstances;
 use super::condition::Condition;
 use super::constraint::{Truth, all, turning_points};
 use super::model::{Action, AtomicConstraint, ConflictStrategy, Constraint, Operator, Party, Permission};
 use super::model::{Policy, PolicyKind, Prohibition, Target};
-use super::query_action::{AFTERWARDS, QUERYING};
+use super::query_action::{AFTERWARDS, QUERYING, WRITING};
 use super::query_duty::Asked;
 use super::truth::Tri;
 use super::validate::validate;
@@ -37,6 +39,10 @@ pub struct Situation<'a> {
     pub world: Option<&'a World>,
     /// How often the policy was used until now, when somebody counts; `odrl:count` is compared with one more.
     pub uses: Option<u64>,
+    /// What the server that holds the data knows beyond all that.
+    pub circumstances: &'a Circumstances,
+    /// Whether a prohibition is judged: what is taken as met for a permission is not taken as met for it.
+    pub forbidding: bool,
 }
 
 /// What a permission opens.
@@ -304,15 +310,19 @@ fn ban(policy: &Policy, prohibition: &Prohibition, situation: &Situation<'_>) ->
         Some(Some(false)) => return Ok(None),
         Some(None) => return Err(Reason::new(ReasonCode::UnknownCollection, "assignee")),
     }
-    if !concerns_query(&prohibition.action)? {
+    if !concerns_query(&prohibition.action)? && !is_commercial(&prohibition.action, situation) {
         return Ok(None);
     }
     if let Some(term) = prohibition.unknown.first() {
         return Err(Reason::new(ReasonCode::UnknownTerm, term));
     }
+    let forbidding = Situation {
+        forbidding: true,
+        ..*situation
+    };
     let truth = both(
-        all(&prohibition.constraints, situation),
-        all(&prohibition.action.refinements, situation),
+        all(&prohibition.constraints, &forbidding),
+        all(&prohibition.action.refinements, &forbidding),
     );
     match truth {
         Truth::False(_) => Ok(None),
@@ -326,7 +336,7 @@ fn ban(policy: &Policy, prohibition: &Prohibition, situation: &Situation<'_>) ->
 }
 
 fn is_known_action(action: &str) -> bool {
-    QUERYING.contains(&action) || AFTERWARDS.contains(&action)
+    QUERYING.contains(&action) || AFTERWARDS.contains(&action) || hands_on(action)
 }
 
 fn concerns_query(action: &Action) -> Result<bool, Reason> {
@@ -335,9 +345,22 @@ fn concerns_query(action: &Action) -> Result<bool, Reason> {
         // Forbidding a safeguard makes no sense; it is not guessed at.
         vocab::meent::LOG | vocab::meent::AGGREGATE_ONLY => Err(Reason::new(ReasonCode::UnknownAction, id)),
         _ if QUERYING.contains(&id) => Ok(true),
-        _ if AFTERWARDS.contains(&id) => Ok(false),
+        _ if AFTERWARDS.contains(&id) || WRITING.contains(&id) || hands_on(id) => Ok(false),
         _ => Err(Reason::new(ReasonCode::UnknownAction, id)),
     }
+}
+
+/// Whether commercial use is forbidden and a commercial purpose is stated. What is done with the answer afterwards binds by
+/// contract; a purpose that says so itself is refused.
+fn is_commercial(action: &Action, situation: &Situation<'_>) -> bool {
+    let commercial = [vocab::cc::COMMERCIAL_USE, vocab::odrl::COMMERCIALIZE].contains(&action.id.as_str());
+    let wide = [
+        vocab::dpv::COMMERCIAL_PURPOSE,
+        vocab::dpv::MARKETING,
+        vocab::dpv::SELL_PRODUCTS,
+    ];
+    let stated = |purpose: &str| wide.iter().any(|wide| situation.purposes.is_a(purpose, wide));
+    commercial && situation.purpose.is_some_and(stated)
 }
 
 /// The predicates that the refinements of a target leave.

@@ -4,7 +4,9 @@
 //! a grant. See [`vocab::meent`] for the operands and actions of Meent's own profile.
 
 pub mod action;
+pub mod attached;
 pub mod canonical;
+pub mod circumstance;
 pub mod compare;
 mod compile;
 mod condition;
@@ -24,6 +26,7 @@ mod parts;
 pub(crate) mod query_action;
 mod query_duty;
 pub mod report;
+mod retention;
 mod rules;
 mod steps;
 #[cfg(test)]
@@ -36,7 +39,9 @@ mod value;
 mod world;
 pub mod write;
 
+pub use attached::{Attached, attached, stays_with_recipient};
 pub use canonical::{CanonicalError, canonical_hash, canonical_n_quads};
+pub use circumstance::{Circumstances, Known, Statements};
 pub use compare::{Proof, at_least_as_strict, can_never_hold, permits_nothing};
 pub use compile::{PolicySet, RuleKind};
 pub use document::{Document, Syntax, UnknownTerm};
@@ -50,6 +55,7 @@ pub use model::{
 pub use normalise::{InheritanceLimits, NormaliseError, normalise};
 pub use parse::{OdrlLimits, ParseError, Reading, parse, parse_as, parse_json_ld, parse_turtle};
 pub use report::{ConstraintReport, Report, RuleReport, report, write_report};
+pub use retention::{Retention, retention};
 pub use track::{Kept, Owed, kept, track};
 pub use truth::Tri;
 pub use validate::{ValidationError, validate};

@@ -15,8 +15,18 @@ pub(crate) const QUERYING: [&str; 11] = [
     vocab::odrl::CONCURRENT_USE,
 ];
 
+/// Actions that change the data. An agreement opens queries and nothing else, so that none of them is ever possible under
+/// one: forbidding them is kept by the server, and permitting them cannot be honoured (ENF-24).
+pub(crate) const WRITING: [&str; 5] = [
+    vocab::odrl::MODIFY,
+    vocab::odrl::APPEND,
+    vocab::odrl::APPEND_TO,
+    vocab::odrl::WRITE,
+    vocab::odrl::WRITE_TO,
+];
+
 /// Actions that happen after the answer has left, or are not queries at all: forbidding them binds by contract.
-pub(crate) const AFTERWARDS: [&str; 33] = [
+pub(crate) const AFTERWARDS: [&str; 36] = [
     vocab::odrl::TRANSFER,
     vocab::odrl::ANNOTATE,
     vocab::odrl::ANONYMIZE,
@@ -34,7 +44,6 @@ pub(crate) const AFTERWARDS: [&str; 33] = [
     vocab::odrl::INDEX,
     vocab::odrl::INFORM,
     vocab::odrl::INSTALL,
-    vocab::odrl::MODIFY,
     vocab::odrl::MOVE,
     vocab::odrl::NEXT_POLICY,
     vocab::odrl::OBTAIN_CONSENT,
@@ -48,6 +57,10 @@ pub(crate) const AFTERWARDS: [&str; 33] = [
     vocab::odrl::TRANSLATE,
     vocab::odrl::UNINSTALL,
     vocab::odrl::WATERMARK,
+    vocab::odrl::COMMERCIALIZE,
+    vocab::cc::COMMERCIAL_USE,
+    vocab::cc::ATTRIBUTION,
+    vocab::cc::NOTICE,
     vocab::meent::LOG,
     vocab::meent::AGGREGATE_ONLY,
 ];

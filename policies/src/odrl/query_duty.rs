@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use oxrdf::Term;
 use vocab::meent;
 
+use super::attached;
 use super::model::{AtomicConstraint, Constraint, Duty, Operator};
+use super::retention;
 use crate::decision::{Obligation, Reason, ReasonCode};
 use crate::treatment::{Change, Precision, Treatment};
 
@@ -29,6 +31,10 @@ impl Asked {
     /// A duty that is not understood, or that cannot be carried out here, is not fulfilled.
     pub(super) fn take(&mut self, duty: &Duty) -> Result<(), Reason> {
         let unknown = |about: &str| Reason::new(ReasonCode::UnknownDuty, about);
+        // Fulfilled by what goes along with the answer, see `odrl::attached`.
+        if attached::check(duty)? {
+            return Ok(());
+        }
         if duty.target.is_some() {
             return Err(unknown("a duty on another asset"));
         }
@@ -54,6 +60,8 @@ impl Asked {
                 }
                 self.obligations.push(Obligation::AggregateOnly { subjects_min });
             }
+            // It is followed up by the server that holds the data, see `odrl::retention`.
+            vocab::odrl::DELETE => drop(retention::read(duty)?),
             action @ (meent::GENERALISE | meent::PSEUDONYMISE | meent::HASH | meent::DROP) => {
                 let manner = Manner::read(conditions)?;
                 self.change(action, manner)?;

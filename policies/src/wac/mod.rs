@@ -15,6 +15,8 @@ mod reference;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
+
 pub use as_policies::{AsPolicies, Grants, Inexpressible};
 pub use evaluate::{AclTarget, Membership};
 pub use modes::{Modes, ModesError};
@@ -67,6 +69,20 @@ impl Acl {
     #[must_use]
     pub fn len(&self) -> usize {
         self.authorizations.len()
+    }
+
+    /// WebIDs that any authorization names.
+    #[must_use]
+    pub fn named_agents(&self) -> BTreeSet<String> {
+        let agents = self.authorizations.iter().flat_map(|one| &one.agents);
+        agents.map(ToString::to_string).collect()
+    }
+
+    /// Groups that any authorization names.
+    #[must_use]
+    pub fn named_groups(&self) -> BTreeSet<String> {
+        let groups = self.authorizations.iter().flat_map(|one| &one.groups);
+        groups.map(ToString::to_string).collect()
     }
 
     /// Whether the document holds no authorization at all (then nobody has access by it).

@@ -279,6 +279,7 @@ pub fn source(member: &Member, description: SourceDescription) -> Source {
         aggregate_only: None,
         properties: None,
         hidden: BTreeSet::new(),
+        stays: false,
     }
 }
 

@@ -41,6 +41,8 @@ fn permits(constraints: &[(&str, &str)], now: OffsetDateTime) -> bool {
         purposes: &purposes,
         world: None,
         uses: None,
+        circumstances: &policies::odrl::Circumstances::NotKept,
+        forbidding: false,
     };
     evaluate(&policies[0], &situation).effect == Effect::Permit
 }

@@ -205,10 +205,10 @@ impl Backed {
             assert!(transaction.record_delete(RecordKind::Account, &id).unwrap());
             // Three uses, each counted once.
             for used in [0, 1, 2] {
-                assert!(uses::take(transaction, "urn:x:agreement-2", used).unwrap());
-                assert!(!uses::take(transaction, "urn:x:agreement-2", used).unwrap());
+                assert!(uses::take(transaction, "urn:x:agreement-2", used, 1_800_000_000).unwrap());
+                assert!(!uses::take(transaction, "urn:x:agreement-2", used, 1_800_000_000).unwrap());
             }
-            assert!(!uses::take(transaction, "urn:x:agreement-9", 0).unwrap());
+            assert!(!uses::take(transaction, "urn:x:agreement-9", 0, 1_800_000_000).unwrap());
         });
     }
 

@@ -432,7 +432,7 @@ async fn mandates_cover_neither_the_past_nor_ones_own_interest() {
     server.stop().await;
 }
 
-/// Requirements dataspace CON-7, CON-17, CON-18: each step has a receipt, the controller a proof, the recipient a credential; all
+/// Requirements dataspace CON-6, CON-7, CON-17, CON-18: each step has a receipt, the controller a proof, the recipient a credential; all
 /// are checked with the public key alone, and any change is found.
 #[tokio::test(flavor = "multi_thread")]
 async fn decisions_prove_themselves_offline() {
@@ -487,6 +487,11 @@ async fn decisions_prove_themselves_offline() {
             "all fields of record and receipt are there"
         );
     }
+    let policy = kortrijk.client().get(&format!("{one}/policy")).await;
+    assert!(
+        policy.text().contains("odrl:Agreement") && !policy.text().contains("odrl:permission"),
+        "it permits nothing now"
+    );
     let turtle = jan
         .request("GET", &format!("{one}/receipt"))
         .header("accept", "text/turtle")
@@ -513,7 +518,7 @@ async fn decisions_prove_themselves_offline() {
         }
         assert!(verify::document(&changed.to_string(), &key).is_err(), "{place}");
     }
-    for path in ["receipt", "proof", "credential", "receipts/1"] {
+    for path in ["receipt", "proof", "credential", "policy", "receipts/1"] {
         assert_eq!(stranger.get(&format!("{one}/{path}")).await.status, 404, "{path}");
     }
     server.stop().await;

@@ -24,7 +24,7 @@ fn ask(server: &PodServer, purpose: &str) -> serde_json::Value {
 fn in_force(server: &PodServer, iri: &str) -> bool {
     let permit = ReadPermit::without_proof("a test looks inside");
     let snapshot = server.app.store.snapshot(permit).unwrap();
-    match agreement::fact(&*snapshot, iri) {
+    match agreement::fact(&*snapshot, &server.app.origins, iri) {
         Fact::Agreement(fact) => fact.state == policies::contract::AgreementState::Active,
         _ => false,
     }

@@ -8,7 +8,7 @@ use policies::audit::{Basis, Known, Question};
 use policies::decide::{ROUNDS_MAX, Response, decide};
 use policies::decision::{self, Decision, Effect, Obligation, Reason, ReasonCode};
 use policies::facts::{Fact, FactRequest, Facts};
-use policies::odrl::{Constraint, Policy};
+use policies::odrl::{Circumstances, Constraint, Policy, retention};
 use policies::request::{AccessRequest, Action};
 use policies::treatment::PseudonymKey;
 use roaring::RoaringBitmap;
@@ -16,11 +16,13 @@ use server_kit::authn::AgreementGrant;
 use server_kit::problem::Problem;
 use time::OffsetDateTime;
 
+use super::answer_terms::AnswerTerms;
 use super::answered::ledger_name;
 use super::refusal::{forbidden, problem_of};
 use super::{Aggregates, Asked, Considered, Counted, Moment, Refusal, Scope, ScopedView};
 use crate::consent::Wanted;
 use crate::dataspace::agreement::{self as stored, Agreement};
+use crate::dataspace::uses;
 use crate::index::{DocumentId, IndexSnapshot, Names};
 use crate::name::ResourceName;
 use crate::origins::Origins;
@@ -98,6 +100,8 @@ impl Scope {
                 .with("property", property.as_str());
             return Err(refused(problem, vec![ReasonCode::NothingVisible]));
         }
+        let answer_terms =
+            AnswerTerms::of(agreement).map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
         let owner = owner_of(agreement, &*snapshot);
         let since = reach_since(&*snapshot, &self.origins, &terms.dataset)?;
         drop(snapshot);
@@ -129,6 +133,7 @@ impl Scope {
                 view: Arc::clone(&agreed.view),
                 aggregates,
                 valid_until: [decision.valid_until, key_until].into_iter().flatten().min(),
+                terms: Some(Arc::new(answer_terms)),
             },
             target: terms.dataset.clone(),
             decision: Some(decision),
@@ -166,7 +171,7 @@ impl Scope {
         }
     }
 
-    fn decide_query(
+    pub(super) fn decide_query(
         &self,
         asked: &Asked,
         grant: &AgreementGrant,
@@ -182,7 +187,15 @@ impl Scope {
                 uses = agreement.uses;
                 if let (Some(counted), Moment::During) = (uses, moment) {
                     // This use is among them.
-                    Arc::make_mut(agreement).uses = Some(counted.saturating_sub(1));
+                    let agreement = Arc::make_mut(agreement);
+                    agreement.uses = Some(counted.saturating_sub(1));
+                    if let Circumstances::Known(known) = &mut agreement.circumstances {
+                        known.last_use = uses::before_last(snapshot, &grant.agreement);
+                        // Everything was said to be deleted while this answer still runs.
+                        if !known.held && retention(&agreement.policy).is_some() {
+                            known.delete_by = Some(OffsetDateTime::UNIX_EPOCH);
+                        }
+                    }
                 }
             }
             facts.insert(request, fact);
@@ -227,7 +240,12 @@ impl Scope {
             };
             match (request, fact, agreement) {
                 (FactRequest::Agreement { id }, Fact::Agreement(fact), Some(agreement)) => {
+                    let circumstances = match &fact.circumstances {
+                        Circumstances::Known(known) => Some(keep(&agreement.storage, &stored::to_json(&**known)?)?),
+                        Circumstances::NotKept | Circumstances::Elsewhere => None,
+                    };
                     known.push(Known::Agreement {
+                        circumstances,
                         id: id.clone(),
                         policy: Some(keep(&agreement.storage, agreement.policy.as_bytes())?),
                         state: Some(fact.state),
@@ -236,6 +254,7 @@ impl Scope {
                     })
                 }
                 (FactRequest::Agreement { id }, ..) => known.push(Known::Agreement {
+                    circumstances: None,
                     id: id.clone(),
                     policy: None,
                     state: None,
@@ -336,7 +355,7 @@ impl Scope {
 
     /// The containers of the dataset. What lies in the storages of others is reached through consent only, whatever the
     /// dataset says by now: its description may be younger than the agreement.
-    fn containers(&self, agreement: &Agreement, terms: &decision::View) -> Vec<Container> {
+    pub(super) fn containers(&self, agreement: &Agreement, terms: &decision::View) -> Vec<Container> {
         let named = terms.containers.iter().filter_map(|iri| {
             let name = self.pep.pip().name_of(iri).filter(ResourceName::is_container)?;
             let root = name.storage_root()?;
@@ -360,7 +379,7 @@ impl Scope {
     }
 
     /// The storages whose owners consent to this use of a container.
-    fn covering(
+    pub(super) fn covering(
         &self,
         terms: &decision::View,
         container: Option<&str>,
@@ -426,11 +445,11 @@ impl Scope {
 }
 
 /// A container of a dataset.
-struct Container {
+pub(super) struct Container {
     /// The container, or none for the same path in every consenting storage.
-    name: Option<ResourceName>,
+    pub(super) name: Option<ResourceName>,
     /// Path below the root of a storage; none for a root itself.
-    path: Option<String>,
+    pub(super) path: Option<String>,
 }
 
 impl Container {
@@ -498,7 +517,7 @@ fn storages_of(snapshot: &IndexSnapshot, documents: &RoaringBitmap) -> RoaringBi
 }
 
 /// Unix seconds since when a dataset has covered no more than it does.
-fn reach_since(snapshot: &dyn Snapshot, origins: &Origins, dataset: &str) -> Result<i64, Refusal> {
+pub(super) fn reach_since(snapshot: &dyn Snapshot, origins: &Origins, dataset: &str) -> Result<i64, Refusal> {
     let dataset = stored::load_dataset(snapshot, origins, dataset)
         .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
     // A dataset that is gone covers nothing, and no consent to it counts.
@@ -511,7 +530,7 @@ fn owner_of(agreement: &Agreement, snapshot: &dyn Snapshot) -> Option<StorageId>
 }
 
 /// The purposes that an agreement is for: those of its constraints, and the one that the consumer stated when asking.
-fn purposes_of(agreement: &Agreement) -> Vec<String> {
+pub(super) fn purposes_of(agreement: &Agreement) -> Vec<String> {
     let mut purposes = BTreeSet::from([agreement.purpose.clone()]);
     if let Ok(policy) = agreement.policy() {
         collect_purposes(&policy, &mut purposes);

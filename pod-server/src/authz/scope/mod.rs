@@ -10,11 +10,13 @@
 //! was named and for the people whose data it is about.
 
 mod agreement;
+mod answer_terms;
 mod answered;
 pub mod pseudonyms;
 mod readable;
 mod refusal;
 mod turns;
+mod viewers;
 
 use std::sync::Arc;
 
@@ -42,11 +44,13 @@ use crate::query::sketch::SketchKey;
 use crate::query::table::{Table, Tabulation};
 use crate::store::{CommitError, ReadPermit, Snapshot, StorageId, Store, StoreError, Warrant, commit};
 
+pub use answer_terms::AnswerTerms;
 pub use answered::AggregateLimits;
 use answered::{Answered, Given};
 pub use pseudonyms::Pseudonyms;
 pub use refusal::Refusal;
 use turns::Turns;
+pub use viewers::{ByAgreement, ByRules, SeenAs, Viewers};
 
 /// Views that are kept for the next query.
 const VIEWS_MAX: usize = 1_000;
@@ -86,6 +90,7 @@ pub struct ScopedView {
     view: Arc<View>,
     aggregates: Option<Aggregates>,
     valid_until: Option<OffsetDateTime>,
+    terms: Option<Arc<AnswerTerms>>,
 }
 
 /// How aggregates leave, where nothing else does.
@@ -117,6 +122,12 @@ pub trait Admission: Send + Sync {
 }
 
 impl ScopedView {
+    /// What goes along with an answer under an agreement; none for an answer by access rules.
+    #[must_use]
+    pub const fn terms(&self) -> Option<&Arc<AnswerTerms>> {
+        self.terms.as_ref()
+    }
+
     /// The view.
     #[must_use]
     pub fn view(&self) -> &Arc<View> {
@@ -417,13 +428,14 @@ impl Scope {
         given: Option<Given>,
     ) -> Result<u64, Problem> {
         let audit = Arc::clone(&self.audit);
+        let now = self.clock.now().unix_timestamp();
         let warrant = Warrant::without_proof("a use of an agreement is counted and recorded before anything leaves");
         let taken = commit::<Option<u64>, StoreError>(
             &*self.store,
             warrant,
             Box::new(move |transaction| {
                 if let Some(counted) = &counted
-                    && !uses::take(transaction, &counted.agreement, counted.uses)?
+                    && !uses::take(transaction, &counted.agreement, counted.uses, now)?
                 {
                     return Ok(None);
                 }

@@ -143,6 +143,7 @@ impl Scope {
                 view: Arc::clone(&readable.view),
                 aggregates: None,
                 valid_until: None,
+                terms: None,
             },
             decision: None,
             basis: readable.basis.is_telling().then(|| Arc::clone(&readable.basis)),

@@ -108,6 +108,7 @@ pub(super) const fn record_word(kind: RecordKind) -> &'static str {
         RecordKind::Agreement => "agreement",
         RecordKind::Use => "use",
         RecordKind::Answer => "answer",
+        RecordKind::Statement => "statement",
         RecordKind::Consent => "consent",
         RecordKind::Mandate => "mandate",
         RecordKind::ConsentSetting => "consent-setting",
@@ -136,7 +137,7 @@ pub(super) fn record_kind(row: &Row<'_>, column: usize) -> rusqlite::Result<Reco
 }
 
 /// Every kind of record.
-const RECORD_KINDS: [RecordKind; 22] = [
+const RECORD_KINDS: [RecordKind; 23] = [
     RecordKind::Account,
     RecordKind::Login,
     RecordKind::ClientCredential,
@@ -147,6 +148,7 @@ const RECORD_KINDS: [RecordKind; 22] = [
     RecordKind::Agreement,
     RecordKind::Use,
     RecordKind::Answer,
+    RecordKind::Statement,
     RecordKind::Consent,
     RecordKind::Mandate,
     RecordKind::ConsentSetting,

@@ -1,6 +1,8 @@
 //! Tables and properties for ODRL, and the agreements they are about.
 
+mod circumstances;
 mod documents;
+mod one_engine;
 mod properties;
 mod rules;
 mod treatment;
@@ -59,6 +61,8 @@ pub(super) fn judge_after(
         purposes: &purposes,
         world: None,
         uses,
+        circumstances: &Circumstances::NotKept,
+        forbidding: false,
     };
     evaluate(policy, &situation)
 }
