@@ -97,6 +97,10 @@ impl Execution<'_> {
         };
         let place = |name: u32| {
             let mut codes = self.codes.borrow_mut();
+            if codes.places.len() >= self.replaced_max {
+                // Only remembered so as not to be worked out again.
+                codes.places.clear();
+            }
             let find = || {
                 treated
                     .storage_meant(self.view.snapshot().dictionary(), name)
