@@ -112,7 +112,7 @@ impl Client {
 
 /// Whether a character changes the direction of what stands behind it, so that a name could rewrite the sentence around it
 /// (Unicode Annex 9 §2; T84).
-pub(super) const fn turns_text(character: char) -> bool {
+pub(crate) const fn turns_text(character: char) -> bool {
     matches!(character, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 

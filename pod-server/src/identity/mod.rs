@@ -58,6 +58,7 @@ pub use account::{
     Account, AccountKind, AccountTools, CreatedAccount, FirstLogin, NewAccount, create_account, create_accounts,
 };
 pub use authorize::CONSENT as CONSENT_SCOPE;
+pub(crate) use client::turns_text;
 pub use config::IdentityConfig;
 pub use error::{AccountError, IdentityError};
 pub use passkey::HeldPasskey;

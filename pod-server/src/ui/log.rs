@@ -73,8 +73,8 @@ fn one(visit: &Visit, origins: &Origins, storage: &str, leaf: u64, record: &Audi
                 dt { (visit.text("log-when")) }
                 dd { time datetime=(words::instant(record.time)) { (words::minute(record.time)) } }
                 dt { (visit.text("log-did")) }
-                dd { @for target in targets { div { code { (words::place(origins, target)) } } } }
-                @if let Some(via) = &record.via { dt { (visit.text("log-through")) } dd { (via) } }
+                dd { @for target in targets { div { code { (words::legible(words::place(origins, target))) } } } }
+                @if let Some(via) = &record.via { dt { (visit.text("log-through")) } dd { (words::legible(via.clone())) } }
                 dt { (visit.text("log-why")) }
                 dd {
                     @match &record.purpose {
@@ -83,7 +83,7 @@ fn one(visit: &Visit, origins: &Origins, storage: &str, leaf: u64, record: &Audi
                     }
                 }
                 @if let Some(agreement) = &record.agreement {
-                    dt { (visit.text("log-agreement")) } dd { code { (words::place(origins, agreement)) } }
+                    dt { (visit.text("log-agreement")) } dd { code { (words::legible(words::place(origins, agreement))) } }
                 }
                 dt { (visit.text("log-outcome")) }
                 dd { @for sentence in sentences(visit, record) { div { (sentence) } } }
@@ -115,7 +115,7 @@ fn sentences(visit: &Visit, record: &AuditRecord) -> Vec<String> {
         reasons: record
             .reasons
             .iter()
-            .map(|code| Reason::new(*code, about(*code).unwrap_or_default()))
+            .map(|code| Reason::new(*code, words::legible(about(*code).unwrap_or_default())))
             .collect(),
         obligations: record.obligations.clone(),
         advice: Vec::new(),

@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{Language, Texts};
+use crate::identity::turns_text;
 use crate::name::ResourceName;
 use crate::origins::Origins;
 
@@ -12,7 +13,14 @@ pub fn purpose(language: Language, iri: &str) -> String {
     let apart = words(vocab::local_name(iri));
     let key = format!("purpose-{}", apart.replace(' ', "-"));
     let text = language.text(&key);
-    if text == key { apart } else { text }
+    legible(if text == key { apart } else { text })
+}
+
+/// What somebody sent, with a mark in place of every character that is none to be read: line ends, commands to a terminal,
+/// and those that turn the direction of writing, so that a text cannot look like another (T111).
+#[must_use]
+pub fn legible(text: String) -> String {
+    text.replace(|letter: char| letter.is_control() || turns_text(letter), "\u{fffd}")
 }
 
 /// A WebID by the name of its storage where it is of this server, else without scheme and fragment.
