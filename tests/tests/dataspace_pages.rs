@@ -74,6 +74,12 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
         look(browser, &format!("log-{language}-{screen}")).await?;
     }
 
+    for language in ["nl", "fr", "en"] {
+        driver.goto(at(&format!("data/jan/?do=share&lang={language}"))).await?;
+        assert!(driver.find(By::Id("under-agreements")).await.is_ok());
+        look(browser, &format!("share-{language}-{screen}")).await?;
+    }
+
     driver.delete_all_cookies().await?;
     driver.goto(at("datasets?lang=nl")).await?;
     browser.log_in("kortrijk", Resident::PASSWORD).await?;
@@ -104,7 +110,9 @@ async fn prepare(server: &PodServer, kortrijk: &Agent, company: &Agent) -> Resul
           odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand meent:MobilityPlanning ] ,
             [ odrl:leftOperand meent:dataSubjectConsent ; odrl:operator odrl:eq ; odrl:rightOperand dpv:ConsentGiven ] ;
           odrl:duty [ odrl:action meent:aggregateOnly ; odrl:constraint [ odrl:leftOperand meent:distinctDataSubjects ;
-            odrl:operator odrl:gteq ; odrl:rightOperand 5 ] ] ] .";
+            odrl:operator odrl:gteq ; odrl:rightOperand 5 ] ] , [ odrl:action odrl:delete ; odrl:constraint [
+            odrl:leftOperand odrl:elapsedTime ; odrl:operator odrl:lteq ;
+            odrl:rightOperand \"P30D\"^^<http://www.w3.org/2001/XMLSchema#duration> ] ] ] .";
     let ask = json!({
         "dataset": format!("{}kortrijk/.dataspace/datasets/telraam", server.base_url),
         "purpose": vocab::meent::BICYCLE_POLICY, "message": "Wij onderzoeken waar fietspaden ontbreken.",

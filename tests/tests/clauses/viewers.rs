@@ -88,6 +88,13 @@ async fn owners_learn_who_could_see_a_triple() {
     let container = seen("gent/fietsen/", "").await;
     assert_eq!(container["rules"]["loggedIn"], true, "the folder itself: {container}");
 
+    let root = seen("gent/", "").await;
+    assert_eq!(
+        root["agreements"].as_array().unwrap().len(),
+        4,
+        "something in it: {root}"
+    );
+
     let ended = post(&owner, &format!("{whole}/terminate"), &json!({})).await;
     assert!(ended.status.is_success(), "{}", ended.text());
     assert_eq!(

@@ -255,12 +255,14 @@ impl Scope {
         let Ok(since) = reach_since(snapshot, &self.origins, &view.dataset) else {
             return false;
         };
+        // Of a container it is asked who could see anything in it.
+        let within = |container: &ResourceName| {
+            document.is_within(container) || (document.is_container() && container.is_within(document))
+        };
         self.containers(agreement, view).iter().any(|container| {
             let inside = match container {
-                Container { name: Some(name), .. } => document.is_within(name),
-                Container { path: Some(path), .. } => {
-                    root.join(path).is_ok_and(|container| document.is_within(&container))
-                }
+                Container { name: Some(name), .. } => within(name),
+                Container { path: Some(path), .. } => root.join(path).is_ok_and(|container| within(&container)),
                 Container { .. } => false,
             };
             let consents = || {

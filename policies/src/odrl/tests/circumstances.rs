@@ -405,3 +405,18 @@ proptest! {
         }
     }
 }
+
+/// Requirements ODR-20, AUD-9: what was known is kept as JSON, and read back it decides the same.
+#[test]
+fn circumstances_survive_being_kept() {
+    let known = known();
+    let kept = serde_json::to_vec(&known).unwrap();
+    assert_eq!(serde_json::from_slice::<Known>(&kept).unwrap(), known);
+    let bare = Known {
+        stated: None,
+        delete_by: Some(NOW),
+        ..known
+    };
+    let kept = serde_json::to_vec(&bare).unwrap();
+    assert_eq!(serde_json::from_slice::<Known>(&kept).unwrap(), bare);
+}
