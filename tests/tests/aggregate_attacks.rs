@@ -194,7 +194,7 @@ const SUM: &str = "SELECT (SUM(?v) AS ?sum) (COUNT(?v) AS ?n) { ?p <urn:value> ?
 #[tokio::test(flavor = "multi_thread")]
 async fn time_tells_no_differences() {
     let mut crowd = Crowd::start(
-        json!({ "query": { "answers_max": 5, "padding_ms": 1 } }),
+        json!({ "query": { "answers_max": 9, "padding_ms": 1 } }),
         (0..30).map(small).collect(),
         5,
         "",

@@ -119,7 +119,7 @@ fn query_records(export: &LogExport) -> Vec<Value> {
         .collect()
 }
 
-/// Requirements ENF-4, ENF-8, ENF-9, ENF-17, ENF-22, CON-12: consent, properties and purpose bite; each use and each refusal is in both logs.
+/// Requirements ENF-4, ENF-8, ENF-9, ENF-17, ENF-22, ENF-38, CON-12: consent, properties and purpose bite; each use and each refusal is in both logs.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agreement_shows_what_it_covers_and_the_logs_tell() {
     let scene = scene().await;

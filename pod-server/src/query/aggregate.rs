@@ -60,6 +60,8 @@ pub struct Grouping {
     pub(super) sums: Vec<Variable>,
     /// Whether every aggregate counts different values only.
     pub(super) distinct: bool,
+    /// Whether rows are counted, or nothing is asked but which groups there are.
+    pub(super) counted: bool,
 }
 
 impl Grouping {
@@ -298,6 +300,7 @@ fn grouping(
         patterns,
         sums,
         distinct: asked.distinct && !asked.plain,
+        counted: asked.counted || asked.valued.is_empty(),
     })
 }
 
@@ -310,6 +313,7 @@ struct Asked {
     summed: Vec<String>,
     distinct: bool,
     plain: bool,
+    counted: bool,
 }
 
 impl Asked {
@@ -322,8 +326,10 @@ impl Asked {
             self.plain = true;
         }
         let AggregateExpression::FunctionCall { name, expr, .. } = aggregate else {
+            self.counted = true;
             return;
         };
+        self.counted |= *name == AggregateFunction::Count && !*distinct;
         let Expression::Variable(variable) = expr else { return };
         let summed = matches!(name, AggregateFunction::Sum | AggregateFunction::Avg);
         if summed && !self.summed.iter().any(|known| known == variable.as_str()) {

@@ -24,6 +24,9 @@ use oxrdf::Term;
 
 use super::sketch::{Sketch, Span};
 
+/// Most bytes of the reduced form that are walked through for one table: some seconds of work.
+const WORK_BYTES_MAX: usize = 16 << 30;
+
 /// Bounds of a ledger.
 #[derive(Clone, Copy, Debug)]
 pub struct AnswersLimits {
@@ -56,7 +59,7 @@ pub struct Group {
     pub subjects: u64,
     /// Whether one data subject contributes too much.
     pub dominated: bool,
-    /// What its numbers rest on, triple pattern by triple pattern. As many for each group of a table.
+    /// What its numbers rest on: the things whose rows were counted, and the triples whose values were added up.
     pub sketches: Vec<Sketch>,
 }
 
@@ -126,21 +129,25 @@ impl Answers {
         // The largest first, so that what must be left out beside a small group is small itself.
         order.sort_by_key(|number| std::cmp::Reverse(groups.get(*number).map_or(0, |group| group.subjects)));
         let mut span = self.span.clone();
-        let mut bytes = self.bytes;
+        let full = |bound, max| Exhausted { bound, max };
+        let (mut bytes, mut work) = (self.bytes, 0_usize);
         for number in order {
             let Some(group) = groups.get(number) else { continue };
+            work = work.saturating_add(span.size().saturating_mul(group.sketches.len()));
+            if work > WORK_BYTES_MAX {
+                return Err(full("answers_work", WORK_BYTES_MAX));
+            }
             let Some(fresh) = self.fresh(group, &release.new, &mut span, subjects_min) else {
                 continue;
             };
             bytes += fresh.iter().map(Sketch::size).sum::<usize>();
             release.new.extend(fresh);
+            if self.released.len() + release.new.len() > limits.count_max {
+                return Err(full("answers_max", limits.count_max));
+            }
             if let Some(leaves) = release.leaves.get_mut(number) {
                 *leaves = true;
             }
-        }
-        let full = |bound, max| Exhausted { bound, max };
-        if self.released.len() + release.new.len() > limits.count_max {
-            return Err(full("answers_max", limits.count_max));
         }
         // The reduced form of what is kept takes memory besides.
         let large = bytes > limits.bytes_max || span.size() / 4 > limits.bytes_max;
@@ -158,24 +165,27 @@ impl Answers {
                 continue;
             }
             let mut known = self.released.iter().chain(new).chain(&fresh);
-            if known
-                .clone()
-                .any(|one| sketch.minus(one).concerns_fewer_than(subjects_min))
-            {
+            if known.clone().any(|one| sketch.differs_by_fewer_than(one, subjects_min)) {
                 return None;
             }
             if !known.any(|one| one == sketch) {
                 fresh.push(sketch.clone());
             }
         }
-        if let [one] = fresh.as_slice() {
-            span.add(one, subjects_min).ok()?;
-        } else {
-            let mut tried = span.clone();
-            for one in &fresh {
-                tried.add(one, subjects_min).ok()?;
+        match fresh.as_slice() {
+            [] => {}
+            [one] => {
+                if !span.add(one, subjects_min).ok()? {
+                    fresh.clear();
+                }
             }
-            *span = tried;
+            several => {
+                let mut tried = span.clone();
+                for one in several {
+                    tried.add(one, subjects_min).ok()?;
+                }
+                *span = tried;
+            }
         }
         Some(fresh)
     }

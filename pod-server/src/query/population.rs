@@ -11,6 +11,7 @@ use spareval::AggregateFunctionAccumulator;
 
 use super::dataset::Execution;
 use super::sketch::{PersonPlace, Sketch, SketchKey, Sum, TripleValue};
+use super::terms::Traced;
 use crate::index::TermId;
 
 /// Name under which the evaluator knows the gathering of what was matched. Queries cannot use it: custom functions are
@@ -137,12 +138,21 @@ impl Population {
     }
 }
 
+/// What of a triple is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Grain {
+    /// What it is about: all patterns on one thing are one.
+    Subject,
+    /// All of it: another value is another triple.
+    Triple,
+}
+
 /// Makes sketches; remembers persons and triples.
 pub(super) struct Sketches<'e> {
     execution: &'e Execution<'e>,
     key: &'e SketchKey,
     persons: FxHashMap<i64, PersonPlace>,
-    triples: FxHashMap<u32, Option<TripleValue>>,
+    triples: FxHashMap<(u32, bool), Option<TripleValue>>,
 }
 
 impl<'e> Sketches<'e> {
@@ -156,15 +166,16 @@ impl<'e> Sketches<'e> {
     }
 
     /// What a number over a population rests on; with `distinct`, each triple once. None where a term is not known.
-    pub(super) fn of(&mut self, population: &Population, distinct: bool) -> Option<Sketch> {
+    pub(super) fn of(&mut self, population: &Population, grain: Grain, distinct: bool) -> Option<Sketch> {
         let mut sum = Sum::default();
         for (number, share) in &population.0 {
             let trace = self.execution.terms.trace_of(*number)?;
-            let value = match self.triples.get(number) {
+            let place = (*number, grain == Grain::Triple);
+            let value = match self.triples.get(&place) {
                 Some(known) => *known,
                 None => {
-                    let value = self.triple(trace.triple);
-                    self.triples.insert(*number, value);
+                    let value = self.triple(trace.triple, grain);
+                    self.triples.insert(place, value);
                     value
                 }
             }?;
@@ -180,7 +191,7 @@ impl<'e> Sketches<'e> {
         Some(sum.sketch())
     }
 
-    fn triple(&self, (subject, predicate, object): super::terms::Traced) -> Option<TripleValue> {
+    fn triple(&self, (subject, predicate, object): Traced, grain: Grain) -> Option<TripleValue> {
         let text = |number: u32| {
             let term = self.execution.terms.term(TermId::from_number(number)?).ok()?;
             // The labels of blank nodes change when the index is built anew.
@@ -190,6 +201,9 @@ impl<'e> Sketches<'e> {
                 term.to_string()
             })
         };
+        if grain == Grain::Subject {
+            return Some(self.key.triple([&text(subject)?, "", ""]));
+        }
         let object = match object {
             Some(number) => text(number)?,
             None => String::new(),
@@ -198,19 +212,29 @@ impl<'e> Sketches<'e> {
     }
 }
 
-/// Which triple patterns say what a count of rows counts: those whose triples lie in one group each, as a dimension's do
-/// not; all of them where none is so.
-pub(super) fn partitioning(groups: &[Vec<Population>]) -> Vec<bool> {
+/// Which triple patterns say whose rows a group has: of those whose triples are one person's each, the ones with the most
+/// triples; all where there are none such.
+pub(super) fn telling(groups: &[Vec<Population>], execution: &Execution<'_>) -> Vec<bool> {
     let patterns = groups.first().map_or(0, Vec::len);
-    let parts = (0..patterns).map(|pattern| {
+    let personal = (0..patterns).map(|pattern| {
         let mut seen = FxHashSet::default();
-        let populations = groups.iter().filter_map(|group| group.get(pattern));
-        populations.flat_map(Population::traces).all(|trace| seen.insert(trace))
+        for trace in groups
+            .iter()
+            .filter_map(|group| group.get(pattern))
+            .flat_map(Population::traces)
+        {
+            let trace_of = execution.terms.trace_of(trace);
+            if trace_of.is_none_or(|trace| trace.subjects.len() != 1) {
+                return None;
+            }
+            seen.insert(trace);
+        }
+        Some(seen.len())
     });
-    let parts: Vec<bool> = parts.collect();
-    if parts.contains(&true) {
-        parts
-    } else {
-        vec![true; patterns]
-    }
+    let personal: Vec<Option<usize>> = personal.collect();
+    let most = personal.iter().flatten().max().copied();
+    personal
+        .iter()
+        .map(|triples| most.is_none() || *triples == most)
+        .collect()
 }

@@ -145,6 +145,40 @@ impl Sketch {
         places > 0
     }
 
+    /// Whether this differs from another by somebody, and by fewer than so many places. Ends at the first place too many.
+    #[must_use]
+    pub fn differs_by_fewer_than(&self, other: &Self, subjects_min: u32) -> bool {
+        let (mut ours, mut theirs) = (self.0.as_slice(), other.0.as_slice());
+        let (mut places, mut last) = (0_u32, None);
+        loop {
+            let at = match (ours, theirs) {
+                ([], []) => return places > 0,
+                ([one, rest @ ..], [other, others @ ..]) if one.0 == other.0 => {
+                    (ours, theirs) = (rest, others);
+                    if one.1 == other.1 {
+                        continue;
+                    }
+                    one.0
+                }
+                ([one, rest @ ..], _) if theirs.first().is_none_or(|other| one.0 < other.0) => {
+                    ours = rest;
+                    one.0
+                }
+                (_, [other, others @ ..]) => {
+                    theirs = others;
+                    other.0
+                }
+                (_, []) => return places > 0,
+            };
+            if last != Some(at / SLOTS) {
+                (last, places) = (Some(at / SLOTS), places + 1);
+                if places >= subjects_min {
+                    return false;
+                }
+            }
+        }
+    }
+
     /// This and so many times another.
     #[must_use]
     pub fn plus(&self, other: &Self, times: u64) -> Self {
@@ -412,6 +446,7 @@ mod tests {
             prop_assert_eq!(a.to_bytes().len(), a.size());
             let differing = one.symmetric_difference(&other).count();
             let few = a.minus(&b).concerns_fewer_than(5);
+            prop_assert_eq!(a.differs_by_fewer_than(&b, 5), few);
             prop_assert!(few || differing == 0 || differing >= 5, "{differing} persons look like more");
         }
     }

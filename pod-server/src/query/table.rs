@@ -15,8 +15,8 @@ use super::dataset::{Execution, ScopedDataset};
 use super::evaluate::{EvaluationFailure, Fault};
 use super::limits::QueryLimits;
 use super::order::order;
-use super::population::{Population, Populations, Sketches, partitioning};
-use super::sketch::SketchKey;
+use super::population::{Grain, Population, Populations, Sketches, telling};
+use super::sketch::{Sketch, SketchKey};
 use super::view::View;
 use super::work::metered;
 
@@ -143,26 +143,20 @@ fn weighed(
     limits: &QueryLimits,
 ) -> Result<Vec<Group>, EvaluationFailure> {
     let (rows, behind): (Vec<Raw>, Vec<Vec<Population>>) = rows.into_iter().unzip();
-    let valued = grouping.patterns.iter().any(|(_, valued)| *valued);
-    let counts: Vec<bool> = if valued {
-        grouping.patterns.iter().map(|(_, valued)| *valued).collect()
-    } else {
-        partitioning(&behind)
-    };
+    // A sum over values of one person each tells of nobody but by these values; anything else counts rows.
+    let telling = telling(&behind, execution);
+    let mut valued = grouping.patterns.iter().zip(&telling);
+    let counts = grouping.counted || !valued.any(|((_, valued), telling)| *valued && *telling);
+    let telling: Vec<bool> = telling.iter().map(|telling| *telling && counts).collect();
     let mut sketches = Sketches::new(execution, &how.key);
     let mut groups = Vec::with_capacity(rows.len());
     for (raw, populations) in rows.into_iter().zip(&behind) {
         let subjects = populations.iter().map(|one| one.subjects(execution).len());
-        let mut traced = Vec::new();
         let guarded = how.subjects_min > 1;
-        for (population, _) in populations
-            .iter()
-            .zip(&counts)
-            .filter(|(_, counts)| guarded && **counts)
-        {
-            let sketch = sketches.of(population, grouping.distinct);
-            traced.push(sketch.ok_or_else(|| EvaluationFailure::Evaluation("a matched term is not known".to_owned()))?);
-        }
+        let traced = match guarded {
+            true => rests_on(populations, grouping, &telling, &mut sketches)?,
+            false => Vec::new(),
+        };
         let dominated = raw
             .sums
             .iter()
@@ -186,6 +180,28 @@ fn weighed(
         group.keys.iter().map(name).collect::<Vec<_>>()
     });
     Ok(groups)
+}
+
+/// What the numbers of a group rest on: the things whose rows were counted, and the triples whose values were added up.
+fn rests_on(
+    populations: &[Population],
+    grouping: &Grouping,
+    telling: &[bool],
+    sketches: &mut Sketches<'_>,
+) -> Result<Vec<Sketch>, EvaluationFailure> {
+    let mut found = Vec::new();
+    for ((population, (_, valued)), telling) in populations.iter().zip(&grouping.patterns).zip(telling) {
+        let grains = [(*telling, Grain::Subject), (*valued, Grain::Triple)];
+        for (_, grain) in grains.into_iter().filter(|(wanted, _)| *wanted) {
+            let sketch = sketches.of(population, grain, grouping.distinct);
+            let unknown = || EvaluationFailure::Evaluation("a matched term is not known".to_owned());
+            let sketch = sketch.ok_or_else(unknown)?;
+            if !found.contains(&sketch) {
+                found.push(sketch);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// A number as the nearest multiple of a base; none for what is no number.

@@ -201,7 +201,7 @@ impl Scope {
         &self,
         asked: &Asked,
         mut considered: Considered,
-        table: &Table,
+        table: Table,
     ) -> Result<Authorized<ScopedView>, Problem> {
         let Some(aggregates) = considered.scoped.aggregates.clone() else {
             return Err(Problem::internal());
@@ -213,14 +213,16 @@ impl Scope {
                 .iter()
                 .map(|group| group.subjects >= 1 && !group.dominated)
                 .collect();
-            lets_leave(&mut considered, table, &leaves);
+            lets_leave(&mut considered, &table, &leaves);
             return self.prove(asked, considered, None).await;
         }
         let name = aggregates.ledger.as_str();
         let _turn = self.answered.turns.of(name).lock().await;
         let ledger = self.ledger(name)?;
-        let (deciding, groups, limits) = (Arc::clone(&ledger), table.groups.clone(), self.limits.answers);
-        let decided = tokio::task::spawn_blocking(move || deciding.answers.decide(&groups, least, limits)).await;
+        let (deciding, limits, table) = (Arc::clone(&ledger), self.limits.answers, Arc::new(table));
+        let weighed = Arc::clone(&table);
+        let decided =
+            tokio::task::spawn_blocking(move || deciding.answers.decide(&weighed.groups, least, limits)).await;
         let release = match decided {
             Ok(Ok(release)) => release,
             Ok(Err(exhausted)) => {
@@ -237,7 +239,7 @@ impl Scope {
             }
             Err(_) => return Err(Problem::internal()),
         };
-        lets_leave(&mut considered, table, &release.leaves);
+        lets_leave(&mut considered, &table, &release.leaves);
         let admitted = considered.admitted.take();
         if release.new.is_empty() && admitted.is_none() && ledger.forgotten.is_empty() {
             return self.prove(asked, considered, None).await;

@@ -295,7 +295,7 @@ impl Scope {
         };
         match table {
             None => self.prove(asked, considered, None).await,
-            Some(table) => self.prove_aggregates(asked, considered, &table).await,
+            Some(table) => self.prove_aggregates(asked, considered, table).await,
         }
     }
 
