@@ -68,12 +68,13 @@ impl SketchKey {
         (small, number(8) % PRIME, number(16) % PRIME)
     }
 
-    /// The value of a triple, whose terms are given as text.
+    /// The value of a triple, whose terms are given as text; of a thing, where only the first is.
     #[must_use]
     pub fn triple(&self, terms: [&str; 3]) -> TripleValue {
         let (small, offset, slope) = self.numbers(b't', &terms.map(str::as_bytes));
         TripleValue {
-            slot: small % SLOTS,
+            // Things and triples have slots apart, so that neither hides what the other shows.
+            slot: small % (SLOTS / 2) + if terms[1].is_empty() { 0 } else { SLOTS / 2 },
             offset,
             slope,
         }
