@@ -291,9 +291,7 @@ fn extreme(unknowns: usize, lines: &[(Vec<usize>, i64)], wanted: usize, sign: i6
     let mut basis: Vec<usize> = (0..lines.len()).map(|number| unknowns + number).collect();
     let mut cost = vec![0_i64; width];
     cost[wanted] = sign;
-    for slack in unknowns..width - 1 {
-        cost[slack] = -PRICE;
-    }
+    cost[unknowns..width - 1].fill(-PRICE);
     loop {
         let reduced = |column: usize| {
             let carried: i64 = rows.iter().zip(&basis).map(|(row, at)| cost[*at] * row[column]).sum();
@@ -371,7 +369,7 @@ proptest! {
             line((0..4).map(|row| (row, number)).collect(), told(&by_column, &[number]));
         }
         line(places.clone(), told(&total, &[]));
-        if !told(&total, &[]).is_some_and(|total| total >= i64::from(LEAST)) {
+        if told(&total, &[]).is_none_or(|total| total < i64::from(LEAST)) {
             return Ok(());
         }
         for (number, place) in places.iter().enumerate() {

@@ -304,7 +304,7 @@ impl Span {
         for (column, at) in self.coordinates.iter().enumerate() {
             let value = |of: &[u32]| u64::from(of.get(column).copied().unwrap_or(0));
             let place = at / SLOTS;
-            if (value(vector) + value(other) * times) % PRIME != 0 && !places.contains(&place) {
+            if !(value(vector) + value(other) * times).is_multiple_of(PRIME) && !places.contains(&place) {
                 places.push(place);
                 if places.len() >= subjects_min as usize {
                     return false;

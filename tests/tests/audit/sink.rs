@@ -43,13 +43,13 @@ struct Wrong(Child);
 impl Wrong {
     fn begin(server: &PodProcess, effect: &str) -> Self {
         let thread = server.thread("store-writer").to_string();
-        let tracer = Command::new("strace")
+        let mut command = Command::new("strace");
+        command
             .args(["-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync", "-p", &thread])
             .args(["-e", &format!("inject=fsync,fdatasync:{effect}")])
             .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::null());
+        let tracer = Self(command.spawn().unwrap());
         let status = format!("/proc/{}/task/{thread}/status", server.id());
         let began = Instant::now();
         loop {
@@ -58,7 +58,7 @@ impl Wrong {
                     .any(|line| line.strip_prefix("TracerPid:").is_some_and(|id| id.trim() != "0"))
             });
             if traced {
-                return Self(tracer);
+                return tracer;
             }
             assert!(began.elapsed() < Duration::from_secs(10), "the tracer does not attach");
             std::thread::sleep(Duration::from_millis(5));
