@@ -51,6 +51,7 @@ pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) 
         origins: shared.origins.clone(),
         pseudonyms,
         aggregates: AggregateLimits {
+            compared: config.query.answers_compared,
             answers: AnswersLimits {
                 count_max: config.query.answers_max,
                 bytes_max: config.query.answers_bytes_max,

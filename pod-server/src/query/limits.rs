@@ -42,6 +42,10 @@ pub struct QueryLimits {
     pub traced_max: usize,
     /// Most groups of an answer where an agreement permits aggregates only.
     pub groups_max: usize,
+    /// Whether each number is weighed against all that its consumer got before about the dataset, where an agreement permits
+    /// aggregates only: then nothing leaves from which a few people's part could be found by subtracting, and an answer that
+    /// would change by a few people is withheld or stays as it was (ENF-12, T90, T95).
+    pub answers_compared: bool,
     /// Most different numbers that one consumer gets about one dataset where an agreement permits aggregates only; more
     /// are refused (ENF-12).
     pub answers_max: usize,
@@ -79,6 +83,7 @@ impl Default for QueryLimits {
             replaced_max: 2_000_000,
             traced_max: 2_000_000,
             groups_max: 10_000,
+            answers_compared: true,
             answers_max: 1_024,
             answers_bytes_max: 32 * 1024 * 1024,
             answers_days: 365,

@@ -436,7 +436,9 @@ fn pod(folder: &Path, name: &str, port: u16, layout: &Layout) -> Result<Pod, Sce
     let umbrella = if name == "kortrijk" { "\"kortrijk\"" } else { "" };
     let text = format!(
         "[server]\nbase_url = \"{}\"\nconsole_url = \"{}\"\ncontent_listen = \"{}\"\nconsole_listen = \"{}\"\n\n\
-         {}\n[admin]\nlisten = \"{}\"\n\n[store]\ndirectory = \"{}\"\n\n[dataspace]\numbrella_storages = [{umbrella}]\n\n{}",
+         {}\n[admin]\nlisten = \"{}\"\n\n[store]\ndirectory = \"{}\"\n\n[dataspace]\numbrella_storages = [{umbrella}]\n\n\
+         # The story asks the same again after a withdrawal and shows the difference of one citizen, which comparing would withhold.\n\
+         [query]\nanswers_compared = false\ndominance_percent = 0\n\n{}",
         pod.base_url,
         pod.console_url,
         SocketAddr::new(layout.listen, port),

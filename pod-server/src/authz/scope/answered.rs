@@ -35,6 +35,8 @@ const DAY_SECONDS: i64 = 86_400;
 /// Bounds of what is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct AggregateLimits {
+    /// Whether numbers are weighed against those given before.
+    pub compared: bool,
     /// Bounds of one ledger.
     pub answers: AnswersLimits,
     /// Days after which it is forgotten that a number was given; 0 for never.
@@ -171,7 +173,7 @@ impl Scope {
         aggregates: &Aggregates,
         covering: Vec<RoaringBitmap>,
     ) -> Result<(Vec<RoaringBitmap>, Option<RoaringBitmap>), Refusal> {
-        if aggregates.subjects_min < 2 {
+        if !self.remembers(aggregates) {
             return Ok((covering, None));
         }
         let name = format!("{}{ADMITTED}", aggregates.ledger);
@@ -207,11 +209,12 @@ impl Scope {
             return Err(Problem::internal());
         };
         let least = aggregates.subjects_min;
-        if least < 2 {
+        if !self.remembers(&aggregates) {
+            let enough = u64::from(least.max(1));
             let leaves: Vec<bool> = table
                 .groups
                 .iter()
-                .map(|group| group.subjects >= 1 && !group.dominated)
+                .map(|group| group.subjects >= enough && !group.dominated)
                 .collect();
             lets_leave(&mut considered, &table, &leaves);
             return self.prove(asked, considered, None).await;
@@ -269,6 +272,11 @@ impl Scope {
         };
         self.answered.kept.insert(name.to_owned(), Arc::new(ledger));
         Ok(proof)
+    }
+
+    /// Whether what is given under these terms counts for later queries: where a group may be of one person, it hides nobody.
+    fn remembers(&self, aggregates: &Aggregates) -> bool {
+        self.limits.compared && aggregates.subjects_min > 1
     }
 
     /// A ledger without what is forgotten by now.
