@@ -60,16 +60,19 @@ fn dependencies_fail_when_provoked() {
     assert_eq!(dependencies::faults(&built).len(), 4);
 }
 
-/// A long file, a file without a beginning, a nameless name, a left-over and a stray top-level entry are each named.
+/// A long file, a file without a beginning, a nameless name, a left-over, a file that no module names and a stray
+/// top-level entry are each named.
 #[test]
 fn tidy_fails_when_provoked() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("stray.txt", "");
     std::fs::create_dir(folder.path().join("vocab")).unwrap();
+    write("vocab/lib.rs", "//! All.\nmod utils;\nmod long;\npub mod bare;\n");
     write("vocab/utils.rs", "//! Something.\n");
     write("vocab/long.rs", &format!("//! Long.\n{}", "\n".repeat(700)));
     write("vocab/bare.rs", "fn main() {}\n");
-    write("vocab/left.rs", concat!("//! Left over.\nfn f() { to", "do!() }\n"));
-    assert_eq!(tidy::faults(folder.path()).unwrap().len(), 5);
+    write("vocab/forgotten.rs", concat!("//! Left over.\nfn f() { to", "do!() }\n"));
+    let faults = tidy::faults(folder.path()).unwrap();
+    assert_eq!(faults.len(), 6, "{}", faults.join("\n"));
 }

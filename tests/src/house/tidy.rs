@@ -1,5 +1,6 @@
 //! What every file of the tree must keep to: length, names, words, and a reason for being there.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Longest source file in lines.
@@ -35,7 +36,9 @@ pub fn faults(top: &Path) -> std::io::Result<Vec<String>> {
             faults.push(format!("`{name}` does not belong at the top level"));
         }
     }
-    for path in files(top)? {
+    let files = files(top)?;
+    let named = named(&files);
+    for path in files {
         let shown = path.strip_prefix(top).unwrap_or(&path).display().to_string();
         let stem = path.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
         if NAMES_REFUSED.contains(&stem.as_str()) {
@@ -46,6 +49,9 @@ pub fn faults(top: &Path) -> std::io::Result<Vec<String>> {
         };
         if path.extension().is_some_and(|extension| extension == "rs") {
             source(&shown, &text, &mut faults);
+            if !is_compiled(&path, &stem, &named) {
+                faults.push(format!("`{shown}`: no module and no manifest names it, so nobody compiles it"));
+            }
         }
         for (number, line) in text.lines().enumerate() {
             if let Some(word) = forbidden(line) {
@@ -55,6 +61,29 @@ pub fn faults(top: &Path) -> std::io::Result<Vec<String>> {
     }
     faults.sort();
     Ok(faults)
+}
+
+/// What modules (`mod name;`) and manifests (`path = "tests/name.rs"`) name.
+fn named(files: &[PathBuf]) -> HashSet<String> {
+    let mut named = HashSet::new();
+    for path in files {
+        let Ok(text) = std::fs::read_to_string(path) else {
+            continue;
+        };
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            let modules = text.lines().filter_map(|line| line.trim().strip_suffix(';')?.rsplit_once("mod "));
+            named.extend(modules.map(|(_, name)| name.to_lowercase()));
+        } else if path.file_name().is_some_and(|name| name == "Cargo.toml") {
+            let paths = text.lines().filter_map(|line| line.trim().strip_prefix("path = \"")?.strip_suffix(".rs\""));
+            named.extend(paths.filter_map(|path| Some(path.rsplit('/').next()?.to_lowercase())));
+        }
+    }
+    named
+}
+
+fn is_compiled(path: &Path, stem: &str, named: &HashSet<String>) -> bool {
+    let in_bin = path.parent().is_some_and(|folder| folder.ends_with("bin"));
+    in_bin || matches!(stem, "main" | "lib" | "mod" | "build") || named.contains(stem)
 }
 
 fn source(shown: &str, text: &str, faults: &mut Vec<String>) {
