@@ -55,6 +55,7 @@ pub(super) fn service(config: &Config, index: &Arc<Index>, shared: &Shared<'_>) 
             answers: AnswersLimits {
                 count_max: config.query.answers_max,
                 bytes_max: config.query.answers_bytes_max,
+                withheld_max: config.query.answers_withheld_max,
             },
             days: config.query.answers_days,
         },

@@ -173,6 +173,7 @@ pub(super) fn answer(
 pub(super) const ANSWERS: AnswersLimits = AnswersLimits {
     count_max: 10_000,
     bytes_max: 1 << 30,
+    withheld_max: 10_000,
 };
 
 /// The groups of a query under the duty of aggregates.

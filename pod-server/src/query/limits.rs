@@ -51,6 +51,8 @@ pub struct QueryLimits {
     pub answers_max: usize,
     /// Most bytes that are kept of what these numbers rest on; a ledger in use takes five times as many in memory.
     pub answers_bytes_max: usize,
+    /// Most numbers that one consumer asked for and did not get about one dataset; more questions are refused (T93).
+    pub answers_withheld_max: usize,
     /// Days after which it is forgotten that a number was given; 0 for never.
     pub answers_days: u32,
     /// Least share of a sum, in percent of the largest contribution, that must come from others than its two largest
@@ -86,6 +88,7 @@ impl Default for QueryLimits {
             answers_compared: true,
             answers_max: 1_024,
             answers_bytes_max: 32 * 1024 * 1024,
+            answers_withheld_max: 1_024,
             answers_days: 365,
             dominance_percent: 10,
             padding_ms: 50,

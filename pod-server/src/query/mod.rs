@@ -6,6 +6,7 @@
 
 pub mod aggregate;
 pub mod answers;
+mod bounds;
 mod codes;
 pub mod dataset;
 pub mod evaluate;

@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use spareval::AggregateFunctionAccumulator;
 
 use super::dataset::Execution;
-use super::sketch::{PersonPlace, Sketch, SketchKey, Sum, TripleValue};
+use super::sketch::{Number, PersonPlace, SketchKey, Sum, TripleValue};
 use super::terms::Traced;
 use crate::index::TermId;
 
@@ -166,7 +166,7 @@ impl<'e> Sketches<'e> {
     }
 
     /// What a number over a population rests on; with `distinct`, each triple once. None where a term is not known.
-    pub(super) fn of(&mut self, population: &Population, grain: Grain, distinct: bool) -> Option<Sketch> {
+    pub(super) fn of(&mut self, population: &Population, grain: Grain, distinct: bool) -> Option<Number> {
         let mut sum = Sum::default();
         for (number, share) in &population.0 {
             let trace = self.execution.terms.trace_of(*number)?;
@@ -188,7 +188,7 @@ impl<'e> Sketches<'e> {
                 sum.add(person, value, times);
             }
         }
-        Some(sum.sketch())
+        Some(sum.number())
     }
 
     fn triple(&self, (subject, predicate, object): Traced, grain: Grain) -> Option<TripleValue> {

@@ -16,7 +16,7 @@ pub const PLACES: u16 = 4_096;
 /// Coordinates of each place.
 pub const SLOTS: u16 = 16;
 /// A Mersenne prime: sums and products of two residues fit into 64 bits.
-const PRIME: u64 = (1 << 31) - 1;
+pub(super) const PRIME: u64 = (1 << 31) - 1;
 /// Bytes of a coordinate with its value, as stored.
 const ENTRY_BYTES: usize = 6;
 
@@ -93,21 +93,42 @@ impl SketchKey {
 
 /// Adds up a sketch.
 #[derive(Clone, Debug, Default)]
-pub struct Sum(FxHashMap<u16, u64>);
+pub struct Sum {
+    coordinates: FxHashMap<u16, u64>,
+    rows: u64,
+}
+
+/// What a number rests on, and how much of it there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Number {
+    /// The persons and triples.
+    pub sketch: Sketch,
+    /// Rows: those of a union of groups are the sum of theirs.
+    pub rows: u64,
+}
 
 impl Sum {
     /// Adds a triple of a person, so many times.
     pub fn add(&mut self, person: PersonPlace, triple: TripleValue, times: u64) {
         let value = (triple.offset + triple.slope * person.point % PRIME) % PRIME;
         let value = value * (times % PRIME) % PRIME;
-        let sum = self.0.entry(person.place * SLOTS + triple.slot).or_default();
+        let sum = self.coordinates.entry(person.place * SLOTS + triple.slot).or_default();
         *sum = (*sum + value) % PRIME;
+        self.rows = self.rows.saturating_add(times);
+    }
+
+    /// The sketch and the rows.
+    #[must_use]
+    pub fn number(self) -> Number {
+        let rows = self.rows;
+        let sketch = self.sketch();
+        Number { sketch, rows }
     }
 
     /// The sketch.
     #[must_use]
     pub fn sketch(self) -> Sketch {
-        let kept = self.0.into_iter().filter(|(_, value)| *value != 0);
+        let kept = self.coordinates.into_iter().filter(|(_, value)| *value != 0);
         let mut entries: Vec<(u16, u32)> = kept.filter_map(|(at, value)| Some((at, residue(value)?))).collect();
         entries.sort_unstable();
         Sketch(entries)
@@ -216,6 +237,25 @@ impl Sketch {
     #[must_use]
     pub fn minus(&self, other: &Self) -> Self {
         self.plus(other, PRIME - 1)
+    }
+
+    /// The same folded further, to so many coordinates: what can be computed from others still can, and hardly ever more.
+    #[must_use]
+    pub fn folded(&self, size: usize) -> Vec<u32> {
+        let mut folded = vec![0_u64; size.max(1)];
+        for (at, value) in &self.0 {
+            // SplitMix64: each coordinate falls on one place, with a factor of its own.
+            let mut mixed = (u64::from(*at) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            mixed ^= mixed >> 31;
+            let (place, factor) = (mixed >> 32, (mixed & 0xFFFF_FFFF) % (PRIME - 1) + 1);
+            let place = usize::try_from(place).unwrap_or(0) % folded.len();
+            if let Some(sum) = folded.get_mut(place) {
+                *sum = (*sum + u64::from(*value) * factor) % PRIME;
+            }
+        }
+        folded.into_iter().map(|value| residue(value).unwrap_or(0)).collect()
     }
 
     /// Bytes of [`Self::to_bytes`].
@@ -355,7 +395,7 @@ impl Span {
 }
 
 /// Adds so many times a row to another that is at least as long.
-fn add_multiple(to: &mut [u32], row: &[u32], times: u64) {
+pub(super) fn add_multiple(to: &mut [u32], row: &[u32], times: u64) {
     let times = times % PRIME;
     for (value, added) in to.iter_mut().zip(row) {
         // Twice folded, a product of two residues and a third is one residue or the prime itself.
@@ -371,7 +411,7 @@ fn add_multiple(to: &mut [u32], row: &[u32], times: u64) {
 }
 
 /// By Fermat's little theorem.
-fn inverse(value: u64) -> u64 {
+pub(super) fn inverse(value: u64) -> u64 {
     let (mut power, mut exponent, mut result) = (value % PRIME, PRIME - 2, 1);
     while exponent > 0 {
         if exponent & 1 == 1 {

@@ -16,7 +16,7 @@ use super::evaluate::{EvaluationFailure, Fault};
 use super::limits::QueryLimits;
 use super::order::order;
 use super::population::{Grain, Population, Populations, Sketches, telling};
-use super::sketch::{Sketch, SketchKey};
+use super::sketch::{Number, SketchKey};
 use super::view::View;
 use super::work::metered;
 
@@ -170,7 +170,7 @@ fn weighed(
         groups.push(Group {
             subjects: subjects.min().unwrap_or(0),
             dominated: nameless || (guarded && dominated),
-            sketches: traced,
+            numbers: traced,
             values: raw.values.into_iter().map(round).collect(),
             keys: raw.keys,
         });
@@ -188,16 +188,16 @@ fn rests_on(
     grouping: &Grouping,
     telling: &[bool],
     sketches: &mut Sketches<'_>,
-) -> Result<Vec<Sketch>, EvaluationFailure> {
+) -> Result<Vec<Number>, EvaluationFailure> {
     let mut found = Vec::new();
     for ((population, (_, valued)), telling) in populations.iter().zip(&grouping.patterns).zip(telling) {
         let grains = [(*telling, Grain::Subject), (*valued, Grain::Triple)];
         for (_, grain) in grains.into_iter().filter(|(wanted, _)| *wanted) {
-            let sketch = sketches.of(population, grain, grouping.distinct);
+            let number = sketches.of(population, grain, grouping.distinct);
             let unknown = || EvaluationFailure::Evaluation("a matched term is not known".to_owned());
-            let sketch = sketch.ok_or_else(unknown)?;
-            if !found.contains(&sketch) {
-                found.push(sketch);
+            let number = number.ok_or_else(unknown)?;
+            if !found.contains(&number) {
+                found.push(number);
             }
         }
     }

@@ -19,8 +19,8 @@ use super::turns::Turns;
 use super::{Aggregates, Asked, Considered, Refusal, Scope, ScopedView, unrecorded};
 use crate::authz::Authorized;
 use crate::dataspace::agreement::Agreement;
-use crate::query::answers::{Answers, AnswersLimits};
-use crate::query::sketch::Sketch;
+use crate::query::answers::{Answers, AnswersLimits, Release, Withheld};
+use crate::query::sketch::{Number, Sketch};
 use crate::query::table::Table;
 use crate::store::{RecordKind, Snapshot, StoreError, Transaction};
 
@@ -30,6 +30,8 @@ const LEDGERS_MAX: usize = 4;
 const BATCH: usize = 100;
 /// Key of the record that says whose data answers are over, below the name of a ledger.
 const ADMITTED: &str = "admitted";
+/// What comes before the number of what was asked for and withheld, below the name of a ledger.
+const WITHHELD: &str = "withheld/";
 const DAY_SECONDS: i64 = 86_400;
 
 /// Bounds of what is kept.
@@ -68,17 +70,24 @@ impl Default for Answered {
 /// A ledger as it is stored.
 #[derive(Debug)]
 struct Ledger {
-    /// When each number was given, in Unix seconds, by its key.
-    given: Vec<(u64, i64)>,
+    /// When the oldest of its numbers was given or withheld, in Unix seconds.
+    oldest: i64,
+    /// Number of the next record.
+    next: u64,
     /// Keys of numbers that are forgotten and still stored.
-    forgotten: Vec<u64>,
+    forgotten: Vec<String>,
     answers: Answers,
 }
 
 impl Ledger {
     fn load(snapshot: &dyn Snapshot, name: &str, since: i64) -> Result<Self, StoreError> {
         let damaged = |key: &str| StoreError::Damaged(format!("the record of numbers given `{key}` cannot be read"));
-        let (mut given, mut forgotten, mut sketches) = (Vec::new(), Vec::new(), Vec::new());
+        let mut ledger = Self {
+            oldest: i64::MAX,
+            next: 0,
+            forgotten: Vec::new(),
+            answers: Answers::default(),
+        };
         let mut after: Option<String> = None;
         loop {
             let batch = snapshot.records(RecordKind::Answer, name, after.as_deref(), BATCH)?;
@@ -86,14 +95,7 @@ impl Ledger {
             for (key, bytes) in batch {
                 let below = key.strip_prefix(name).unwrap_or_default();
                 if below != ADMITTED {
-                    let number: u64 = below.parse().map_err(|_| damaged(&key))?;
-                    let (at, sketch) = read(&bytes).ok_or_else(|| damaged(&key))?;
-                    if at < since {
-                        forgotten.push(number);
-                    } else {
-                        given.push((number, at));
-                        sketches.push(sketch);
-                    }
+                    ledger.read(below, &bytes, since, &key).ok_or_else(|| damaged(&key))?;
                 }
                 after = Some(key);
             }
@@ -101,29 +103,52 @@ impl Ledger {
                 break;
             }
         }
-        Ok(Self {
-            answers: Answers::of(sketches),
-            given,
-            forgotten,
-        })
+        Ok(ledger)
     }
 
-    fn next(&self) -> u64 {
-        let given = self.given.iter().map(|(number, _)| *number);
-        given
-            .chain(self.forgotten.iter().copied())
-            .max()
-            .map_or(0, |last| last + 1)
+    /// Takes a record; none when it cannot be read.
+    fn read(&mut self, below: &str, bytes: &[u8], since: i64, key: &str) -> Option<()> {
+        let withheld = below.strip_prefix(WITHHELD);
+        let number: u64 = withheld.unwrap_or(below).parse().ok()?;
+        self.next = self.next.max(number + 1);
+        let (at, rest) = bytes.split_first_chunk()?;
+        let at = i64::from_be_bytes(*at);
+        if at < since {
+            self.forgotten.push(key.to_owned());
+            return Some(());
+        }
+        self.oldest = self.oldest.min(at);
+        match withheld {
+            Some(_) => self.answers.withhold(read_withheld(rest)?),
+            None => self.answers.keep(Sketch::from_bytes(rest)?),
+        }
+        Some(())
+    }
+
+    /// The ledger after what a query added.
+    fn with(&self, given: &Given, release: Release) -> Self {
+        let mut answers = self.answers.clone();
+        release.new.into_iter().for_each(|sketch| answers.keep(sketch));
+        release.withheld.into_iter().for_each(|withheld| answers.withhold(withheld));
+        Self {
+            oldest: self.oldest.min(given.at),
+            next: given.first.saturating_add(given.records.len() as u64),
+            forgotten: Vec::new(),
+            answers,
+        }
     }
 }
 
-fn read(bytes: &[u8]) -> Option<(i64, Sketch)> {
-    let (at, sketch) = bytes.split_first_chunk()?;
-    Some((i64::from_be_bytes(*at), Sketch::from_bytes(sketch)?))
-}
-
-fn key(name: &str, number: u64) -> String {
-    format!("{name}{number:012}")
+fn read_withheld(bytes: &[u8]) -> Option<Withheld> {
+    let (guarded, rest) = bytes.split_first()?;
+    let (rows, sketch) = rest.split_first_chunk()?;
+    Some(Withheld {
+        number: Number {
+            sketch: Sketch::from_bytes(sketch)?,
+            rows: u64::from_be_bytes(*rows),
+        },
+        guarded: *guarded == 1,
+    })
 }
 
 /// What a query adds to its ledger.
@@ -132,27 +157,50 @@ pub(super) struct Given {
     name: String,
     first: u64,
     at: i64,
-    new: Vec<Sketch>,
-    forgotten: Vec<u64>,
+    /// Keys below the name of the ledger, and what stands there.
+    records: Vec<(String, Vec<u8>)>,
+    forgotten: Vec<String>,
     admitted: Option<RoaringBitmap>,
 }
 
 impl Given {
+    /// What a query adds: numbers that were given, then those that were withheld.
+    fn new(name: &str, ledger: &Ledger, at: i64, release: &Release, admitted: Option<RoaringBitmap>) -> Self {
+        let given = release.new.iter().map(|sketch| ("", sketch.to_bytes()));
+        let withheld = release.withheld.iter().map(|withheld| {
+            let mut bytes = vec![u8::from(withheld.guarded)];
+            bytes.extend(withheld.number.rows.to_be_bytes());
+            bytes.extend(withheld.number.sketch.to_bytes());
+            (WITHHELD, bytes)
+        });
+        let numbered = (ledger.next..).zip(given.chain(withheld));
+        let records = numbered.map(|(number, (kind, bytes))| {
+            let stamped = at.to_be_bytes().into_iter().chain(bytes).collect();
+            (format!("{name}{kind}{number:012}"), stamped)
+        });
+        Self {
+            name: name.to_owned(),
+            first: ledger.next,
+            at,
+            records: records.collect(),
+            forgotten: ledger.forgotten.clone(),
+            admitted,
+        }
+    }
+
     /// Keeps it; false if somebody else kept something meanwhile.
     pub(super) fn keep(&self, transaction: &mut dyn Transaction) -> Result<bool, StoreError> {
-        if transaction
-            .record(RecordKind::Answer, &key(&self.name, self.first))?
-            .is_some()
-        {
-            return Ok(false);
+        for kind in ["", WITHHELD] {
+            let first = format!("{}{kind}{:012}", self.name, self.first);
+            if transaction.record(RecordKind::Answer, &first)?.is_some() {
+                return Ok(false);
+            }
         }
-        for (number, sketch) in (self.first..).zip(&self.new) {
-            let mut bytes = self.at.to_be_bytes().to_vec();
-            bytes.extend(sketch.to_bytes());
-            transaction.record_put(RecordKind::Answer, &key(&self.name, number), &bytes)?;
+        for (key, bytes) in &self.records {
+            transaction.record_put(RecordKind::Answer, key, bytes)?;
         }
-        for number in &self.forgotten {
-            transaction.record_delete(RecordKind::Answer, &key(&self.name, *number))?;
+        for key in &self.forgotten {
+            transaction.record_delete(RecordKind::Answer, key)?;
         }
         if let Some(admitted) = &self.admitted {
             let mut bytes = Vec::with_capacity(admitted.serialized_size());
@@ -244,33 +292,16 @@ impl Scope {
         };
         lets_leave(&mut considered, &table, &release.leaves);
         let admitted = considered.admitted.take();
-        if release.new.is_empty() && admitted.is_none() && ledger.forgotten.is_empty() {
+        let told = !release.new.is_empty() || !release.withheld.is_empty();
+        if !told && admitted.is_none() && ledger.forgotten.is_empty() {
             return self.prove(asked, considered, None).await;
         }
-        let (first, at) = (ledger.next(), self.clock.now().unix_timestamp());
-        let given = Given {
-            name: name.to_owned(),
-            first,
-            at,
-            new: release.new.clone(),
-            forgotten: ledger.forgotten.clone(),
-            admitted,
-        };
+        let given = Given::new(name, &ledger, self.clock.now().unix_timestamp(), &release, admitted);
+        let after = ledger.with(&given, release);
         // Whatever becomes of the commit: what stands is read again, unless it is known.
         self.answered.kept.remove(name);
         let proof = self.prove(asked, considered, Some(given)).await?;
-        let mut stamps = ledger.given.clone();
-        let mut answers = ledger.answers.clone();
-        for (number, sketch) in (first..).zip(release.new) {
-            stamps.push((number, at));
-            answers.keep(sketch);
-        }
-        let ledger = Ledger {
-            given: stamps,
-            forgotten: Vec::new(),
-            answers,
-        };
-        self.answered.kept.insert(name.to_owned(), Arc::new(ledger));
+        self.answered.kept.insert(name.to_owned(), Arc::new(after));
         Ok(proof)
     }
 
@@ -287,7 +318,7 @@ impl Scope {
             days => self.clock.now().unix_timestamp() - days * DAY_SECONDS,
         };
         if let Some(known) = self.answered.kept.get(name)
-            && known.given.iter().all(|(_, at)| *at >= since)
+            && known.oldest >= since
         {
             return Ok(known);
         }
