@@ -24,6 +24,8 @@ use crate::durability::faults::tracer_works;
 
 /// Records that one commit appends in the measurement of batches.
 const BATCH: usize = 1_000;
+/// Callers at once in the measurement of batches, so that commits are grouped as they are in a server.
+const SENDERS: usize = 4;
 /// Callers at once in the measurement of single records.
 const CALLERS: usize = 64;
 /// Records behind one count of syncs.
@@ -71,10 +73,23 @@ impl Log {
 
 /// Records per second in batches, and the times of single ones by so many callers, in milliseconds.
 async fn ours(log: &Arc<Log>, run: Duration) -> Result<(f64, Vec<f64>), BenchError> {
-    let (began, mut records) = (Instant::now(), 0_usize);
-    while began.elapsed() < run {
-        log.batch().await?;
-        records += BATCH;
+    let began = Instant::now();
+    let senders: Vec<_> = (0..SENDERS)
+        .map(|_| {
+            let log = Arc::clone(log);
+            tokio::spawn(async move {
+                let mut records = 0_usize;
+                while began.elapsed() < run {
+                    log.batch().await?;
+                    records += BATCH;
+                }
+                Ok::<_, StoreError>(records)
+            })
+        })
+        .collect();
+    let mut records = 0_usize;
+    for sender in senders {
+        records += sender.await.map_err(|error| BenchError::of("a sender", &error))??;
     }
     let rate = rate(records, began);
     let began = Instant::now();
@@ -215,7 +230,7 @@ pub async fn measure(effort: Effort, progress: &mut dyn FnMut(&str)) -> Result<T
         ratio_of: "ratio".to_owned(),
         rows: vec![
             Row {
-                case: format!("records in batches of {BATCH}, each batch durable"),
+                case: format!("records in batches of {BATCH}, {SENDERS} senders, each batch durable"),
                 figure: per_second(rate),
                 baseline: format!("{} appended and synced bare", per_second(bare_rate)),
                 ratio: Some(rate / bare_rate),
