@@ -54,6 +54,22 @@ pub struct Coverage {
     several: RoaringBitmap,
     starts: BTreeMap<i64, Day>,
     ends: BTreeMap<i64, Day>,
+    settled: Settled,
+    changes: u64,
+}
+
+/// Of one day: the storages whose one consent counts from its first instant to its last.
+#[derive(Clone, Debug, Default)]
+struct Settled {
+    day: i64,
+    storages: RoaringBitmap,
+}
+
+impl Settled {
+    /// Whether a consent counts all day long.
+    const fn is_of(&self, span: Span) -> bool {
+        day(span.from) < self.day && self.day < day(span.until)
+    }
 }
 
 /// The storages whose consent begins or ends on a day, and between which instants all of them do.
@@ -67,10 +83,14 @@ struct Day {
 impl Coverage {
     /// Takes a storage in that has these consents of the kind.
     pub fn note(&mut self, storage: u32, spans: &[Span]) {
+        self.changes += 1;
         match spans {
             [] => {}
             [span] => {
                 self.single.insert(storage);
+                if self.settled.is_of(*span) {
+                    self.settled.storages.insert(storage);
+                }
                 put(&mut self.starts, span.from, storage);
                 put(&mut self.ends, span.until, storage);
             }
@@ -82,6 +102,8 @@ impl Coverage {
 
     /// Takes a storage out that was noted with these consents.
     pub fn forget(&mut self, storage: u32, spans: &[Span]) {
+        self.changes += 1;
+        self.settled.storages.remove(storage);
         self.several.remove(storage);
         if self.single.remove(storage)
             && let [span] = spans
@@ -101,6 +123,55 @@ impl Coverage {
     #[must_use]
     pub fn holds(&self, storage: u32) -> bool {
         self.single.contains(storage) || self.several.contains(storage)
+    }
+
+    /// A number that is another one after each change.
+    #[must_use]
+    pub const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether [`Self::settled`] looks at the day of an instant.
+    #[must_use]
+    pub const fn is_settled_for(&self, now: i64) -> bool {
+        self.settled.day == day(now)
+    }
+
+    /// Looks at the day of an instant from now on.
+    pub fn settle(&mut self, now: i64) {
+        let today = day(now);
+        let mut storages = self.single.clone();
+        for (_, ended) in self.ends.range(..=today) {
+            storages -= &ended.storages;
+        }
+        for (_, begun) in self.starts.range(today..) {
+            storages -= &begun.storages;
+        }
+        self.settled = Settled { day: today, storages };
+    }
+
+    /// Whether a storage has a consent that counts at an instant, where that can be told without its spans.
+    #[must_use]
+    pub fn settled(&self, storage: u32, now: i64) -> Option<bool> {
+        if self.is_settled_for(now) && self.settled.storages.contains(storage) {
+            return Some(true);
+        }
+        (!self.holds(storage)).then_some(false)
+    }
+
+    /// The first instant after this one at which some consent begins or ends, or one before that.
+    #[must_use]
+    pub fn next_change(&self, now: i64, spans: &dyn Fn(u32) -> Vec<Span>) -> i64 {
+        let today = day(now);
+        let later = |days: &BTreeMap<i64, Day>| {
+            let first = days.range((Bound::Excluded(today), Bound::Unbounded)).next();
+            first.map_or(i64::MAX, |(_, day)| day.first)
+        };
+        let of_today = [self.starts.get(&today), self.ends.get(&today)].into_iter().flatten();
+        let storages = of_today.flat_map(|day| &day.storages).chain(&self.several);
+        let instants = storages.flat_map(spans).flat_map(|span| [span.from, span.until]);
+        let today = instants.filter(|instant| *instant > now).min().unwrap_or(i64::MAX);
+        today.min(later(&self.starts)).min(later(&self.ends))
     }
 
     /// The storages with a consent that counts at an instant.
@@ -212,7 +283,10 @@ mod tests {
             let of = |plain: &BTreeMap<(u32, u8), Span>, storage: u32| -> Vec<Span> {
                 plain.range((storage, 0)..=(storage, u8::MAX)).map(|(_, span)| *span).collect()
             };
-            for step in steps {
+            for (number, step) in steps.into_iter().enumerate() {
+                if number % 7 == 3 {
+                    coverage.settle(moment(10));
+                }
                 let (Step::Insert(storage, ..) | Step::Remove(storage, _)) = step;
                 coverage.forget(storage, &of(&plain, storage));
                 match step {
@@ -233,7 +307,17 @@ mod tests {
                     .filter(|(_, span)| span.contains(now))
                     .map(|((storage, _), _)| *storage)
                     .collect();
-                prop_assert_eq!(coverage.at(now, &spans), expected, "at second {}", second);
+                prop_assert_eq!(coverage.at(now, &spans), expected.clone(), "at second {}", second);
+                for storage in 0..6 {
+                    let told = coverage.settled(storage, now);
+                    prop_assert!(told.is_none_or(|told| told == expected.contains(storage)), "{} at {}", storage, second);
+                }
+                let next = coverage.next_change(now, &spans);
+                prop_assert!(next > now);
+                let unchanged = (second..21).map(moment).filter(|later| *later < next);
+                for later in unchanged {
+                    prop_assert_eq!(coverage.at(later, &spans), expected.clone(), "from {} to {}", second, later);
+                }
                 for since in [0, 7, 19] {
                     let expected: RoaringBitmap = plain
                         .iter()

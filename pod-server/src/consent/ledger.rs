@@ -9,11 +9,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use parking_lot::RwLock;
 use policies::consent::{ConsentRecord, ConsentStatus, ConsentedData, Recipients, Use, covers};
 use policies::purpose::Hierarchy;
 use policies::request::WebId;
+use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
 use time::OffsetDateTime;
 
@@ -47,10 +49,59 @@ pub struct Wanted<'a> {
     pub properties: Option<&'a BTreeSet<String>>,
 }
 
+/// Uses for which it is kept who consents.
+const COVERINGS_MAX: usize = 64;
+
 /// All consents of this server, arranged for look-up.
-#[derive(Default)]
 pub struct ConsentLedger {
     held: RwLock<Held>,
+    coverings: Cache<WantedUse, Arc<Covering>>,
+}
+
+impl Default for ConsentLedger {
+    fn default() -> Self {
+        Self {
+            held: RwLock::default(),
+            coverings: Cache::new(COVERINGS_MAX),
+        }
+    }
+}
+
+/// [`Wanted`], to be kept.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct WantedUse {
+    texts: [String; 3],
+    since: i64,
+    container: Option<String>,
+    properties: Option<Vec<String>>,
+}
+
+impl WantedUse {
+    fn of(wanted: &Wanted<'_>) -> Self {
+        Self {
+            texts: [wanted.recipient, wanted.purpose, wanted.dataset].map(str::to_owned),
+            since: wanted.dataset_since,
+            container: wanted.container.map(str::to_owned),
+            properties: wanted.properties.map(|properties| properties.iter().cloned().collect()),
+        }
+    }
+}
+
+/// Who consents to a use, as long as nobody changes anything and no consent begins or ends.
+struct Covering {
+    epoch: u64,
+    /// The kinds that cover the use, and what stood there.
+    kinds: Vec<(u32, u64)>,
+    from: i64,
+    until: i64,
+    storages: Arc<RoaringBitmap>,
+}
+
+impl Covering {
+    fn holds(&self, held: &Held, now: i64) -> bool {
+        let unchanged = |(number, changes): &(u32, u64)| held.kind(*number).is_some_and(|kind| kind.coverage.changes() == *changes);
+        held.epoch == self.epoch && self.from <= now && now < self.until && self.kinds.iter().all(unchanged)
+    }
 }
 
 #[derive(Default)]
@@ -126,24 +177,50 @@ impl ConsentLedger {
 
     /// The storages (identities) whose owners consent to a use at an instant.
     #[must_use]
-    pub fn covering(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> RoaringBitmap {
+    pub fn covering(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> Arc<RoaringBitmap> {
+        let (key, at) = (WantedUse::of(wanted), nanoseconds(now));
         let held = self.held.read();
-        let mut covered = RoaringBitmap::new();
-        for (number, by) in held.matched(wanted, now) {
-            covered |= held.covered(number, by, wanted.dataset_since, now);
+        if let Some(known) = self.coverings.get(&key)
+            && known.holds(&held, at)
+        {
+            return Arc::clone(&known.storages);
         }
-        covered
+        let (mut storages, mut kinds, mut until) = (RoaringBitmap::new(), Vec::new(), i64::MAX);
+        for (number, by) in held.matched(wanted, now) {
+            storages |= held.covered(number, by, wanted.dataset_since, now);
+            if let Some(kind) = held.kind(number) {
+                kinds.push((number, kind.coverage.changes()));
+                until = until.min(kind.coverage.next_change(at, &|storage| held.spans_of(storage, number)));
+            }
+        }
+        let storages = Arc::new(storages);
+        let covering = Covering {
+            epoch: held.epoch,
+            kinds,
+            from: at,
+            until,
+            storages: Arc::clone(&storages),
+        };
+        self.coverings.insert(key, Arc::new(covering));
+        storages
     }
 
     /// The kinds of consent that cover a use.
     #[must_use]
     pub fn matched(&self, wanted: &Wanted<'_>, now: OffsetDateTime) -> Matched {
         let held = self.held.read();
-        Matched {
+        let matched = Matched {
             epoch: held.epoch,
             kinds: held.matched(wanted, now),
             since: wanted.dataset_since.saturating_mul(1_000_000_000),
+        };
+        let now = nanoseconds(now);
+        let settled = |number: u32| held.kind(number).is_none_or(|kind| kind.coverage.is_settled_for(now));
+        if matched.kinds.iter().any(|(number, _)| !settled(*number)) {
+            drop(held);
+            self.held.write().settle(&matched, now);
         }
+        matched
     }
 
     /// Whether the owner of a storage consents to a use at an instant; none when the kinds of consent are others by now,
@@ -155,14 +232,20 @@ impl ConsentLedger {
             return None;
         }
         let now = nanoseconds(now);
-        let consents = held.people.get(&storage).map_or(&[][..], Vec::as_slice);
-        let counts = |placed: &Placed| {
-            placed.span.contains(now)
-                && matched.kinds.iter().any(|(kind, by)| {
-                    *kind == placed.kind && (*by == By::Container || placed.span.from >= matched.since)
-                })
+        let counts = |(number, by): &(u32, By)| {
+            let settled = held.kind(*number).and_then(|kind| kind.coverage.settled(storage, now));
+            match (settled, by) {
+                (Some(false), _) => false,
+                (Some(true), By::Container) => true,
+                _ => {
+                    let since = if *by == By::Container { i64::MIN } else { matched.since };
+                    let spans = held.people.get(&storage).map_or(&[][..], Vec::as_slice);
+                    let ours = spans.iter().filter(|placed| placed.kind == *number);
+                    ours.into_iter().any(|placed| placed.span.contains(now) && placed.span.from >= since)
+                }
+            }
         };
-        Some(consents.iter().any(counts))
+        Some(matched.kinds.iter().any(counts))
     }
 
     /// The storages whose owners consent, at an instant, to some use by somebody of a container of a dataset.
@@ -324,6 +407,26 @@ impl Held {
         (self.hasher.hash_one(name), self.hasher.hash_one(key))
     }
 
+    fn kind(&self, number: u32) -> Option<&Kind> {
+        self.kinds.get(number as usize).and_then(Option::as_ref)
+    }
+
+    fn spans_of(&self, storage: u32, kind: u32) -> Vec<Span> {
+        let consents = self.people.get(&storage);
+        consents.map_or_else(Vec::new, |consents| spans(consents, kind))
+    }
+
+    /// Looks at the day of an instant in all kinds that cover a use.
+    fn settle(&mut self, matched: &Matched, now: i64) {
+        for (number, _) in &matched.kinds {
+            if let Some(Some(kind)) = self.kinds.get_mut(*number as usize)
+                && !kind.coverage.is_settled_for(now)
+            {
+                kind.coverage.settle(now);
+            }
+        }
+    }
+
     fn numbered(&self) -> impl Iterator<Item = (u32, &Kind)> {
         let kinds = (0_u32..).zip(&self.kinds);
         kinds.filter_map(|(number, kind)| Some((number, kind.as_ref()?)))
@@ -337,14 +440,10 @@ impl Held {
     }
 
     fn covered(&self, number: u32, by: By, since: i64, now: OffsetDateTime) -> RoaringBitmap {
-        let Some(Some(kind)) = self.kinds.get(number as usize) else {
+        let Some(kind) = self.kind(number) else {
             return RoaringBitmap::new();
         };
-        let of = |storage: u32| {
-            self.people
-                .get(&storage)
-                .map_or_else(Vec::new, |all| spans(all, number))
-        };
+        let of = |storage: u32| self.spans_of(storage, number);
         let now = nanoseconds(now);
         match by {
             By::Container => kind.coverage.at(now, &of),
@@ -559,13 +658,21 @@ mod tests {
                 })
                 .map(|(storage, _)| *storage)
                 .collect();
-            prop_assert_eq!(ledger.covering(&wanted, now), expected.clone());
+            prop_assert_eq!(&*ledger.covering(&wanted, now), &expected);
+            prop_assert_eq!(&*ledger.covering(&wanted, now), &expected, "as it was kept");
             let matched = ledger.matched(&wanted, now);
             for storage in 0..5 {
                 prop_assert_eq!(ledger.covers(&matched, storage, now), Some(expected.contains(storage)));
             }
             for (number, (storage, _)) in records.iter().enumerate() {
+                let before = ledger.covering(&wanted, now);
                 ledger.held.write().displace(&format!("s{storage}/{number}"));
+                let after = ledger.covering(&wanted, now);
+                prop_assert!(after.is_subset(&before));
+                let matched = ledger.matched(&wanted, now);
+                for storage in 0..5 {
+                    prop_assert_eq!(ledger.covers(&matched, storage, now), Some(after.contains(storage)));
+                }
             }
             prop_assert_eq!(ledger.kinds(), 0, "nothing stays behind");
         }

@@ -37,7 +37,7 @@ pub(super) struct Agreed {
     names: u64,
     terms: decision::View,
     /// The consenting storages of each container, in the order of the terms.
-    covering: Vec<RoaringBitmap>,
+    covering: Vec<Arc<RoaringBitmap>>,
     /// The key of codes, where values are changed.
     key: Option<PseudonymKey>,
     view: Arc<View>,
@@ -301,7 +301,7 @@ impl Scope {
     ) -> Result<(Arc<Agreed>, Option<RoaringBitmap>), Refusal> {
         let iri = agreement.iri.as_str();
         let containers = self.containers(agreement, terms);
-        let covering: Vec<RoaringBitmap> = containers
+        let covering: Vec<Arc<RoaringBitmap>> = containers
             .iter()
             .map(|container| self.covering(terms, container.path.as_deref(), since, now))
             .collect();
@@ -314,7 +314,7 @@ impl Scope {
         if let Some(known) = self.agreed.get(iri)
             && known.names == epoch
             && known.terms == *terms
-            && known.covering == covering
+            && same(&known.covering, &covering)
             && known.key == key
         {
             return Ok((known, admitted));
@@ -324,7 +324,7 @@ impl Scope {
             container.collect(
                 &named.names,
                 &named.snapshot,
-                terms.consent.as_ref().map(|_| consenting),
+                terms.consent.as_ref().map(|_| &**consenting),
                 &mut visible,
             );
         }
@@ -385,9 +385,9 @@ impl Scope {
         container: Option<&str>,
         since: i64,
         now: OffsetDateTime,
-    ) -> RoaringBitmap {
+    ) -> Arc<RoaringBitmap> {
         let Some(consent) = &terms.consent else {
-            return RoaringBitmap::new();
+            return Arc::default();
         };
         let wanted = Wanted {
             recipient: &consent.recipient,
@@ -437,11 +437,17 @@ impl Scope {
                     container: Some(path),
                     properties: None,
                 };
-                people |= self.consents.covering(&wanted, self.clock.now());
+                people |= &*self.consents.covering(&wanted, self.clock.now());
             }
         }
         people
     }
+}
+
+/// Whether the same people consent for each container. Most often it is the very bitmap that was kept.
+fn same(kept: &[Arc<RoaringBitmap>], now: &[Arc<RoaringBitmap>]) -> bool {
+    let equal = |(kept, now): (&Arc<RoaringBitmap>, &Arc<RoaringBitmap>)| Arc::ptr_eq(kept, now) || kept == now;
+    kept.len() == now.len() && kept.iter().zip(now).all(equal)
 }
 
 /// A container of a dataset.

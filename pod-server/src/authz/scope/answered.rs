@@ -219,8 +219,8 @@ impl Scope {
     pub(super) fn admitted(
         &self,
         aggregates: &Aggregates,
-        covering: Vec<RoaringBitmap>,
-    ) -> Result<(Vec<RoaringBitmap>, Option<RoaringBitmap>), Refusal> {
+        covering: Vec<Arc<RoaringBitmap>>,
+    ) -> Result<(Vec<Arc<RoaringBitmap>>, Option<RoaringBitmap>), Refusal> {
         if !self.remembers(aggregates) {
             return Ok((covering, None));
         }
@@ -230,7 +230,7 @@ impl Scope {
         let stored = snapshot
             .record(RecordKind::Answer, &name)
             .map_err(|error| failed(&error))?;
-        let current = covering.iter().fold(RoaringBitmap::new(), |all, some| all | some);
+        let current = covering.iter().fold(RoaringBitmap::new(), |all, some| all | &**some);
         let Some(stored) = stored else {
             return Ok((covering, Some(current)));
         };
@@ -242,7 +242,7 @@ impl Scope {
         if changed >= u64::from(aggregates.subjects_min) {
             return Ok((covering, Some(current)));
         }
-        let stay = covering.into_iter().map(|some| some & &before).collect();
+        let stay = covering.iter().map(|some| Arc::new(&**some & &before)).collect();
         Ok((stay, None))
     }
 
