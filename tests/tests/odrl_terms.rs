@@ -440,6 +440,37 @@ fn narrowing_of_named_parts_counts() {
     assert_ne!(decide(&asset, None), Effect::Permit);
 }
 
+/// An obligation that nobody understands binds whether or not the conditions of its policy's permission hold: otherwise a
+/// condition more would permit what was refused.
+///
+/// Requirements ODR-3, ODR-15, ODR-27.
+#[test]
+fn a_condition_more_does_not_lift_an_obligation() {
+    let never = Constraint::atomic(
+        odrl::PURPOSE,
+        Operator::Eq,
+        vec![NamedNode::new_unchecked(meent::ROAD_SAFETY).into()],
+    );
+    let world = World::at(datetime!(2026-06-01 12:00 UTC))
+        .party("https://example.org/party")
+        .target(ASSET)
+        .action(odrl::READ)
+        .build();
+    for conditions in [vec![], vec![never]] {
+        let mut bound = Policy::new("https://example.org/bound", PolicyKind::Set);
+        bound.permissions.push(permission(conditions));
+        bound.obligations.push(Duty::to("https://example.org/frob"));
+        let mut free = Policy::new("https://example.org/free", PolicyKind::Set);
+        free.permissions.push(permission(vec![]));
+        let set = PolicySet::compile([Arc::new(bound), Arc::new(free.clone())]);
+        assert_eq!(set.decide(&world).effect, Effect::Deny);
+        assert_eq!(
+            PolicySet::compile([Arc::new(free)]).decide(&world).effect,
+            Effect::Permit
+        );
+    }
+}
+
 fn resident_bytes() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap();
     text.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096

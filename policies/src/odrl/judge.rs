@@ -77,6 +77,8 @@ struct Said<'s> {
 /// What a policy says so far.
 #[derive(Default)]
 struct Tally<'s> {
+    /// Whether some permission is about the action, under whatever conditions.
+    offers: bool,
     permits: bool,
     forbids: Option<Cause<'s>>,
     unknown: Option<Cause<'s>>,
@@ -115,7 +117,7 @@ impl PolicySet {
                     self.judge(*number, rule, world, now, &mut next, &mut tally, &mut verdict);
                 }
             }
-            if tally.permits {
+            if tally.offers {
                 self.obligations(number, ready, world, &mut next, &mut tally, &mut verdict);
             }
             match (ready.conflict, tally.unknown, tally.forbids, tally.permits) {
@@ -212,6 +214,7 @@ impl PolicySet {
         match (rule.kind, said.truth) {
             (_, Tri::False) if said.code == ReasonCode::ActionNotPermitted => {}
             (RuleKind::Permission, Tri::True) => {
+                tally.offers = true;
                 if let Some(open) = self.settle(number, rule, world, next, verdict) {
                     verdict.causes.push(cause(ReasonCode::DutyNotFulfilled, open));
                 } else {
@@ -220,7 +223,10 @@ impl PolicySet {
                     verdict.causes.push(cause(ReasonCode::PermissionActive, ""));
                 }
             }
-            (RuleKind::Permission, _) => verdict.causes.push(cause(said.code, said.about)),
+            (RuleKind::Permission, _) => {
+                tally.offers = true;
+                verdict.causes.push(cause(said.code, said.about));
+            }
             (RuleKind::Prohibition, Tri::True) => {
                 verdict.active.push(number);
                 tally.forbids = tally.forbids.or(Some(cause(ReasonCode::Prohibited, said.about)));
@@ -261,7 +267,8 @@ impl PolicySet {
         None
     }
 
-    /// Obligations of a policy that permits: a violated one closes the door, one that is not understood as well.
+    /// Obligations of a policy with a permission of the action: a violated one closes the door, one that is not understood as
+    /// well. Whether the permission's conditions hold does not matter, or a condition more would open the door.
     fn obligations<'s>(
         &self,
         number: u32,
@@ -290,12 +297,12 @@ impl PolicySet {
             }
             *next = earliest(*next, deadline(&duty.duty, world));
             match duty.standing(world, world.parties.first().map(AsRef::as_ref)) {
-                Standing::Execute => verdict.execute_obligations.push((number, index)),
+                Standing::Execute if tally.permits => verdict.execute_obligations.push((number, index)),
                 Standing::Broken => {
                     let code = ReasonCode::ObligationViolated;
                     tally.unknown = tally.unknown.or(Some(Cause { place, code, about }));
                 }
-                Standing::Settled | Standing::Open => {}
+                Standing::Execute | Standing::Settled | Standing::Open => {}
             }
         }
     }

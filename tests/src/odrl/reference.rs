@@ -128,7 +128,11 @@ fn judge(policy: &Policy, facts: &Facts) -> Option<bool> {
         return Some(false);
     }
     let banned = bans.contains(&Some(true));
-    let kept = !permits || policy.obligations.iter().all(|duty| is_kept(duty, policy, facts));
+    let offers = policy.permissions.iter().any(|rule| {
+        let assignee = rule.assignee.as_ref().or(policy.assignee.as_ref());
+        is_target(&rule.target, facts) && is_party(assignee, facts) && permission_covers(&rule.action.id, facts)
+    });
+    let kept = !offers || policy.obligations.iter().all(|duty| is_kept(duty, policy, facts));
     if !kept {
         return Some(false);
     }
