@@ -72,7 +72,10 @@ fn tidy_fails_when_provoked() {
     write("vocab/utils.rs", "//! Something.\n");
     write("vocab/long.rs", &format!("//! Long.\n{}", "\n".repeat(700)));
     write("vocab/bare.rs", "fn main() {}\n");
-    write("vocab/forgotten.rs", concat!("//! Left over.\nfn f() { to", "do!() }\n"));
+    write(
+        "vocab/forgotten.rs",
+        concat!("//! Left over.\nfn f() { to", "do!() }\n"),
+    );
     let faults = tidy::faults(folder.path()).unwrap();
     assert_eq!(faults.len(), 6, "{}", faults.join("\n"));
 }

@@ -1,6 +1,6 @@
 //! The rules of the house, and the map of requirements.
 
-mod house;
-mod requirements;
 mod conformance;
 mod fuzz_corpus;
+mod house;
+mod requirements;

@@ -6,6 +6,7 @@ pub mod api;
 mod console;
 pub mod courier;
 pub mod coverage;
+mod covering;
 pub mod decision;
 pub mod duty;
 pub mod ledger;

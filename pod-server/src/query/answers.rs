@@ -169,7 +169,11 @@ impl Answers {
             }
         }
         release.withheld = guard.withheld(&release.leaves);
-        bytes += release.withheld.iter().map(|one| one.number.sketch.size()).sum::<usize>();
+        bytes += release
+            .withheld
+            .iter()
+            .map(|one| one.number.sketch.size())
+            .sum::<usize>();
         // The reduced form of what is kept takes memory besides.
         let large = bytes > limits.bytes_max || span.size() / 4 > limits.bytes_max;
         if large && !(release.new.is_empty() && release.withheld.is_empty()) {
@@ -244,7 +248,11 @@ impl<'t> Guard<'t> {
         for (place, group) in groups.iter().enumerate() {
             let leaves = candidates.contains(&place);
             let mut places = Vec::with_capacity(group.numbers.len());
-            for number in group.numbers.iter().filter(|number| !answers.span.contains(&number.sketch)) {
+            for number in group
+                .numbers
+                .iter()
+                .filter(|number| !answers.span.contains(&number.sketch))
+            {
                 let known = guard.others.iter().position(|other| *other == number);
                 let at = known.unwrap_or(guard.others.len());
                 if known.is_none() {
@@ -270,7 +278,12 @@ impl<'t> Guard<'t> {
 
     /// Whether a group may leave as far as the guarded ones are concerned; if so, it counts as given from now on.
     fn lets(&mut self, group: usize, width_min: u32) -> bool {
-        let Self { bounds, of_group, guarded, .. } = self;
+        let Self {
+            bounds,
+            of_group,
+            guarded,
+            ..
+        } = self;
         let numbers = of_group.get(group).map_or(&[][..], Vec::as_slice);
         bounds.give(numbers, guarded, width_min)
     }

@@ -44,7 +44,10 @@ impl Bounds {
     pub(super) fn give(&mut self, numbers: &[usize], guarded: &[usize], width_min: u32) -> bool {
         let touched = self.connected(numbers);
         let at_risk = guarded.iter().filter(|number| touched.contains(number));
-        let at_risk: Vec<usize> = at_risk.copied().filter(|number| self.is_wide(*number, width_min)).collect();
+        let at_risk: Vec<usize> = at_risk
+            .copied()
+            .filter(|number| self.is_wide(*number, width_min))
+            .collect();
         self.mark(numbers, true);
         let stay = at_risk.into_iter().all(|number| self.is_wide(number, width_min));
         if !stay {
@@ -72,7 +75,10 @@ impl Bounds {
     fn width(&self, number: usize) -> f64 {
         let connected = self.connected(&[number]);
         let extreme = |direction| self.extreme(number, &connected, direction);
-        match (extreme(OptimizationDirection::Minimize), extreme(OptimizationDirection::Maximize)) {
+        match (
+            extreme(OptimizationDirection::Minimize),
+            extreme(OptimizationDirection::Maximize),
+        ) {
             (Some(least), Some(most)) => most - least,
             _ => 0.0,
         }
@@ -145,7 +151,10 @@ fn relations(given: &[Sketch], others: &[&Number]) -> Vec<Relation> {
         row
     };
     let given = given.iter().map(|sketch| own(sketch, None));
-    let others = others.iter().enumerate().map(|(number, other)| own(&other.sketch, Some(number)));
+    let others = others
+        .iter()
+        .enumerate()
+        .map(|(number, other)| own(&other.sketch, Some(number)));
     for mut row in given.chain(others) {
         for (pivot, other) in &basis {
             let share = row.get(*pivot).copied().unwrap_or(0);
@@ -162,7 +171,9 @@ fn relations(given: &[Sketch], others: &[&Number]) -> Vec<Relation> {
             continue;
         }
         let factors = made_of.iter().enumerate().filter(|(_, value)| **value != 0);
-        let relation: Option<Relation> = factors.map(|(number, value)| Some((number, fraction(*value)?))).collect();
+        let relation: Option<Relation> = factors
+            .map(|(number, value)| Some((number, fraction(*value)?)))
+            .collect();
         // Factors of groups are small whole numbers, or quotients of such.
         found.extend(relation.filter(|relation| !relation.is_empty()));
     }
@@ -218,7 +229,10 @@ mod tests {
         assert_eq!(free.width(0), f64::INFINITY, "nothing is told");
         let mut bounds = Bounds::new(&[total.sketch.clone()], &others);
         assert_eq!(bounds.width(0), 50.0);
-        assert!(bounds.give(&[2], &[0], 5), "the small and the middle one make ten together");
+        assert!(
+            bounds.give(&[2], &[0], 5),
+            "the small and the middle one make ten together"
+        );
         assert!((bounds.width(0) - 10.0).abs() < SLACK);
         assert!(!bounds.give(&[1], &[0], 5), "this would tell the small one");
         assert!((bounds.width(0) - 10.0).abs() < SLACK, "nothing was given");

@@ -28,7 +28,10 @@ impl Consumer {
         let release = self.ledger.decide(&table.groups, LEAST, ANSWERS).unwrap();
         let rows = rows(&table, &release);
         release.new.into_iter().for_each(|sketch| self.ledger.keep(sketch));
-        release.withheld.into_iter().for_each(|withheld| self.ledger.withhold(withheld));
+        release
+            .withheld
+            .into_iter()
+            .for_each(|withheld| self.ledger.withhold(withheld));
         rows
     }
 

@@ -50,7 +50,9 @@ pub fn faults(top: &Path) -> std::io::Result<Vec<String>> {
         if path.extension().is_some_and(|extension| extension == "rs") {
             source(&shown, &text, &mut faults);
             if !is_compiled(&path, &stem, &named) {
-                faults.push(format!("`{shown}`: no module and no manifest names it, so nobody compiles it"));
+                faults.push(format!(
+                    "`{shown}`: no module and no manifest names it, so nobody compiles it"
+                ));
             }
         }
         for (number, line) in text.lines().enumerate() {
@@ -70,12 +72,18 @@ fn named(files: &[PathBuf]) -> HashSet<String> {
         let Ok(text) = std::fs::read_to_string(path) else {
             continue;
         };
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            let modules = text.lines().filter_map(|line| line.trim().strip_suffix(';')?.rsplit_once("mod "));
+        let of_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if of_rust {
+            let modules = text
+                .lines()
+                .filter_map(|line| line.trim().strip_suffix(';')?.rsplit_once("mod "));
             named.extend(modules.map(|(_, name)| name.to_lowercase()));
-        } else if path.file_name().is_some_and(|name| name == "Cargo.toml") {
-            let paths = text.lines().filter_map(|line| line.trim().strip_prefix("path = \"")?.strip_suffix(".rs\""));
-            named.extend(paths.filter_map(|path| Some(path.rsplit('/').next()?.to_lowercase())));
+        }
+        if of_rust || path.file_name().is_some_and(|name| name == "Cargo.toml") {
+            let paths = text
+                .lines()
+                .filter_map(|line| line.split_once("path = \"")?.1.split_once(".rs\""));
+            named.extend(paths.filter_map(|(path, _)| Some(path.rsplit('/').next()?.to_lowercase())));
         }
     }
     named

@@ -129,7 +129,10 @@ impl Ledger {
     fn with(&self, given: &Given, release: Release) -> Self {
         let mut answers = self.answers.clone();
         release.new.into_iter().for_each(|sketch| answers.keep(sketch));
-        release.withheld.into_iter().for_each(|withheld| answers.withhold(withheld));
+        release
+            .withheld
+            .into_iter()
+            .for_each(|withheld| answers.withhold(withheld));
         Self {
             oldest: self.oldest.min(given.at),
             next: given.first.saturating_add(given.records.len() as u64),
