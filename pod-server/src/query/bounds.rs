@@ -227,7 +227,7 @@ mod tests {
         let others = [&small, &middle, &large];
         let free = Bounds::new(&[], &others);
         assert_eq!(free.width(0), f64::INFINITY, "nothing is told");
-        let mut bounds = Bounds::new(&[total.sketch.clone()], &others);
+        let mut bounds = Bounds::new(std::slice::from_ref(&total.sketch), &others);
         assert_eq!(bounds.width(0), 50.0);
         assert!(
             bounds.give(&[2], &[0], 5),
