@@ -8,6 +8,7 @@ use crate::error::{self, Answer};
 use crate::exec::gate::Gate;
 use crate::http::{Call, json, no_content, parameters, respond};
 use crate::query::manifests::Manifests;
+use crate::standing::Standing;
 use crate::state::{State, StateError};
 use crate::{query, ui};
 use futures_util::FutureExt;
@@ -86,6 +87,8 @@ pub struct Broker {
     pub manifests: Manifests,
     /// Turns at querying.
     pub turns: Arc<Semaphore>,
+    /// Standing queries.
+    pub standing: Standing,
     pub(crate) state: Arc<State>,
     operator_token: String,
 }
@@ -152,6 +155,7 @@ impl Broker {
             gate: Gate::new(config.gate.clone()),
             manifests: Manifests::new(config.query.manifests_max),
             turns: Arc::new(Semaphore::new(config.query.queries_max)),
+            standing: Standing::new(&config.standing),
             catalogue: Catalogue::new(members),
             authenticator,
             clock,
@@ -253,6 +257,7 @@ impl Broker {
             "/holdings" => crate::holder::respond(self, &call).await,
             "/.well-known/meent-broker" => self.description(&call),
             ui::STYLE_PATH => ui::style(&call),
+            path if crate::standing::is_delegation(path) => crate::standing::renew(self, &call),
             path if path.starts_with("/queries/") => self.manifest(&call),
             path if path.starts_with("/log/") => self.log(&call).await,
             _ => Err(error::not_found(
@@ -463,6 +468,11 @@ pub async fn start(config: Config, shutdown: Shutdown) -> Result<Running, StartE
         shutdown.clone(),
         first,
     )));
+    let (ending, standing) = (shutdown.clone(), Arc::clone(&broker));
+    tasks.push(tokio::spawn(async move {
+        ending.wait().await;
+        standing.standing.stop();
+    }));
     let served = Arc::clone(&broker);
     let handler: Handler = Arc::new(move |request, _peer| {
         let answered = Answered::begin(&request);

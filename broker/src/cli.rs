@@ -2,7 +2,8 @@
 
 use crate::app;
 use crate::config::{Config, ENV_PREFIX};
-use crate::consumer::{Consumer, ConsumerAccount, ConsumerQuery, is_complete, words};
+use crate::consumer::{Consumer, ConsumerAccount, ConsumerError, ConsumerQuery, is_complete, words};
+use crate::standing::event::Event;
 use clap::{Args, Parser, Subcommand};
 use server_kit::audit_log::{Checkpoint, VerifierKey, export, verify_directory};
 use server_kit::authn::client::DpopKey;
@@ -143,6 +144,12 @@ struct QueryArgs {
     /// Take a partial answer for an error.
     #[arg(long)]
     complete: bool,
+    /// Stay, and print each change of the answer as a line of JSON, until the query ends or the command is stopped.
+    #[arg(long)]
+    standing: bool,
+    /// With `--standing`: least time between two looks at the members, seconds. Each look is a use of the agreements.
+    #[arg(long)]
+    interval: Option<u64>,
 }
 
 /// Why a command failed.
@@ -151,6 +158,12 @@ pub enum Failure {
     /// In words.
     #[error("{0}")]
     Said(String),
+}
+
+impl From<ConsumerError> for Failure {
+    fn from(error: ConsumerError) -> Self {
+        said(error)
+    }
 }
 
 fn said(error: impl std::fmt::Display) -> Failure {
@@ -239,6 +252,7 @@ fn egress(args: &ConsumerArgs) -> Result<Arc<Egress>, Failure> {
     let mut config = EgressConfig {
         allow: args.allow.clone(),
         request_seconds_max: 300,
+        stream_seconds_max: 365 * 86_400,
         ..EgressConfig::default()
     };
     config.roots.extra_ca_file.clone_from(&args.ca);
@@ -340,6 +354,15 @@ async fn query(args: QueryArgs) -> Result<(), Failure> {
         accept: &args.accept,
         complete_required: args.complete,
     };
+    if args.standing {
+        let print = |event: &Event| {
+            let data = if event.data.is_empty() { "null" } else { &event.data };
+            let name = serde_json::Value::from(event.name.as_str());
+            let id = serde_json::Value::from(event.id.as_str());
+            say(&format!("{{\"event\":{name},\"id\":{id},\"data\":{data}}}\n"))
+        };
+        return consumer.follow(&broker, &asked, args.interval, print).await;
+    }
     let response = consumer.query(&broker, &asked).await.map_err(said)?;
     if !response.status.is_success() {
         return Err(Failure::Said(format!("{}: {}", response.status, words(&response.body))));

@@ -3,6 +3,7 @@
 use crate::exec::ExecLimits;
 use crate::exec::gate::GateLimits;
 use crate::plan::PlanLimits;
+use crate::standing::StandingLimits;
 use serde::Deserialize;
 use server_kit::authn::AuthnConfig;
 use server_kit::config::ConfigError;
@@ -50,6 +51,9 @@ pub struct Config {
     /// Protection of members.
     #[serde(default)]
     pub gate: GateLimits,
+    /// Bounds on standing queries.
+    #[serde(default)]
+    pub standing: StandingLimits,
     /// Verification of tokens and proofs.
     #[serde(default)]
     pub authn: AuthnConfig,
@@ -234,6 +238,7 @@ impl Config {
                 return Err(ConfigError::invalid(key, "zero would refuse everything"));
             }
         }
+        self.standing.validate()?;
         if self.query.nesting_max > 500 || self.query.stack_bytes < 16 * 1024 * 1024 {
             return Err(ConfigError::invalid(
                 "query.nesting_max",

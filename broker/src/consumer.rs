@@ -5,6 +5,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 use server_kit::authn::client::{ClientError, DELEGATION, DelegationTerms, DpopKey, client_credentials};
+use server_kit::body::Body;
 use server_kit::clock::Clock;
 use server_kit::egress::{Egress, EgressError, EgressRequest, EgressResponse};
 use server_kit::random::Random;
@@ -223,6 +224,18 @@ impl Consumer {
         broker: &BrokerDescription,
         query: &ConsumerQuery<'_>,
     ) -> Result<EgressResponse, ConsumerError> {
+        let mut request = self.asking(broker, query, &[])?;
+        self.authorize(&mut request).await?;
+        self.send(request).await
+    }
+
+    /// The request of a query, not authorized yet, with further parameters.
+    pub(crate) fn asking(
+        &self,
+        broker: &BrokerDescription,
+        query: &ConsumerQuery<'_>,
+        further: &[(&str, String)],
+    ) -> Result<EgressRequest, ConsumerError> {
         let url = format!("{}sparql", broker.url);
         let mut form = form_urlencoded::Serializer::new(String::new());
         form.append_pair("query", query.query)
@@ -232,6 +245,9 @@ impl Consumer {
         }
         if query.complete_required {
             form.append_pair("complete", "required");
+        }
+        for (name, value) in further {
+            form.append_pair(name, value);
         }
         let mut request = EgressRequest::post(
             &url,
@@ -244,8 +260,7 @@ impl Consumer {
         if let Ok(accept) = HeaderValue::from_str(query.accept) {
             request.headers.insert(ACCEPT, accept);
         }
-        self.authorize(&mut request).await?;
-        self.send(request).await
+        Ok(request)
     }
 
     /// A delegation to a broker as a header value.
@@ -258,13 +273,24 @@ impl Consumer {
         agreements: &[String],
         purpose: &str,
     ) -> Result<HeaderValue, ConsumerError> {
+        self.delegation_for(broker, agreements, purpose, DELEGATION_SECONDS)
+    }
+
+    /// A delegation of so many seconds.
+    pub(crate) fn delegation_for(
+        &self,
+        broker: &BrokerDescription,
+        agreements: &[String],
+        purpose: &str,
+        seconds: u32,
+    ) -> Result<HeaderValue, ConsumerError> {
         let terms = DelegationTerms {
             consumer: &self.account.web_id,
             broker: &broker.url,
             broker_jkt: &broker.jkt,
             agreements,
             purpose,
-            seconds: DELEGATION_SECONDS,
+            seconds,
         };
         let text = self.key.delegation(&terms, self.clock.unix(), &*self.random)?;
         let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::Header)?;
@@ -272,7 +298,7 @@ impl Consumer {
         Ok(value)
     }
 
-    async fn authorize(&self, request: &mut EgressRequest) -> Result<(), ConsumerError> {
+    pub(crate) async fn authorize(&self, request: &mut EgressRequest) -> Result<(), ConsumerError> {
         let client = (self.account.client.0.as_str(), self.account.client.1.as_str());
         let token = client_credentials(
             &self.egress,
@@ -295,7 +321,7 @@ impl Consumer {
         Ok(())
     }
 
-    async fn call(
+    pub(crate) async fn call(
         &self,
         method: Method,
         url: &str,
@@ -316,6 +342,14 @@ impl Consumer {
         self.authorize(&mut request).await?;
         let response = self.send(request).await?;
         json_of(url, response)
+    }
+
+    /// Sends a request whose answer lasts.
+    pub(crate) async fn opened(&self, request: EgressRequest) -> Result<(StatusCode, HeaderMap, Body), ConsumerError> {
+        let url = request.url.clone();
+        let request = request.bytes_max(u64::MAX);
+        let opened = self.egress.stream(request).await;
+        opened.map_err(|source| ConsumerError::Egress { url, source })
     }
 
     async fn send(&self, request: EgressRequest) -> Result<EgressResponse, ConsumerError> {

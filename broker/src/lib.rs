@@ -18,5 +18,6 @@ pub mod http;
 pub mod plan;
 pub mod query;
 pub mod source;
+pub mod standing;
 pub mod state;
 pub mod ui;

@@ -9,7 +9,7 @@ use meent_tests::bench::comunica::Comunica;
 use meent_tests::bench::machine::Machine;
 use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
-use meent_tests::bench::{Effort, audit, durability, federation, pod, scope};
+use meent_tests::bench::{Effort, audit, durability, federation, pod, scope, standing};
 use serde_json::json;
 
 use crate::{Failure, beside_programs, say};
@@ -76,6 +76,17 @@ pub enum BenchCommand {
         /// Runs of each query; the median counts
         #[arg(long, default_value_t = 9)]
         rounds: usize,
+    },
+    /// From a citizen's withdrawal until a standing query has cut the rows
+    Standing {
+        #[command(flatten)]
+        output: Output,
+        /// Citizens with a storage each
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..))]
+        citizens: u32,
+        /// Withdrawals
+        #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+        rounds: u32,
     },
     /// Decisions by compiled policies beside Cedar's
     Policy {
@@ -202,6 +213,14 @@ impl BenchCommand {
                 };
                 let measured = scope::measure(size, &mut progress);
                 (runtime.block_on(measured)?, output, "scope", true)
+            }
+            Self::Standing {
+                output,
+                citizens,
+                rounds,
+            } => {
+                let measured = standing::measure(citizens, rounds, &mut progress);
+                (runtime.block_on(measured)?, output, "standing", true)
             }
             Self::Policy { output } => (crate::policy_bench::measure(&mut progress)?, output, "policy", true),
             Self::Audit {

@@ -7,6 +7,12 @@
 mod harness;
 #[path = "broker_service/origins.rs"]
 mod origins;
+#[path = "broker_service/standing.rs"]
+mod standing;
+#[path = "broker_service/standing_bounds.rs"]
+mod standing_bounds;
+#[path = "broker_service/stream.rs"]
+mod stream;
 #[path = "broker_service/terms.rs"]
 mod terms;
 #[path = "broker_service/trace.rs"]

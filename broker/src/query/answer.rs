@@ -6,7 +6,7 @@ use super::{Asked, explain, prepare};
 use crate::agreement::Deposit;
 use crate::app::Broker;
 use crate::audit::Receipt;
-use crate::enforce::{Admission, Asker, admit};
+use crate::enforce::{Admission, Asker};
 use crate::error::{self, Answer};
 use crate::exec::manifest::{Completeness, Ledger, SourceStatus};
 use crate::exec::residual::{self, Delivered};
@@ -49,28 +49,13 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
     let _turn = broker.turn()?;
     let asker = asker(broker, call, &asked)?;
     let media_type = media_type(broker, call, &asked).await?;
-    let (text, named) = (asked.query.clone(), asked.dataset.clone());
-    let (base, limits) = (broker.config.server.base_url.to_string(), broker.config.query.clone());
-    let snapshot = broker.catalogue.snapshot();
-    let deposits = broker.deposits.of(asker.web_id.as_str());
-    let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
-    let prepared = prepare::deep(limits.stack_bytes, move || {
-        let query = prepare::about(prepare::parse(&text, &base, &limits)?, named);
-        let mut admission = admit(&snapshot, &deposits, &who, now);
-        prepare::leave_out_unconcerned(&query, &mut admission);
-        let selection = prepare::describe_selection(&query);
-        let plan = prepare::planned(selection.as_ref().unwrap_or(&query), &admission.sources, &plan_limits)?;
-        let not_covered: Vec<_> = prepare::could_contribute(&query, &admission.refused)
-            .into_iter()
-            .cloned()
-            .collect();
-        let denied = plan.starved
-            || prepare::needs_refused(&query, &admission)
-            || plan.asked().is_empty() && (!not_covered.is_empty() || !plan.withheld.is_empty());
-        Ok::<_, Problem>((selection, denied, plan, admission, not_covered))
-    })
-    .await??;
-    let (selection, denied, plan, admission, not_covered) = prepared;
+    let prepare::Prepared {
+        selection,
+        denied,
+        plan,
+        admission,
+        not_covered,
+    } = prepare::prepared(broker, &asker, &asked).await?;
     let id = broker.random.token(16);
     if denied {
         let problem = nothing_agreed(&plan, &admission, &not_covered);
@@ -95,7 +80,7 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
 }
 
 /// Who asks, for what, and what they delegate.
-fn asker(broker: &Broker, call: &Call, asked: &Asked) -> Result<Asker, Problem> {
+pub(crate) fn asker(broker: &Broker, call: &Call, asked: &Asked) -> Result<Asker, Problem> {
     let (web_id, jkt) = call.consumer()?;
     let web_id = WebId::parse(web_id).map_err(|cause| error::internal(&cause))?;
     let mut asker = Asker {
@@ -172,7 +157,11 @@ async fn media_type(broker: &Broker, call: &Call, asked: &Asked) -> Result<&'sta
 }
 
 /// 403: nothing that could answer may be asked. Names each dataset with the reason.
-fn nothing_agreed(plan: &PhysicalPlan, admission: &Admission, not_covered: &[crate::enforce::Refused]) -> Problem {
+pub(crate) fn nothing_agreed(
+    plan: &PhysicalPlan,
+    admission: &Admission,
+    not_covered: &[crate::enforce::Refused],
+) -> Problem {
     let mut refused: Vec<serde_json::Value> = not_covered
         .iter()
         .filter_map(|refused| serde_json::to_value(refused).ok())
@@ -207,7 +196,7 @@ fn nothing_agreed(plan: &PhysicalPlan, admission: &Admission, not_covered: &[cra
 }
 
 /// The record of a query, durable when this returns.
-async fn record(
+pub(crate) async fn record(
     broker: &Arc<Broker>,
     id: &str,
     asker: &Asker,
@@ -245,15 +234,15 @@ async fn write_record(broker: &Arc<Broker>, record: AuditRecord) -> Result<Recei
 }
 
 /// A query that may run: admitted, planned and on record.
-struct Run {
-    broker: Arc<Broker>,
-    receipt: Receipt,
-    id: String,
-    asker: Asker,
-    asked: Asked,
-    admission: Admission,
-    not_covered: Vec<crate::enforce::Refused>,
-    media_type: &'static str,
+pub(crate) struct Run {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) receipt: Receipt,
+    pub(crate) id: String,
+    pub(crate) asker: Asker,
+    pub(crate) asked: Asked,
+    pub(crate) admission: Admission,
+    pub(crate) not_covered: Vec<crate::enforce::Refused>,
+    pub(crate) media_type: &'static str,
 }
 
 impl Run {
@@ -275,25 +264,7 @@ impl Run {
         }
         let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         metrics::histogram!("meent_query_fetch_seconds").record(started.elapsed().as_secs_f64());
-        let left_out = completeness
-            .sources
-            .iter()
-            .filter(|report| report.status == SourceStatus::Withheld)
-            .count();
-        let manifest = self.broker.manifests.keep(Manifest {
-            withheld: self.not_covered.len() + left_out,
-            id: self.id.clone(),
-            asked: self
-                .broker
-                .clock
-                .now()
-                .format(&time::format_description::well_known::Rfc3339)
-                .unwrap_or_default(),
-            purpose: self.asker.purpose.clone(),
-            completeness,
-            not_covered: self.not_covered.clone(),
-            ms,
-        });
+        let manifest = self.manifest(completeness, ms);
         self.end(&manifest).await;
         refuse_if_empty_handed(&manifest, self.asked.complete_required)?;
         tracing::debug!(
@@ -306,6 +277,29 @@ impl Run {
         self.stream(plan, delivered, &manifest).await
     }
 
+    /// Keeps the manifest of what became of the sources.
+    pub(crate) fn manifest(&self, completeness: Completeness, ms: u64) -> Arc<Manifest> {
+        let left_out = completeness
+            .sources
+            .iter()
+            .filter(|report| report.status == SourceStatus::Withheld)
+            .count();
+        self.broker.manifests.keep(Manifest {
+            withheld: self.not_covered.len() + left_out,
+            id: self.id.clone(),
+            asked: self
+                .broker
+                .clock
+                .now()
+                .format(&time::format_description::well_known::Rfc3339)
+                .unwrap_or_default(),
+            purpose: self.asker.purpose.clone(),
+            completeness,
+            not_covered: self.not_covered.clone(),
+            ms,
+        })
+    }
+
     fn credentials(&self, call: &Call) -> Delegated {
         Delegated {
             broker: Arc::clone(&self.broker),
@@ -315,7 +309,11 @@ impl Run {
         }
     }
 
-    async fn fetch(&self, credentials: &Delegated, plan: &PhysicalPlan) -> Result<(Delivered, Completeness), Problem> {
+    pub(crate) async fn fetch(
+        &self,
+        credentials: &Delegated,
+        plan: &PhysicalPlan,
+    ) -> Result<(Delivered, Completeness), Problem> {
         let ledger = Ledger::new(&self.admission.sources, &plan.withheld);
         let session = Session {
             sources: &self.admission.sources,
@@ -373,7 +371,7 @@ impl Run {
     }
 
     /// The second record: how the query ended.
-    async fn end(&self, manifest: &Manifest) {
+    pub(crate) async fn end(&self, manifest: &Manifest) {
         let mut record = AuditRecord::new(
             format!("{}-end", self.id),
             self.broker.clock.now(),
@@ -480,7 +478,7 @@ fn headed(content: Body, media_type: &'static str, manifest: &Manifest, link: &s
 }
 
 /// An answer from nobody is no answer, and a partial one is none when a complete one was required.
-fn refuse_if_empty_handed(manifest: &Manifest, complete_required: bool) -> Result<(), Problem> {
+pub(crate) fn refuse_if_empty_handed(manifest: &Manifest, complete_required: bool) -> Result<(), Problem> {
     let sources = &manifest.completeness.sources;
     let failed: Vec<_> = sources
         .iter()
@@ -513,7 +511,7 @@ fn refuse_if_empty_handed(manifest: &Manifest, complete_required: bool) -> Resul
         .with("manifest", serde_json::to_value(manifest).unwrap_or_default()))
 }
 
-fn failed(cause: &QueryEvaluationError) -> Problem {
+pub(crate) fn failed(cause: &QueryEvaluationError) -> Problem {
     match cause {
         QueryEvaluationError::Cancelled => {
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "query-timeout", "The query took too long")
@@ -524,11 +522,11 @@ fn failed(cause: &QueryEvaluationError) -> Problem {
 }
 
 /// Credentials for sub-queries: the agreement's token, a fresh proof by the broker's key, and the consumer's delegation.
-struct Delegated {
-    broker: Arc<Broker>,
-    deposits: BTreeMap<String, Arc<Deposit>>,
-    delegation: Option<HeaderValue>,
-    purpose: Option<String>,
+pub(crate) struct Delegated {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) deposits: BTreeMap<String, Arc<Deposit>>,
+    pub(crate) delegation: Option<HeaderValue>,
+    pub(crate) purpose: Option<String>,
 }
 
 impl Credentials for Delegated {

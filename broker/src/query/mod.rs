@@ -37,6 +37,9 @@ pub struct Asked {
 /// A problem for the caller.
 pub async fn respond(broker: &Arc<Broker>, call: Call) -> Answer {
     let asked = asked(&call)?;
+    if !asked.explain && crate::standing::wanted(&call) {
+        return crate::standing::open(broker, &call, asked).await;
+    }
     answer::answer(broker, &call, asked).await
 }
 

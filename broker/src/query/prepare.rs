@@ -1,8 +1,10 @@
 //! From text to plan: guarded, parsed and planned on a thread with a stack of known size.
 
+use super::Asked;
+use crate::app::Broker;
 use crate::catalog::DatasetEntry;
 use crate::config::QuerySection;
-use crate::enforce::{Admission, Refused};
+use crate::enforce::{Admission, Asker, Refused, admit};
 use crate::error;
 use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
 use crate::source::{Selection, Source};
@@ -114,6 +116,51 @@ pub fn planned(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result
             error::unprocessable("query-too-wide", error.to_string())
         }
     })
+}
+
+/// What a query may ask of whom, and how it is split.
+pub(crate) struct Prepared {
+    /// The selection of a `DESCRIBE`.
+    pub(crate) selection: Option<Query>,
+    /// Whether nothing that could answer may be asked.
+    pub(crate) denied: bool,
+    /// The plan.
+    pub(crate) plan: PhysicalPlan,
+    /// What may be asked.
+    pub(crate) admission: Admission,
+    /// Datasets that could have answered and may not be asked.
+    pub(crate) not_covered: Vec<Refused>,
+}
+
+/// Parses, admits and plans.
+pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked) -> Result<Prepared, Problem> {
+    let (text, named) = (asked.query.clone(), asked.dataset.clone());
+    let (base, limits) = (broker.config.server.base_url.to_string(), broker.config.query.clone());
+    let snapshot = broker.catalogue.snapshot();
+    let deposits = broker.deposits.of(asker.web_id.as_str());
+    let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
+    deep(limits.stack_bytes, move || {
+        let query = about(parse(&text, &base, &limits)?, named);
+        let mut admission = admit(&snapshot, &deposits, &who, now);
+        leave_out_unconcerned(&query, &mut admission);
+        let selection = describe_selection(&query);
+        let plan = planned(selection.as_ref().unwrap_or(&query), &admission.sources, &plan_limits)?;
+        let not_covered: Vec<_> = could_contribute(&query, &admission.refused)
+            .into_iter()
+            .cloned()
+            .collect();
+        let denied = plan.starved
+            || needs_refused(&query, &admission)
+            || plan.asked().is_empty() && (!not_covered.is_empty() || !plan.withheld.is_empty());
+        Ok::<_, Problem>(Prepared {
+            selection,
+            denied,
+            plan,
+            admission,
+            not_covered,
+        })
+    })
+    .await?
 }
 
 /// The `SELECT` that finds what a `DESCRIBE` describes; `None` for other forms.

@@ -16,6 +16,13 @@ fn viewers_of(path: &str) -> Option<&str> {
     (rest == ".dataspace/viewers").then_some(storage)
 }
 
+/// The storage and the agreement whose changes somebody wants to hear of, by the path of that stream.
+fn changes_of(path: &str) -> Option<(&str, &str)> {
+    let (storage, rest) = path.strip_prefix('/')?.split_once('/')?;
+    let agreement = rest.strip_prefix(".dataspace/agreements/")?.strip_suffix("/changes")?;
+    (!agreement.is_empty() && !agreement.contains('/')).then_some((storage, agreement))
+}
+
 impl App {
     /// Answers a call of one of these interfaces.
     pub(super) async fn call(
@@ -40,6 +47,12 @@ impl App {
         };
         if let Some(storage) = viewers_of(&call.path) {
             return Ok(self.viewers(&call, storage).await?);
+        }
+        if let Some((storage, agreement)) = changes_of(&call.path) {
+            let agreement = self
+                .origins
+                .place(&format!("/{storage}/.dataspace/agreements/{agreement}"));
+            return Ok(self.query.changes(&call, storage, agreement).await?);
         }
         Ok(self.dataspace.respond(&call).await.ok_or(Error::NotFound)??)
     }

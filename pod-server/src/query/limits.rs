@@ -63,6 +63,16 @@ pub struct QueryLimits {
     pub padding_ms: u64,
     /// Days after which the codes change that stand for names and values under an agreement; 0 for never.
     pub pseudonym_days: u32,
+    /// Most streams at a time on which brokers and consumers are told that there is something new under an agreement.
+    pub changes_streams_max: usize,
+    /// Of these, most under one agreement.
+    pub changes_streams_per_agreement_max: usize,
+    /// Least time between two looks at whether there is something new, in milliseconds. That a right ended is not held up by it.
+    pub changes_interval_ms: u64,
+    /// Longest time between two looks at whether the right to it lasts, in milliseconds, if no event calls for one sooner.
+    pub changes_recheck_ms: u64,
+    /// Silence after which such a stream gives a sign of life, in milliseconds.
+    pub changes_heartbeat_ms: u64,
 }
 
 impl Default for QueryLimits {
@@ -93,6 +103,11 @@ impl Default for QueryLimits {
             dominance_percent: 10,
             padding_ms: 50,
             pseudonym_days: 0,
+            changes_streams_max: 1_024,
+            changes_streams_per_agreement_max: 64,
+            changes_interval_ms: 250,
+            changes_recheck_ms: 750,
+            changes_heartbeat_ms: 5_000,
         }
     }
 }

@@ -7,11 +7,13 @@
 pub mod aggregate;
 pub mod answers;
 mod bounds;
+pub mod changes;
 mod codes;
 pub mod dataset;
 pub mod evaluate;
 pub mod format;
 pub mod limits;
+pub mod marks;
 pub mod named;
 pub mod order;
 pub mod parse;

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use spareval::CancellationToken;
 use tokio::sync::{oneshot, watch};
 
+use super::changes::{Feed, FeedParts};
 use super::evaluate::{EvaluationFailure, QueryPlan, Sink, evaluate, grouping};
 use super::format::{AnswerFormat, Form, negotiate};
 use super::limits::QueryLimits;
@@ -32,6 +33,8 @@ use super::table::{Table, Tabulation};
 use super::view::View;
 use crate::authz::Authorized;
 use crate::authz::scope::{Admission, Asked, Refusal, Scope, ScopedView};
+use crate::dataspace::Call;
+use crate::dataspace::edge::Answer;
 use crate::error::Error;
 use crate::index::Index;
 use crate::index::follow::Follower;
@@ -52,6 +55,7 @@ pub struct QueryService {
     limits: Arc<QueryLimits>,
     pool: Pool,
     revocations: watch::Receiver<u64>,
+    feed: Feed,
 }
 
 /// What the service stands on.
@@ -100,15 +104,24 @@ impl QueryService {
     pub fn new(parts: QueryParts) -> std::io::Result<Self> {
         let (sender, revocations) = watch::channel(0);
         parts.store.listen(Arc::new(Revocations(sender)));
+        let limits = Arc::new(parts.limits);
+        let feed = Feed::new(FeedParts {
+            scope: Arc::clone(&parts.scope),
+            store: &*parts.store,
+            clock: Arc::clone(&parts.clock),
+            limits: Arc::clone(&limits),
+            revocations: revocations.clone(),
+        });
         Ok(Self {
-            pool: Pool::start(parts.limits.concurrent_max, parts.limits.waiting_max)?,
+            pool: Pool::start(limits.concurrent_max, limits.waiting_max)?,
             index: parts.index,
             scope: parts.scope,
             store: parts.store,
             clock: parts.clock,
             origins: parts.origins,
-            limits: Arc::new(parts.limits),
+            limits,
             revocations,
+            feed,
         })
     }
 
@@ -117,8 +130,23 @@ impl QueryService {
     /// # Errors
     /// When no thread can be started.
     pub fn follow(&self, stop: watch::Receiver<bool>) -> std::io::Result<std::thread::JoinHandle<()>> {
+        self.feed.end_with(stop.clone());
         let follower = Follower::new(Arc::clone(&self.index), Arc::clone(&self.store), self.origins.clone());
         follower.spawn(stop)
+    }
+
+    /// Answers a call for the changes under an agreement, of the storage with this name.
+    ///
+    /// # Errors
+    /// The problem to tell the caller.
+    pub async fn changes(&self, call: &Call, storage: &str, agreement: String) -> Answer {
+        self.feed.respond(call, storage, agreement).await
+    }
+
+    /// How many listen to changes under agreements now.
+    #[must_use]
+    pub fn listening(&self) -> usize {
+        self.feed.listening()
     }
 
     /// Decides what queries may see.

@@ -6,8 +6,10 @@ use std::sync::{Arc, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::marks::Marks;
 use super::treat::Treated;
 use crate::index::{Bounds, DocumentId, DocumentSet, IndexSnapshot, Order, Sort, Summary, TermId, summary};
+use crate::store::ResourceId;
 
 /// Predicates that a view shows, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +59,19 @@ impl Predicates {
             .is_none_or(|permitted| permitted.contains(&predicate))
             && !self.hidden.contains(&predicate)
     }
+
+    /// Whether every predicate that `before` showed is shown.
+    #[must_use]
+    pub fn cover(&self, before: &Self) -> bool {
+        let permitted = match (&self.permitted, &before.permitted) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(now), Some(then)) => then
+                .iter()
+                .all(|predicate| now.contains(predicate) || !before.show(*predicate)),
+        };
+        permitted && self.hidden.iter().all(|predicate| !before.show(*predicate))
+    }
 }
 
 /// The permitted part of an index snapshot.
@@ -69,6 +84,7 @@ pub struct View {
     triples: u64,
     graphs: OnceLock<FxHashMap<TermId, DocumentId>>,
     summary: OnceLock<Arc<Summary>>,
+    marks: OnceLock<Arc<Marks>>,
 }
 
 impl View {
@@ -93,6 +109,7 @@ impl View {
             triples,
             graphs: OnceLock::new(),
             summary: OnceLock::new(),
+            marks: OnceLock::new(),
         }
     }
 
@@ -156,16 +173,7 @@ impl View {
     /// Whether this view shows every predicate that another shows.
     #[must_use]
     pub fn predicates_cover(&self, other: &Self) -> bool {
-        let shown = |view: &Self, predicate: u32| view.predicates.show(predicate);
-        let narrowing = self.predicates.hidden.iter().all(|predicate| !shown(other, *predicate));
-        let permitted = match (&self.predicates.permitted, &other.predicates.permitted) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(_), Some(before)) => before
-                .iter()
-                .all(|predicate| shown(self, *predicate) || !shown(other, *predicate)),
-        };
-        narrowing && permitted
+        self.predicates.cover(&other.predicates)
     }
 
     /// Whether every resource that this view shows is shown by another, in whatever version. A resource that no longer
@@ -192,6 +200,23 @@ impl View {
             .iter()
             .filter_map(|number| resource(self, number))
             .all(|resource| theirs.contains(&resource) || !existing.contains(&resource))
+    }
+
+    /// Marks of what the view shows; computed once.
+    #[must_use]
+    pub fn marks(&self) -> Arc<Marks> {
+        Arc::clone(self.marks.get_or_init(|| Arc::new(Marks::of(self))))
+    }
+
+    /// Whether any of these resources is there, seen or not.
+    #[must_use]
+    pub fn any_exists(&self, resources: &FxHashSet<ResourceId>) -> bool {
+        let there = |number| {
+            self.snapshot
+                .document(DocumentId(number))
+                .is_some_and(|document| resources.contains(&document.resource))
+        };
+        !resources.is_empty() && self.snapshot.current().iter().any(there)
     }
 
     /// The visible document whose graph a term names.

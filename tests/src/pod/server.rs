@@ -91,13 +91,22 @@ impl PodServer {
     ///
     /// # Panics
     /// When the server cannot start again.
-    pub async fn restart_with(mut self, changes: PodSettings) -> Self {
-        let (directory, mut settings) = (Arc::clone(&self.directory), self.settings.clone());
-        merge(&mut settings, &changes);
-        let (base, console) = (self.base_url.clone(), self.console_url.clone());
+    pub async fn restart_with(self, changes: PodSettings) -> Self {
+        let mut resting = self.rest().await;
+        merge(&mut resting.settings, &changes);
+        resting.start().await
+    }
+
+    /// Stops the server; it may be started again over the same data on the same ports.
+    pub async fn rest(mut self) -> Resting {
+        let resting = Resting {
+            directory: Arc::clone(&self.directory),
+            settings: self.settings.clone(),
+            base_url: self.base_url.clone(),
+            console_url: self.console_url.clone(),
+        };
         self.end().await;
-        drop(self);
-        Self::start_in(directory, settings, &base, &console).await
+        resting
     }
 
     /// Stops the server and waits until it has let go of its data.
@@ -217,6 +226,24 @@ impl PodServer {
         if let Some(running) = self.running.take() {
             running.finished().await;
         }
+    }
+}
+
+/// A server that is not running.
+pub struct Resting {
+    directory: Arc<TempDir>,
+    settings: PodSettings,
+    base_url: String,
+    console_url: String,
+}
+
+impl Resting {
+    /// Starts it again.
+    ///
+    /// # Panics
+    /// When it cannot start.
+    pub async fn start(self) -> PodServer {
+        PodServer::start_in(self.directory, self.settings, &self.base_url, &self.console_url).await
     }
 }
 

@@ -144,13 +144,23 @@ pub async fn offer_counts(pod: &PodServer, title: &str, first: i64, terms: &str)
 }
 
 pub fn delegation(agent: &Agent, broker: &BrokerServer, agreements: &[String], purpose: &str) -> String {
+    delegation_for(agent, broker, agreements, purpose, 120)
+}
+
+pub fn delegation_for(
+    agent: &Agent,
+    broker: &BrokerServer,
+    agreements: &[String],
+    purpose: &str,
+    seconds: u32,
+) -> String {
     let terms = DelegationTerms {
         consumer: &agent.web_id,
         broker: &broker.base_url,
         broker_jkt: &broker.jkt(),
         agreements,
         purpose,
-        seconds: 120,
+        seconds,
     };
     agent
         .key()

@@ -397,6 +397,7 @@ fn credentials(access: &AccessToken, delegation: Option<&Delegation>) -> Credent
             agreement: agreement.clone(),
             purpose: delegation.map(|delegation| delegation.purpose.clone()),
             via: delegation.map(|delegation| delegation.broker.clone()),
+            until: delegation.map_or(access.expires, |delegation| delegation.expires.min(access.expires)),
         }),
         given_for: access.grant.as_ref().map(|grant| Arc::clone(&grant.name)),
     }

@@ -86,6 +86,8 @@ pub struct AgreementGrant {
     pub purpose: Option<String>,
     /// URL of the broker that acts for the consumer, when the query is delegated.
     pub via: Option<String>,
+    /// When it ends, Unix seconds: with the token, or with the delegation when that is sooner.
+    pub until: i64,
 }
 
 #[cfg(test)]

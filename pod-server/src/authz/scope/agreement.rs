@@ -69,13 +69,23 @@ impl Scope {
             return Err(refused(problem, vec![ReasonCode::PurposeNotPermitted]));
         }
         let (decision, uses, facts) = self.decide_query(asked, grant, &*snapshot, now, moment);
-        let basis = self
-            .basis(asked, agreement.as_ref(), &facts, &*snapshot, now)
-            .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?;
-        let Some(terms) = decision.view.as_ref().filter(|_| decision.permits()) else {
+        let permitted = decision.view.as_ref().filter(|_| decision.permits());
+        let basis = match (permitted, moment) {
+            // Looked at again and again, and recorded by nobody.
+            (Some(_), Moment::StillListening) => None,
+            _ => Some(
+                self.basis(asked, agreement.as_ref(), &facts, &*snapshot, now)
+                    .map_err(|error| Refusal::unrecorded(super::unrecorded(&error)))?,
+            ),
+        };
+        let Some(terms) = permitted else {
             let purposes = agreement.as_ref().map(purposes_of).unwrap_or_default();
             let reasons = decision.reasons.iter().map(|reason| reason.code).collect();
-            return Err(refused(problem_of(&decision, &purposes), reasons).resting_on(&decision, basis));
+            let refusal = refused(problem_of(&decision, &purposes), reasons);
+            return Err(match basis {
+                Some(basis) => refusal.resting_on(&decision, basis),
+                None => refusal,
+            });
         };
         let Some(agreement) = &agreement else {
             let problem = forbidden("no-agreement", "There is no such agreement");
@@ -137,7 +147,7 @@ impl Scope {
             },
             target: terms.dataset.clone(),
             decision: Some(decision),
-            basis: Some(basis),
+            basis,
             owners: owners.into_iter().map(StorageId).collect(),
             subjects,
             public: false,
@@ -185,14 +195,15 @@ impl Scope {
         for (request, mut fact) in stored::facts(snapshot, &self.origins, &grant.agreement) {
             if let Fact::Agreement(agreement) = &mut fact {
                 uses = agreement.uses;
-                if let (Some(counted), Moment::During) = (uses, moment) {
-                    // This use is among them.
+                if let (Some(counted), true) = (uses, moment.is_after_a_use()) {
+                    // This use is among them; whoever listens has had it, and learns of the next refusal by asking.
                     let agreement = Arc::make_mut(agreement);
                     agreement.uses = Some(counted.saturating_sub(1));
                     if let Circumstances::Known(known) = &mut agreement.circumstances {
                         known.last_use = uses::before_last(snapshot, &grant.agreement);
                         // Everything was said to be deleted while this answer still runs.
-                        if !known.held && retention(&agreement.policy).is_some() {
+                        let answering = moment == Moment::During;
+                        if answering && !known.held && retention(&agreement.policy).is_some() {
                             known.delete_by = Some(OffsetDateTime::UNIX_EPOCH);
                         }
                     }

@@ -12,6 +12,7 @@
 mod agreement;
 mod answer_terms;
 mod answered;
+mod listening;
 pub mod pseudonyms;
 mod readable;
 mod refusal;
@@ -162,6 +163,17 @@ enum Moment {
     Before,
     /// While its answer is being sent: the use is counted already.
     During,
+    /// Between uses, when somebody asks to be told that there is something new.
+    Listening,
+    /// The same, while somebody is told: only that it is over is recorded.
+    StillListening,
+}
+
+impl Moment {
+    /// Whether the last use is not one of before.
+    const fn is_after_a_use(self) -> bool {
+        !matches!(self, Self::Before)
+    }
 }
 
 /// A permit that is not recorded yet.

@@ -210,6 +210,7 @@ impl Scope {
                 agreement: agreement.iri.clone(),
                 purpose: Some(purpose.clone()),
                 via: None,
+                until: i64::MAX,
             };
             let asked = Asked {
                 subject: Subject::authenticated(assignee.clone()),

@@ -45,6 +45,7 @@ async fn the_consumer_itself_and_its_broker_are_told_apart() {
         agreement: AGREEMENT.to_owned(),
         purpose: None,
         via: None,
+        until: fixture.now() + 600,
     };
     assert_eq!(own.grant, Some(grant.clone()));
 
@@ -57,6 +58,7 @@ async fn the_consumer_itself_and_its_broker_are_told_apart() {
         let grant = AgreementGrant {
             purpose: Some(PURPOSE.to_owned()),
             via: Some(BROKER.to_owned()),
+            until: fixture.now() + 300,
             ..grant.clone()
         };
         assert_eq!((by_broker.agent, by_broker.grant), (own.agent.clone(), Some(grant)));
