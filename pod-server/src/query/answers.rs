@@ -142,7 +142,7 @@ impl Answers {
         }
         // The largest first, so that what must be left out beside a small group is small itself.
         order.sort_by_key(|number| std::cmp::Reverse(groups.get(*number).map_or(0, |group| group.subjects)));
-        let mut guard = Guard::new(self, groups, &order);
+        let mut guard = Guard::new(self, groups, &order, subjects_min);
         let mut span = self.span.clone();
         let full = |bound, max| Exhausted { bound, max };
         let (mut bytes, mut work) = (self.bytes, 0_usize);
@@ -152,7 +152,7 @@ impl Answers {
             if work > WORK_BYTES_MAX {
                 return Err(full("answers_work", WORK_BYTES_MAX));
             }
-            if !guard.lets(number, subjects_min) {
+            if !guard.lets(number) {
                 continue;
             }
             let Some(fresh) = self.fresh(group, &release.new, &mut span, subjects_min) else {
@@ -221,7 +221,8 @@ impl Answers {
 
 /// Watches over groups that are withheld for their own sake while others of the same table leave.
 struct Guard<'t> {
-    bounds: Bounds,
+    /// None if it takes too long to find out what is told.
+    bounds: Option<Bounds>,
     /// What is not given: what was withheld before, then what this table has of it.
     others: Vec<&'t Number>,
     before: usize,
@@ -232,9 +233,9 @@ struct Guard<'t> {
 }
 
 impl<'t> Guard<'t> {
-    fn new(answers: &'t Answers, groups: &'t [Group], candidates: &[usize]) -> Self {
+    fn new(answers: &'t Answers, groups: &'t [Group], candidates: &[usize], width_min: u32) -> Self {
         let mut guard = Self {
-            bounds: Bounds::new(&[], &[]),
+            bounds: None,
             others: Vec::new(),
             before: 0,
             guarded: Vec::new(),
@@ -253,7 +254,11 @@ impl<'t> Guard<'t> {
                 .iter()
                 .filter(|number| !answers.span.contains(&number.sketch))
             {
-                let known = guard.others.iter().position(|other| *other == number);
+                let known = guard
+                    .others
+                    .iter()
+                    .take(guard.before)
+                    .position(|other| *other == number);
                 let at = known.unwrap_or(guard.others.len());
                 if known.is_none() {
                     guard.others.push(number);
@@ -265,33 +270,25 @@ impl<'t> Guard<'t> {
             }
             guard.of_group.push(places);
         }
-        // Nobody to guard, nothing to work out.
-        if !guard.guarded.is_empty() {
-            guard.bounds = Bounds::new(&answers.released, &guard.others);
-        }
+        guard.bounds = Bounds::new(&answers.released, &guard.others, &guard.guarded, width_min);
         guard
     }
 
-    fn numbers(&self, group: usize) -> &[usize] {
-        self.of_group.get(group).map_or(&[], Vec::as_slice)
-    }
-
     /// Whether a group may leave as far as the guarded ones are concerned; if so, it counts as given from now on.
-    fn lets(&mut self, group: usize, width_min: u32) -> bool {
-        let Self {
-            bounds,
-            of_group,
-            guarded,
-            ..
-        } = self;
-        let numbers = of_group.get(group).map_or(&[][..], Vec::as_slice);
-        bounds.give(numbers, guarded, width_min)
+    fn lets(&mut self, group: usize) -> bool {
+        let numbers = self.of_group.get(group).map_or(&[][..], Vec::as_slice);
+        match &mut self.bounds {
+            Some(bounds) => bounds.give(numbers),
+            None => numbers.is_empty(),
+        }
     }
 
     /// A group stays after all.
     fn keeps(&mut self, group: usize) {
-        let numbers = self.numbers(group).to_vec();
-        self.bounds.mark(&numbers, false);
+        let numbers = self.of_group.get(group).map_or(&[][..], Vec::as_slice);
+        if let Some(bounds) = &mut self.bounds {
+            bounds.take(numbers);
+        }
     }
 
     /// What of this table is withheld for the first time.

@@ -239,23 +239,9 @@ impl Sketch {
         self.plus(other, PRIME - 1)
     }
 
-    /// The same folded further, to so many coordinates: what can be computed from others still can, and hardly ever more.
-    #[must_use]
-    pub fn folded(&self, size: usize) -> Vec<u32> {
-        let mut folded = vec![0_u64; size.max(1)];
-        for (at, value) in &self.0 {
-            // SplitMix64: each coordinate falls on one place, with a factor of its own.
-            let mut mixed = (u64::from(*at) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-            mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-            mixed ^= mixed >> 31;
-            let (place, factor) = (mixed >> 32, (mixed & 0xFFFF_FFFF) % (PRIME - 1) + 1);
-            let place = usize::try_from(place).unwrap_or(0) % folded.len();
-            if let Some(sum) = folded.get_mut(place) {
-                *sum = (*sum + u64::from(*value) * factor) % PRIME;
-            }
-        }
-        folded.into_iter().map(|value| residue(value).unwrap_or(0)).collect()
+    /// The coordinates that are not zero, in order, and what stands there.
+    pub(super) fn entries(&self) -> &[(u16, u32)] {
+        &self.0
     }
 
     /// Bytes of [`Self::to_bytes`].
@@ -395,7 +381,7 @@ impl Span {
 }
 
 /// Adds so many times a row to another that is at least as long.
-pub(super) fn add_multiple(to: &mut [u32], row: &[u32], times: u64) {
+fn add_multiple(to: &mut [u32], row: &[u32], times: u64) {
     let times = times % PRIME;
     for (value, added) in to.iter_mut().zip(row) {
         // Twice folded, a product of two residues and a third is one residue or the prime itself.
