@@ -8,6 +8,7 @@ use crate::error::{self, Answer};
 use crate::exec::gate::Gate;
 use crate::http::{Call, json, no_content, parameters, respond};
 use crate::query::manifests::Manifests;
+use crate::source::Directories;
 use crate::standing::Standing;
 use crate::state::{State, StateError};
 use crate::{query, ui};
@@ -75,6 +76,8 @@ pub struct Broker {
     pub authenticator: Authenticator,
     /// What members offer.
     pub catalogue: Catalogue,
+    /// What members say about their content, turned round for planning.
+    pub directories: Arc<Directories>,
     /// What consumers deposited.
     pub deposits: Arc<Deposits>,
     /// The log.
@@ -153,10 +156,11 @@ impl Broker {
             auditor: Arc::new(Auditor::new(Arc::clone(&state), log_key, Arc::clone(&random))),
             key: DpopKey::load_or_generate(&directory.join("broker-key.json"))?,
             gate: Gate::new(config.gate.clone()),
-            manifests: Manifests::new(config.query.manifests_max),
+            manifests: Manifests::new(config.query.manifests_max, config.query.manifest_sources_max),
             turns: Arc::new(Semaphore::new(config.query.queries_max)),
             standing: Standing::new(&config.standing),
             catalogue: Catalogue::new(members),
+            directories: Arc::new(Directories::new(config.plan.directories_max)),
             authenticator,
             clock,
             random,

@@ -183,6 +183,10 @@ pub struct QuerySection {
     pub stack_bytes: usize,
     /// Completeness manifests that are remembered.
     pub manifests_max: usize,
+    /// Most sources that they speak of together, about 300 bytes each.
+    pub manifest_sources_max: usize,
+    /// Most delegations in one request.
+    pub delegations_max: usize,
     /// Most resources that one `DESCRIBE` describes.
     pub described_max: usize,
 }
@@ -196,6 +200,8 @@ impl Default for QuerySection {
             queries_max: 64,
             stack_bytes: 64 * 1024 * 1024,
             manifests_max: 10_000,
+            manifest_sources_max: 200_000,
+            delegations_max: 64,
             described_max: 1_000,
         }
     }

@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// Life of a delegation, seconds: long enough for one query, short enough to be worthless when it leaks.
 const DELEGATION_SECONDS: u32 = 120;
+
+/// How many agreements one delegation names.
+const AGREEMENTS_TOGETHER: usize = 16;
 /// Longest wait for one answer, seconds.
 const ANSWER_SECONDS_MAX: u64 = 300;
 /// Largest answer, bytes.
@@ -249,14 +252,22 @@ impl Consumer {
         for (name, value) in further {
             form.append_pair(name, value);
         }
+        // All of hundreds of agreements would not fit into a header; and an owner sees the delegation that names its agreement, so
+        // small ones tell it little about the others.
+        let many = query.agreements.len() > AGREEMENTS_TOGETHER;
+        for some in query.agreements.chunks(AGREEMENTS_TOGETHER).filter(|_| many) {
+            let text = self.delegation_text(broker, some, query.purpose, DELEGATION_SECONDS)?;
+            form.append_pair("delegation", &text);
+        }
         let mut request = EgressRequest::post(
             &url,
             HeaderValue::from_static("application/x-www-form-urlencoded"),
             form.finish(),
         );
-        request
-            .headers
-            .insert(DELEGATION, self.delegation(broker, query.agreements, query.purpose)?);
+        if !many {
+            let delegation = self.delegation(broker, query.agreements, query.purpose)?;
+            request.headers.insert(DELEGATION, delegation);
+        }
         if let Ok(accept) = HeaderValue::from_str(query.accept) {
             request.headers.insert(ACCEPT, accept);
         }
@@ -284,6 +295,19 @@ impl Consumer {
         purpose: &str,
         seconds: u32,
     ) -> Result<HeaderValue, ConsumerError> {
+        let text = self.delegation_text(broker, agreements, purpose, seconds)?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::Header)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn delegation_text(
+        &self,
+        broker: &BrokerDescription,
+        agreements: &[String],
+        purpose: &str,
+        seconds: u32,
+    ) -> Result<String, ConsumerError> {
         let terms = DelegationTerms {
             consumer: &self.account.web_id,
             broker: &broker.url,
@@ -292,10 +316,7 @@ impl Consumer {
             purpose,
             seconds,
         };
-        let text = self.key.delegation(&terms, self.clock.unix(), &*self.random)?;
-        let mut value = HeaderValue::from_str(&text).map_err(|_| ClientError::Header)?;
-        value.set_sensitive(true);
-        Ok(value)
+        Ok(self.key.delegation(&terms, self.clock.unix(), &*self.random)?)
     }
 
     pub(crate) async fn authorize(&self, request: &mut EgressRequest) -> Result<(), ConsumerError> {

@@ -12,7 +12,7 @@ use policies::odrl::{Circumstances, stays_with_recipient};
 use policies::request::WebId;
 use policies::{AccessRequest, Action, Fact, FactRequest, Facts, Response, Subject, decide};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use time::OffsetDateTime;
 
@@ -60,6 +60,12 @@ pub struct Admission {
 #[must_use]
 pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now: OffsetDateTime) -> Admission {
     let mut admission = Admission::default();
+    let mut deposited: HashMap<&str, Vec<&Arc<Deposit>>> = HashMap::new();
+    for deposit in deposits {
+        if asker.named.is_empty() || asker.named.contains(&deposit.agreement) {
+            deposited.entry(&deposit.dataset).or_default().push(deposit);
+        }
+    }
     for dataset in snapshot.datasets() {
         let Some(endpoint) = dataset.endpoint.clone() else {
             admission.refuse(
@@ -81,11 +87,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
             hidden: BTreeSet::new(),
             stays: false,
         };
-        let mine: Vec<&Arc<Deposit>> = deposits
-            .iter()
-            .filter(|deposit| deposit.dataset == dataset.iri)
-            .filter(|deposit| asker.named.is_empty() || asker.named.contains(&deposit.agreement))
-            .collect();
+        let mine = deposited.get(dataset.iri.as_str()).map_or(&[][..], Vec::as_slice);
         if dataset.open && mine.is_empty() {
             admission.sources.push(source);
             continue;

@@ -53,7 +53,7 @@ pub(super) fn blocks(
                 .map(|variable| {
                     part.values
                         .get(variable)
-                        .and_then(|per_source| per_source.get(source))
+                        .and_then(|column| column.at(*source))
                         .unwrap_or(&any)
                 })
                 .collect();

@@ -62,85 +62,105 @@ pub struct Completeness {
 
 /// Collects what becomes of sources while a query runs.
 #[derive(Debug)]
-pub struct Ledger {
-    entries: Mutex<BTreeMap<SourceId, SourceReport>>,
+pub struct Ledger<'a> {
+    sources: &'a [Source],
+    /// Only of sources that something became of: most of a large federation stay untouched by a selective query.
+    entries: Mutex<BTreeMap<SourceId, Entry>>,
 }
 
-impl Ledger {
+/// What became of a source so far.
+#[derive(Debug, Default)]
+struct Entry {
+    status: Option<SourceStatus>,
+    reasons: Vec<String>,
+    requests: u64,
+    rows: u64,
+    bytes: u64,
+    ms: u64,
+    terms: BTreeSet<Term>,
+}
+
+impl<'a> Ledger<'a> {
     /// An empty ledger over these sources.
     #[must_use]
-    pub fn new(sources: &[Source], withheld: &BTreeMap<SourceId, BTreeSet<Withheld>>) -> Self {
-        let entries = sources
+    pub fn new(sources: &'a [Source], withheld: &BTreeMap<SourceId, BTreeSet<Withheld>>) -> Self {
+        let entries = withheld
             .iter()
-            .enumerate()
-            .map(|(id, source)| {
-                let reasons: Vec<String> = withheld.get(&id).into_iter().flatten().map(words).collect();
-                let report = SourceReport {
-                    member: source.member.clone(),
-                    dataset: source.dataset.clone(),
-                    agreement: source.agreement.clone(),
-                    status: if reasons.is_empty() {
-                        SourceStatus::NotRelevant
-                    } else {
-                        SourceStatus::Withheld
-                    },
-                    reasons,
-                    requests: 0,
-                    rows: 0,
-                    bytes: 0,
-                    ms: 0,
-                    terms: BTreeSet::new(),
+            .filter(|(_, reasons)| !reasons.is_empty())
+            .map(|(id, reasons)| {
+                let entry = Entry {
+                    status: Some(SourceStatus::Withheld),
+                    reasons: reasons.iter().map(words).collect(),
+                    ..Entry::default()
                 };
-                (id, report)
+                (*id, entry)
             })
             .collect();
         Self {
+            sources,
             entries: Mutex::new(entries),
+        }
+    }
+
+    fn note(&self, id: SourceId, change: impl FnOnce(&mut Entry)) {
+        if id < self.sources.len() {
+            change(self.entries.lock().entry(id).or_default());
         }
     }
 
     /// A request was sent.
     pub fn sent(&self, id: SourceId) {
-        if let Some(report) = self.entries.lock().get_mut(&id) {
-            report.requests += 1;
-        }
+        self.note(id, |entry| entry.requests += 1);
     }
 
     /// A sub-query was answered.
     pub fn answered(&self, id: SourceId, rows: u64, bytes: u64, ms: u64) {
-        if let Some(report) = self.entries.lock().get_mut(&id) {
-            report.rows += rows;
-            report.bytes += bytes;
-            report.ms = report.ms.max(ms);
-            if report.status == SourceStatus::NotRelevant {
-                report.status = SourceStatus::Answered;
-            }
-        }
+        self.note(id, |entry| {
+            entry.rows += rows;
+            entry.bytes += bytes;
+            entry.ms = entry.ms.max(ms);
+            entry.status.get_or_insert(SourceStatus::Answered);
+        });
     }
 
     /// An answer came with terms.
     pub fn came_with(&self, id: SourceId, terms: BTreeSet<Term>) {
-        if let Some(report) = self.entries.lock().get_mut(&id) {
-            report.terms.extend(terms);
-        }
+        self.note(id, |entry| entry.terms.extend(terms));
     }
 
     /// A sub-query has no answer.
     pub fn failed(&self, id: SourceId, error: &FetchError, ms: u64) {
-        if let Some(report) = self.entries.lock().get_mut(&id) {
-            report.status = SourceStatus::Failed;
-            report.ms = report.ms.max(ms);
+        self.note(id, |entry| {
+            entry.status = Some(SourceStatus::Failed);
+            entry.ms = entry.ms.max(ms);
             let words = error.to_string();
-            if !report.reasons.contains(&words) {
-                report.reasons.push(words);
+            if !entry.reasons.contains(&words) {
+                entry.reasons.push(words);
             }
-        }
+        });
     }
 
     /// The manifest so far.
     #[must_use]
     pub fn completeness(&self) -> Completeness {
-        let sources: Vec<SourceReport> = self.entries.lock().values().cloned().collect();
+        let entries = self.entries.lock();
+        let untouched = Entry::default();
+        let report = |(id, source): (SourceId, &Source)| {
+            let entry = entries.get(&id).unwrap_or(&untouched);
+            SourceReport {
+                member: source.member.clone(),
+                dataset: source.dataset.clone(),
+                agreement: source.agreement.clone(),
+                status: entry.status.clone().unwrap_or(SourceStatus::NotRelevant),
+                reasons: entry.reasons.clone(),
+                requests: entry.requests,
+                rows: entry.rows,
+                bytes: entry.bytes,
+                ms: entry.ms,
+                terms: entry.terms.clone(),
+            }
+        };
+        let sources: Vec<SourceReport> = self.sources.iter().enumerate().map(report).collect();
         let complete = sources
             .iter()
             .all(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::NotRelevant));

@@ -85,7 +85,7 @@ type Slot = watch::Receiver<Option<Arc<Answer>>>;
 ///
 /// # Errors
 /// [`ExecError`] when the query as a whole fails; failures of single sources are in the ledger.
-pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) -> Result<Delivered, ExecError> {
+pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger<'_>) -> Result<Delivered, ExecError> {
     let budget = Budget::new(session.limits.rows_max, session.limits.bytes_max);
     let all = async {
         let mut senders = Vec::new();
@@ -147,7 +147,7 @@ async fn sub_plan(
     session: &Session<'_>,
     part: &SubPlan,
     feed: Option<Arc<Answer>>,
-    ledger: &Ledger,
+    ledger: &Ledger<'_>,
     budget: &Arc<Budget>,
 ) -> Answer {
     let mut requests: Vec<(SourceId, String)> = Vec::new();
@@ -199,7 +199,7 @@ async fn merge_from(
     session: &Session<'_>,
     id: SourceId,
     wanted: &Wanted,
-    ledger: &Ledger,
+    ledger: &Ledger<'_>,
     budget: &Arc<Budget>,
 ) -> Vec<Quad> {
     let column = |name: &str| Variable::new_unchecked(name);
@@ -236,7 +236,7 @@ async fn ask(
     id: SourceId,
     text: &str,
     expected: parse::Expected,
-    ledger: &Ledger,
+    ledger: &Ledger<'_>,
     budget: &Arc<Budget>,
 ) -> Option<Vec<Vec<Option<Term>>>> {
     let source = session.sources.get(id)?;
@@ -274,7 +274,7 @@ async fn exchange(
     id: SourceId,
     text: &str,
     expected: parse::Expected,
-    ledger: &Ledger,
+    ledger: &Ledger<'_>,
     budget: &Arc<Budget>,
 ) -> Result<parse::Rows, FetchError> {
     let passage = Told {

@@ -21,7 +21,8 @@ impl Clause {
     /// The clause of a query.
     pub(super) fn of(query: &Query, sources: &[Source]) -> Self {
         let mut datasets: BTreeMap<String, BTreeSet<SourceId>> = BTreeMap::new();
-        for (id, source) in sources.iter().enumerate() {
+        let named = if query.dataset().is_some() { sources } else { &[] };
+        for (id, source) in named.iter().enumerate() {
             datasets.entry(source.dataset.clone()).or_default().insert(id);
         }
         let names = query.dataset().map(|clause| {

@@ -4,7 +4,7 @@ use super::expression;
 use super::local::Local;
 use super::rewrite::{Node, Planner};
 use super::{Bind, PhysicalPlan, PlanError, SubPlan, Wanted, Withheld, service_iri};
-use crate::source::SourceId;
+use crate::source::{Source, SourceId};
 use spargebra::Query;
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{NamedNode, Variable};
@@ -160,24 +160,49 @@ impl Planner<'_> {
                 let keys = other.estimate();
                 keys <= self.limits.bind_keys_max as f64 && keys * 2.0 < own
             })
-            .filter(|(part, _)| {
-                part.sources.keys().all(|origin| {
-                    local.sources.keys().all(|target| {
-                        matches!((self.sources.get(*origin), self.sources.get(*target)), (Some(from), Some(to)) if origin == target || to.may_receive_keys_of(from))
-                    })
-                })
-            })
+            .filter(|(part, _)| self.may_send_keys(&part.sources, &local.sources))
             .filter_map(|(part, other)| {
                 let variables: Vec<Variable> = other
                     .certain
                     .intersection(&local.certain)
-                    .filter(|variable| local.sources.keys().all(|id| !local.values_at(variable, *id).may_be_blank()))
+                    .filter(|variable| {
+                        local
+                            .values
+                            .get(variable)
+                            .is_some_and(|column| column.never_blank(&local.sources))
+                    })
                     .cloned()
                     .collect();
-                (!variables.is_empty()).then_some((other.estimate(), Bind { from: part.id, variables }))
+                (!variables.is_empty()).then_some((
+                    other.estimate(),
+                    Bind {
+                        from: part.id,
+                        variables,
+                    },
+                ))
             })
             .min_by(|(a, _), (b, _)| a.total_cmp(b))
             .map(|(_, bind)| bind)
+    }
+
+    /// Whether every value of these sources may be sent to each of those as a join key.
+    fn may_send_keys(&self, origins: &BTreeMap<SourceId, f64>, targets: &BTreeMap<SourceId, f64>) -> bool {
+        let known = |ids: &BTreeMap<SourceId, f64>| -> Option<Vec<(SourceId, &Source)>> {
+            ids.keys().map(|id| Some((*id, self.sources.get(*id)?))).collect()
+        };
+        let (Some(origins), Some(targets)) = (known(origins), known(targets)) else {
+            return false;
+        };
+        // Open data may be sent to anyone, and agreed data to whoever is asked under an agreement, unless it has to stay.
+        let all_agreed = targets.iter().all(|(_, target)| target.agreement.is_some());
+        let guarded = |source: &Source| source.stays || source.agreement.is_some() && !all_agreed;
+        origins
+            .iter()
+            .filter(|(_, origin)| guarded(origin))
+            .all(|(from, origin)| {
+                let mut targets = targets.iter();
+                targets.all(|(to, target)| from == to || target.may_receive_keys_of(origin))
+            })
     }
 
     /// Drops all sub-plans, to plan by merging alone.

@@ -4,10 +4,11 @@
 //! Soundness rests on one fact: two parts joined on a variable that is bound on both sides, and whose possible values at source A
 //! and at source B never meet for A ≠ B, can only join within one source.
 
-use crate::source::{SourceId, Token, ValueSet};
+use crate::source::column::apart;
+use crate::source::{Column, SourceId, Token, ValueSet};
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, Variable};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A part of the query that every source can answer on its own.
 #[derive(Debug, Clone)]
@@ -16,8 +17,8 @@ pub(crate) struct Local {
     pub pattern: GraphPattern,
     /// Sources that can contribute, each with the estimated number of solutions.
     pub sources: BTreeMap<SourceId, f64>,
-    /// Values that each variable can take at each source; an absent entry means anything.
-    pub values: BTreeMap<Variable, BTreeMap<SourceId, ValueSet>>,
+    /// Values that each variable can take at each source; an absent entry means anything. Columns may speak of more sources.
+    pub values: BTreeMap<Variable, Column>,
     /// Variables bound in every solution.
     pub certain: BTreeSet<Variable>,
     /// Variables in scope.
@@ -33,7 +34,7 @@ impl Local {
     pub fn values_at(&self, variable: &Variable, source: SourceId) -> &ValueSet {
         self.values
             .get(variable)
-            .and_then(|per_source| per_source.get(&source))
+            .and_then(|column| column.at(source))
             .unwrap_or(&ValueSet::Any)
     }
 
@@ -44,11 +45,21 @@ impl Local {
 
     /// Whether the values of `variable` at one source never meet those of `variable` in `other` at another source.
     fn disjoint(&self, other: &Self, variable: &Variable) -> bool {
-        let at = |own: &'_ Self| -> Vec<(SourceId, ValueSet)> {
-            let values = own.sources.keys().map(|id| (*id, own.values_at(variable, *id).clone()));
-            values.collect()
-        };
-        apart(&at(self), &at(other))
+        if let (Some(own), Some(theirs)) = (self.values.get(variable), other.values.get(variable)) {
+            // The same values on both sides: then it is a question about one column, which is answered once.
+            let both = |one: &Column, other: &Column, here: &Self, there: &Self| {
+                one.agrees(other, &there.sources) && one.covers(&here.sources) && one.is_apart()
+            };
+            if both(own, theirs, self, other) || both(theirs, own, other, self) {
+                return true;
+            }
+        }
+        apart(&self.each_value(variable), &other.each_value(variable))
+    }
+
+    fn each_value(&self, variable: &Variable) -> Vec<(SourceId, &ValueSet)> {
+        let ids = self.sources.keys();
+        ids.map(|id| (*id, self.values_at(variable, *id))).collect()
     }
 
     /// Whether solutions of the two parts can only join within one source.
@@ -86,24 +97,23 @@ impl Local {
             .collect();
         let mut values = BTreeMap::new();
         for variable in self.vars.union(&other.vars) {
-            let per_source = sources
-                .keys()
-                .map(|source| {
-                    let (own, theirs) = (self.values_at(variable, *source), other.values_at(variable, *source));
-                    let set = match (self.certain.contains(variable), other.certain.contains(variable)) {
-                        (true, true) => own.narrow(theirs),
-                        (true, false) => own.clone(),
-                        (false, true) => theirs.clone(),
-                        (false, false) => match (self.vars.contains(variable), other.vars.contains(variable)) {
-                            (true, false) => own.clone(),
-                            (false, true) => theirs.clone(),
-                            _ => own.union(theirs),
-                        },
-                    };
-                    (*source, set)
-                })
-                .collect();
-            values.insert(variable.clone(), per_source);
+            let (own, theirs) = (self.values.get(variable), other.values.get(variable));
+            let column = match (self.certain.contains(variable), other.certain.contains(variable)) {
+                (true, true) => match (own, theirs) {
+                    (Some(own), Some(theirs)) => Some(own.narrow(theirs, &sources)),
+                    (known, None) | (None, known) => known.cloned(),
+                },
+                (true, false) => own.cloned(),
+                (false, true) => theirs.cloned(),
+                (false, false) => match (self.vars.contains(variable), other.vars.contains(variable)) {
+                    (true, false) => own.cloned(),
+                    (false, true) => theirs.cloned(),
+                    _ => own.zip(theirs).map(|(own, theirs)| own.unite(theirs, &sources)),
+                },
+            };
+            if let Some(column) = column {
+                values.insert(variable.clone(), column);
+            }
         }
         let mut joined = Self {
             pattern: join_patterns(self.pattern, other.pattern),
@@ -122,12 +132,10 @@ impl Local {
     pub fn left_join(self, other: Self, expression: Option<Expression>) -> Self {
         let mut values = self.values.clone();
         for variable in other.vars.difference(&self.vars) {
-            let per_source = self
-                .sources
-                .keys()
-                .map(|source| (*source, other.values_at(variable, *source).clone()))
-                .collect::<BTreeMap<_, _>>();
-            values.insert(variable.clone(), per_source);
+            // At sources that cannot answer the optional part it stays unbound, whatever is said of it.
+            if let Some(column) = other.values.get(variable) {
+                values.insert(variable.clone(), column.clone());
+            }
         }
         for variable in other.vars.intersection(&self.vars) {
             if !self.certain.contains(variable) {
@@ -155,20 +163,22 @@ impl Local {
         }
         let mut values = BTreeMap::new();
         for variable in self.vars.union(&other.vars) {
-            let mut per_source = BTreeMap::new();
-            for source in sources.keys() {
-                let own = (self.sources.contains_key(source) && self.vars.contains(variable))
-                    .then(|| self.values_at(variable, *source));
-                let theirs = (other.sources.contains_key(source) && other.vars.contains(variable))
-                    .then(|| other.values_at(variable, *source));
-                let set = match (own, theirs) {
-                    (Some(a), Some(b)) => a.union(b),
-                    (Some(a), None) | (None, Some(a)) => a.clone(),
-                    (None, None) => ValueSet::of(BTreeSet::new()),
-                };
-                per_source.insert(*source, set);
-            }
-            values.insert(variable.clone(), per_source);
+            let at = |side: &'_ Self, source: SourceId| {
+                let binds = side.sources.contains_key(&source) && side.vars.contains(variable);
+                binds.then(|| side.values_at(variable, source).clone())
+            };
+            let column: Column = sources
+                .keys()
+                .map(|source| {
+                    let set = match (at(&self, *source), at(&other, *source)) {
+                        (Some(own), Some(theirs)) => own.union(&theirs),
+                        (Some(known), None) | (None, Some(known)) => known,
+                        (None, None) => ValueSet::of(BTreeSet::new()),
+                    };
+                    (*source, set)
+                })
+                .collect();
+            values.insert(variable.clone(), column);
         }
         Self {
             pattern: GraphPattern::Union {
@@ -195,38 +205,45 @@ impl Local {
                 continue;
             }
             let terms: Vec<oxrdf::Term> = cells.into_iter().flatten().map(|cell| cell.clone().into()).collect();
-            let sources: Vec<SourceId> = self.sources.keys().copied().collect();
-            for source in sources {
-                let known = self.values_at(variable, source);
-                let tokens: BTreeSet<_> = terms
-                    .iter()
-                    .filter(|term| known.may_hold(term))
-                    .map(crate::source::Token::of_term)
-                    .collect();
-                if let Some(rows) = self.sources.get_mut(&source) {
-                    *rows = (*rows * 0.01 * terms.len() as f64).max(1.0).min(*rows);
-                }
-                self.values
-                    .entry(variable.clone())
-                    .or_default()
-                    .insert(source, ValueSet::of(tokens));
+            let all: BTreeSet<Token> = terms.iter().map(Token::of_term).collect();
+            let whole = ValueSet::of(all.clone());
+            let column: Column = self
+                .sources
+                .keys()
+                .map(|source| {
+                    let known = self.values_at(variable, *source);
+                    let held = all.iter().filter(|token| known.may_hold_token(token));
+                    let set = match held.clone().count() == all.len() {
+                        true => whole.clone(),
+                        false => ValueSet::of(held.cloned().collect()),
+                    };
+                    (*source, set)
+                })
+                .collect();
+            for rows in self.sources.values_mut() {
+                *rows = (*rows * 0.01 * terms.len() as f64).max(1.0).min(*rows);
             }
+            self.values.insert(variable.clone(), column);
         }
         self.drop_impossible();
     }
 
     /// Removes sources at which a bound variable has no possible value.
     pub fn drop_impossible(&mut self) {
-        let impossible: Vec<SourceId> = self
-            .sources
-            .keys()
-            .copied()
-            .filter(|source| {
-                self.certain
-                    .iter()
-                    .any(|variable| self.values_at(variable, *source).is_empty())
-            })
+        let empty: Vec<&Column> = self
+            .certain
+            .iter()
+            .filter_map(|variable| self.values.get(variable))
+            .filter(|column| column.has_empty())
             .collect();
+        if empty.is_empty() {
+            return;
+        }
+        let impossible = |source: &SourceId| {
+            let mut sets = empty.iter().filter_map(|column| column.at(*source));
+            sets.any(ValueSet::is_empty)
+        };
+        let impossible: Vec<SourceId> = self.sources.keys().copied().filter(impossible).collect();
         for source in impossible {
             self.sources.remove(&source);
         }
@@ -234,6 +251,13 @@ impl Local {
 
     /// Whether a blank node of one source can stand both in a variable here and in one there (labels do not survive two requests).
     pub fn shares_blank_nodes(&self, variable: &Variable, other: &Self, there: &Variable) -> bool {
+        let never = |side: &Self, variable: &Variable| {
+            let column = side.values.get(variable);
+            column.is_some_and(|column| column.never_blank(&side.sources))
+        };
+        if never(self, variable) || never(other, there) {
+            return false;
+        }
         self.sources
             .keys()
             .filter(|source| other.sources.contains_key(source))
@@ -241,34 +265,6 @@ impl Local {
                 self.values_at(variable, *source).may_be_blank() && other.values_at(there, *source).may_be_blank()
             })
     }
-}
-
-/// Whether values of one side at one source never meet values of the other side at another source.
-pub(super) fn apart(own: &[(SourceId, ValueSet)], others: &[(SourceId, ValueSet)]) -> bool {
-    let mut buckets: HashMap<&str, Vec<(SourceId, &Token)>> = HashMap::with_capacity(others.len());
-    let mut anywhere = Vec::new();
-    for (source, values) in others {
-        match values {
-            ValueSet::Any => anywhere.push(*source),
-            ValueSet::Tokens(tokens) => {
-                for token in &**tokens {
-                    buckets.entry(token.bucket()).or_default().push((*source, token));
-                }
-            }
-        }
-    }
-    own.iter().all(|(source, values)| {
-        let elsewhere = |other: &SourceId| other != source;
-        let meets = |token: &Token| {
-            let list = buckets.get(token.bucket());
-            list.is_some_and(|list| list.iter().any(|(at, theirs)| elsewhere(at) && theirs.may_meet(token)))
-        };
-        !anywhere.iter().any(elsewhere)
-            && match values {
-                ValueSet::Any => !others.iter().any(|(other, _)| elsewhere(other)),
-                ValueSet::Tokens(tokens) => !tokens.iter().any(meets),
-            }
-    })
 }
 
 /// Joins two patterns, keeping basic graph patterns in one piece so that the source's optimiser sees them whole.

@@ -88,8 +88,9 @@ impl Planner<'_> {
                         .get(*id)
                         .is_some_and(|source| source.aggregate_only.is_some())
                 });
+            let text = format!("{scan:?}");
             for source in local.sources.keys() {
-                self.want(*source, scan.clone());
+                self.want(*source, &text, &scan);
             }
             self.merged.push(local);
         }
@@ -100,7 +101,7 @@ impl Planner<'_> {
         self.clause.len().saturating_mul(Self::probes(pattern).len())
     }
 
-    fn want(&mut self, id: SourceId, scan: Scan) {
+    fn want(&mut self, id: SourceId, text: &str, scan: &Scan) {
         let Some(source) = self.sources.get(id) else { return };
         if let Some(subjects_min) = source.aggregate_only {
             self.withheld
@@ -109,8 +110,10 @@ impl Planner<'_> {
                 .insert(Withheld::AggregateOnly { subjects_min });
             return;
         }
-        let text = format!("{scan:?}");
-        self.materialise.entry(id).or_default().scans.insert(text, scan);
+        let scans = &mut self.materialise.entry(id).or_default().scans;
+        if !scans.contains_key(text) {
+            scans.insert(text.to_owned(), scan.clone());
+        }
     }
 
     /// All triple patterns below a pattern, for finding out who could answer any part of it.

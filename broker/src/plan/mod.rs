@@ -24,7 +24,7 @@ pub use materialise::{Scan, Wanted};
 pub(crate) use render::ground;
 pub use render::{MaterialiseText, SubPlanText};
 
-use crate::source::{Source, SourceId, ValueSet};
+use crate::source::{Column, Directories, Source, SourceId};
 use spargebra::Query;
 use spargebra::algebra::GraphPattern;
 use spargebra::term::Variable;
@@ -42,6 +42,8 @@ pub struct PlanLimits {
     pub values_block_bytes_max: usize,
     /// Most triple patterns that are asked for in the graphs that a query names: its patterns times those graphs.
     pub graph_scans_max: usize,
+    /// Most lists of sources (who asks, under which agreements) whose descriptions are kept turned round for planning.
+    pub directories_max: usize,
     /// Whether bound joins are used at all.
     pub bound_joins: bool,
     /// Whether aggregates are pushed to the sources.
@@ -55,6 +57,7 @@ impl Default for PlanLimits {
             bind_keys_max: 20_000,
             values_block_bytes_max: 256 * 1024,
             graph_scans_max: 4_096,
+            directories_max: 16,
             bound_joins: true,
             push_aggregates: true,
         }
@@ -93,7 +96,7 @@ pub struct SubPlan {
     /// Whether every row aggregates a group.
     pub aggregated: bool,
     /// Values that the variables can take at each source: names the owners of a binding.
-    pub values: BTreeMap<Variable, BTreeMap<SourceId, ValueSet>>,
+    pub values: BTreeMap<Variable, Column>,
 }
 
 /// A bound join: the distinct bindings of `variables` in sub-plan `from` are sent along, to their owners only.
@@ -167,11 +170,16 @@ pub fn sub_plan_of(service: &str) -> Option<usize> {
     service.strip_prefix("urn:meent:subplan:")?.parse().ok()
 }
 
-/// Plans a parsed query over the given sources.
+/// Plans a parsed query over the given sources, whose descriptions are looked up in their directory.
 ///
 /// # Errors
 /// [`PlanError::Unsupported`] for `SERVICE` and `DESCRIBE`; [`PlanError::TooManySubPlans`]; [`PlanError::TooManyGraphScans`].
-pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<PhysicalPlan, PlanError> {
+pub fn plan(
+    query: &Query,
+    sources: &[Source],
+    directories: &Directories,
+    limits: &PlanLimits,
+) -> Result<PhysicalPlan, PlanError> {
     if matches!(query, Query::Describe { .. }) {
         return Err(PlanError::Unsupported(
             "`DESCRIBE` is planned as a `CONSTRUCT` of each resource's triples".to_owned(),
@@ -179,7 +187,8 @@ pub fn plan(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<Ph
     }
     let pattern = normalise::normalise(pattern_of(query))?;
     let variables = root_variables(query);
-    let mut planner = rewrite::Planner::new(sources, limits);
+    let directory = directories.of(sources);
+    let mut planner = rewrite::Planner::new(sources, &directory, limits);
     let clause = clause::Clause::of(query, sources);
     planner.only = clause.only(&pattern);
     if clause.is_given() && planner.only.is_none() {

@@ -4,13 +4,12 @@
 use super::clause::Clause;
 use super::expression::{self, conjuncts, is_stable};
 use super::local::{Local, join_patterns};
-use super::scan::Candidates;
 use super::shape::{self, extended, with_table};
 use super::{PlanLimits, SubPlan, Wanted, Withheld};
-use crate::source::{Source, SourceId, ValueSet};
+use crate::source::{Column, Directory, Found, Source, SourceId, ValueSet};
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, TriplePattern, Variable};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a part of the query became.
 #[derive(Debug)]
@@ -33,8 +32,9 @@ pub(super) enum Node {
 /// State of planning one query.
 pub(super) struct Planner<'a> {
     pub(super) sources: &'a [Source],
+    pub(super) directory: &'a Directory,
     pub(super) limits: &'a PlanLimits,
-    pub(super) selected: HashMap<TriplePattern, Candidates>,
+    pub(super) selected: HashMap<TriplePattern, Found>,
     pub(super) materialise: BTreeMap<SourceId, Wanted>,
     pub(super) withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
     pub(super) evidence: Vec<String>,
@@ -46,13 +46,18 @@ pub(super) struct Planner<'a> {
     pub(super) clause: Clause,
     /// The only sources that the query is about, when it says so.
     pub(super) only: Option<BTreeSet<SourceId>>,
+    /// Whether an agreement covers some properties only.
+    pub(super) restricted: bool,
     fresh: usize,
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(sources: &'a [Source], limits: &'a PlanLimits) -> Self {
+    pub(super) fn new(sources: &'a [Source], directory: &'a Directory, limits: &'a PlanLimits) -> Self {
+        let restricted = |source: &Source| source.properties.is_some() || !source.hidden.is_empty();
         Self {
+            restricted: sources.iter().any(restricted),
             sources,
+            directory,
             limits,
             selected: HashMap::new(),
             materialise: BTreeMap::new(),
@@ -188,7 +193,7 @@ impl<'a> Planner<'a> {
         }
         let mut only = None;
         for probe in &probes {
-            for source in self.candidates(probe).keys() {
+            for source in self.candidates(probe).triples.keys() {
                 if *only.get_or_insert(*source) != *source {
                     return None;
                 }
@@ -200,24 +205,20 @@ impl<'a> Planner<'a> {
             vars.insert(variable.clone());
         });
         let mut estimate: f64 = 1.0;
-        let mut values: BTreeMap<Variable, BTreeMap<SourceId, ValueSet>> = BTreeMap::new();
+        let mut values: BTreeMap<Variable, ValueSet> = BTreeMap::new();
         let certain = shape::certain(pattern);
         let mut smallest = f64::MAX;
         for probe in &probes {
             let scan = self.scan(probe);
             smallest = smallest.min(scan.estimate().max(1.0));
-            for (variable, per_source) in scan.values {
+            for (variable, column) in scan.values {
                 // Only what holds in every solution may narrow; `certain` variables keep the pattern's own values.
                 if certain.contains(&variable)
                     && vars.contains(&variable)
-                    && let Some(set) = per_source.get(&source)
+                    && let Some(set) = column.at(source)
                     && shape::flat(pattern)
                 {
-                    let known = values
-                        .entry(variable)
-                        .or_default()
-                        .entry(source)
-                        .or_insert(ValueSet::Any);
+                    let known = values.entry(variable).or_insert(ValueSet::Any);
                     *known = known.narrow(set);
                 }
             }
@@ -226,7 +227,10 @@ impl<'a> Planner<'a> {
         Some(Local {
             pattern: pattern.clone(),
             sources: BTreeMap::from([(source, estimate)]),
-            values,
+            values: values
+                .into_iter()
+                .map(|(variable, set)| (variable, Column::from_iter([(source, set)])))
+                .collect(),
             certain,
             vars,
             unique: true,
@@ -299,16 +303,34 @@ impl<'a> Planner<'a> {
 
     /// Grows parts together until no two of them join locally.
     pub(super) fn block(&mut self, mut units: Vec<Local>, filters: Vec<Expression>) -> Node {
+        let mut names: Vec<usize> = (0..units.len()).collect();
+        let mut next = units.len();
+        // Pairs that were found not to join, which stays so until one of them has grown.
+        let mut separate: HashSet<(usize, usize)> = HashSet::new();
         'grow: loop {
             for i in 0..units.len() {
                 for j in i + 1..units.len() {
-                    let joins = matches!((units.get(i), units.get(j)), (Some(a), Some(b)) if a.joins_locally(b));
-                    if joins {
-                        let other = units.remove(j);
-                        let own = units.remove(i);
-                        units.insert(i, own.join(other));
-                        continue 'grow;
+                    let (Some(a), Some(b), Some(first), Some(second)) =
+                        (units.get(i), units.get(j), names.get(i), names.get(j))
+                    else {
+                        continue;
+                    };
+                    if separate.contains(&(*first, *second)) {
+                        continue;
                     }
+                    if !a.joins_locally(b) {
+                        separate.insert((*first, *second));
+                        continue;
+                    }
+                    let other = units.remove(j);
+                    let own = units.remove(i);
+                    units.insert(i, own.join(other));
+                    names.remove(j);
+                    if let Some(name) = names.get_mut(i) {
+                        *name = next;
+                    }
+                    next += 1;
+                    continue 'grow;
                 }
             }
             break;

@@ -1,100 +1,108 @@
 //! Leaves of planning: one triple pattern against all sources, and the basic graph patterns grown from them.
 
 use super::Withheld;
-use super::local::{Local, apart};
+use super::local::Local;
 use super::rewrite::{Node, Planner};
-use crate::source::{Match, Selection, SourceId, ValueSet};
+use crate::source::directory::End;
+use crate::source::{Column, Found, SourceId, ValueSet};
 use spargebra::algebra::GraphPattern;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern, Variable};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// Sources that can answer a pattern, each with what its answer can be.
-pub(super) type Candidates = Arc<BTreeMap<SourceId, Match>>;
 
 /// Parts with at most so many sources narrow others: beyond, comparing costs more than it saves.
 const NEAR_SOURCES_MAX: usize = 4;
 
 impl Planner<'_> {
     /// Which sources can answer a pattern; remembered, because one pattern is looked at many times.
-    pub(super) fn candidates(&mut self, pattern: &TriplePattern) -> Candidates {
+    pub(super) fn candidates(&mut self, pattern: &TriplePattern) -> Found {
         if let Some(known) = self.selected.get(pattern) {
-            return Arc::clone(known);
+            return known.clone();
         }
-        let mut found = BTreeMap::new();
-        for (id, source) in self.sources.iter().enumerate() {
-            if self.only.as_ref().is_some_and(|only| !only.contains(&id)) {
-                continue;
-            }
-            match source.select(pattern) {
-                Selection::Irrelevant => {}
-                Selection::NotAgreed(property) => {
-                    self.withheld
-                        .entry(id)
-                        .or_default()
-                        .insert(Withheld::PropertyNotAgreed { property });
-                }
-                Selection::Candidate(matched) => {
-                    found.insert(id, matched);
-                }
-            }
-        }
-        let names: Vec<&str> = found
-            .keys()
+        let mut found = self.directory.find(pattern);
+        self.leave_out(pattern, &mut found);
+        let shown = found.triples.keys().take(NAMES_SHOWN);
+        let names: Vec<&str> = shown
             .filter_map(|id| self.sources.get(*id))
-            .map(|s| s.member.as_str())
+            .map(|source| source.member.as_str())
             .collect();
         self.evidence.push(format!(
             "{pattern} can be answered by {} of {} sources: {}",
-            found.len(),
+            found.triples.len(),
             self.sources.len(),
-            abridge(&names)
+            abridge(&names, found.triples.len())
         ));
-        let found = Arc::new(found);
-        self.selected.insert(pattern.clone(), Arc::clone(&found));
+        self.selected.insert(pattern.clone(), found.clone());
         found
+    }
+
+    /// Leaves out sources that the query is not about, and those whose agreement does not cover the property, which are noted.
+    fn leave_out(&mut self, pattern: &TriplePattern, found: &mut Found) {
+        if self.only.is_none() && !self.restricted {
+            return;
+        }
+        let property = match &pattern.predicate {
+            NamedNodePattern::NamedNode(property) => Some(property.as_str()),
+            NamedNodePattern::Variable(_) => None,
+        };
+        let mut out = Vec::new();
+        for id in found.triples.keys() {
+            let meant = self.only.as_ref().is_none_or(|only| only.contains(id));
+            let source = self.sources.get(*id);
+            let refused = property.filter(|property| source.is_some_and(|source| !source.covers(property)));
+            if let Some(property) = refused.filter(|_| meant) {
+                let property = property.to_owned();
+                let reasons = self.withheld.entry(*id).or_default();
+                reasons.insert(Withheld::PropertyNotAgreed { property });
+            }
+            if !meant || refused.is_some() {
+                out.push(*id);
+            }
+        }
+        if !out.is_empty() {
+            let triples = Arc::make_mut(&mut found.triples);
+            for id in out {
+                triples.remove(&id);
+            }
+        }
     }
 
     /// One triple pattern as a part of its own.
     pub(super) fn scan(&mut self, pattern: &TriplePattern) -> Local {
-        let candidates = self.candidates(pattern);
-        Self::part(pattern, &candidates)
+        let found = self.candidates(pattern);
+        Self::part(pattern, &found)
     }
 
     /// One triple pattern at these sources.
-    fn part(pattern: &TriplePattern, candidates: &BTreeMap<SourceId, Match>) -> Local {
+    fn part(pattern: &TriplePattern, found: &Found) -> Local {
         let mut local = Local {
             pattern: GraphPattern::Bgp {
                 patterns: vec![pattern.clone()],
             },
-            sources: candidates.iter().map(|(id, matched)| (*id, matched.triples)).collect(),
+            sources: (*found.triples).clone(),
             values: BTreeMap::new(),
             certain: BTreeSet::new(),
             vars: BTreeSet::new(),
             unique: true,
             aggregated: false,
         };
-        let place = |local: &mut Local, variable: &Variable, pick: &dyn Fn(&Match) -> ValueSet| {
-            let seen = !local.vars.insert(variable.clone());
+        let place = |local: &mut Local, variable: &Variable, column: &Column| {
+            local.vars.insert(variable.clone());
             local.certain.insert(variable.clone());
-            let per_source = local.values.entry(variable.clone()).or_default();
-            for (id, matched) in candidates {
-                let set = pick(matched);
-                let set = match per_source.get(id) {
-                    Some(other) if seen => other.narrow(&set),
-                    _ => set,
-                };
-                per_source.insert(*id, set);
-            }
+            let column = match local.values.get(variable) {
+                Some(other) => other.narrow(column, &local.sources),
+                None => column.clone(),
+            };
+            local.values.insert(variable.clone(), column);
         };
         if let TermPattern::Variable(variable) = &pattern.subject {
-            place(&mut local, variable, &|matched| matched.subject.clone());
+            place(&mut local, variable, &found.subject);
         }
         if let NamedNodePattern::Variable(variable) = &pattern.predicate {
-            place(&mut local, variable, &|matched| matched.predicate.clone());
+            place(&mut local, variable, &found.predicate);
         }
         if let TermPattern::Variable(variable) = &pattern.object {
-            place(&mut local, variable, &|matched| matched.object.clone());
+            place(&mut local, variable, &found.object);
         }
         for side in [&pattern.subject, &pattern.object] {
             if let TermPattern::Triple(_) = side {
@@ -113,7 +121,11 @@ impl Planner<'_> {
             }
         }
         local.drop_impossible();
-        local.unique = local.sources.len() <= 1 || no_triple_twice(candidates, &local);
+        // No triple that matches can be held by two sources when subjects, objects or predicates tell them apart.
+        local.unique = local.sources.len() <= 1
+            || found.subject.is_apart_among(&local.sources)
+            || found.object.is_apart_among(&local.sources)
+            || found.predicate.is_apart_among(&local.sources);
         local
     }
 
@@ -123,74 +135,106 @@ impl Planner<'_> {
             return Node::Const(GraphPattern::Bgp { patterns: Vec::new() });
         }
         // What few sources can answer comes first, and says which of the many can join with it.
-        let mut found: Vec<(&TriplePattern, Candidates)> = patterns
+        let mut found: Vec<(&TriplePattern, Found)> = patterns
             .iter()
             .map(|pattern| (pattern, self.candidates(pattern)))
             .collect();
-        found.sort_by_key(|(_, candidates)| candidates.len());
+        found.sort_by_key(|(_, found)| found.triples.len());
         let mut units: Vec<Local> = Vec::with_capacity(found.len());
-        for (pattern, candidates) in found {
-            let unit = match joinable(pattern, &candidates, &units) {
+        for (pattern, found) in found {
+            let unit = match self.joinable(pattern, &found, &units) {
                 Some(fewer) => Self::part(pattern, &fewer),
-                None => Self::part(pattern, &candidates),
+                None => Self::part(pattern, &found),
             };
             units.push(unit);
         }
         self.block(units, Vec::new())
     }
-}
 
-/// The candidates that can join with those of the parts that few sources can answer; `None` when that leaves out nobody. A source whose
-/// values of a shared variable meet none of theirs has nothing to add to the solutions of the whole. A pattern that nobody can answer
-/// narrows nothing: who is left out for other reasons stays named.
-fn joinable(pattern: &TriplePattern, candidates: &Candidates, units: &[Local]) -> Option<BTreeMap<SourceId, Match>> {
-    let subject = match &pattern.subject {
-        TermPattern::Variable(variable) => Some(variable),
-        _ => None,
-    };
-    let object = match &pattern.object {
-        TermPattern::Variable(variable) => Some(variable),
-        _ => None,
-    };
-    let meets = |variable: Option<&Variable>, id: SourceId, values: &ValueSet| {
-        let Some(variable) = variable else { return true };
-        let near = units
-            .iter()
-            .filter(|unit| (1..=NEAR_SOURCES_MAX).contains(&unit.sources.len()) && unit.certain.contains(variable));
-        near.into_iter().all(|unit| {
-            let mut theirs = unit.sources.keys().map(|own| (*own, unit.values_at(variable, *own)));
-            theirs.any(|(own, theirs)| own == id || theirs.may_meet(values))
+    /// The sources that can join with those of the parts that few sources can answer; `None` when that leaves out nobody. A source whose
+    /// values of a shared variable meet none of theirs has nothing to add to the solutions of the whole. A pattern that nobody can
+    /// answer narrows nothing: who is left out for other reasons stays named.
+    fn joinable(&self, pattern: &TriplePattern, found: &Found, units: &[Local]) -> Option<Found> {
+        let ends = [
+            (End::Subject, &pattern.subject, &found.subject),
+            (End::Object, &pattern.object, &found.object),
+        ];
+        let mut near: Vec<Near<'_>> = Vec::new();
+        for (end, term, column) in ends {
+            let TermPattern::Variable(variable) = term else {
+                continue;
+            };
+            let units = units
+                .iter()
+                .filter(|unit| (1..=NEAR_SOURCES_MAX).contains(&unit.sources.len()) && unit.certain.contains(variable));
+            near.extend(units.map(|unit| {
+                Near {
+                    end,
+                    column,
+                    values: unit
+                        .sources
+                        .keys()
+                        .map(|id| (*id, unit.values_at(variable, *id)))
+                        .collect(),
+                }
+            }));
+        }
+        let first = near.first()?;
+        let sets: Vec<&ValueSet> = first.values.iter().map(|(_, values)| *values).collect();
+        let meets = |id: &SourceId| near.iter().all(|near| near.meets(*id));
+        let looked_up = match found.triples.len() {
+            0..=NEAR_SOURCES_MAX => None,
+            _ => self.directory.near(pattern, first.end, &sets),
+        };
+        let triples: BTreeMap<SourceId, f64> = match looked_up {
+            Some(mut ids) => {
+                ids.extend(first.values.iter().map(|(id, _)| *id));
+                ids.into_iter()
+                    .filter_map(|id| Some((id, *found.triples.get(&id)?)))
+                    .filter(|(id, _)| meets(id))
+                    .collect()
+            }
+            None => found
+                .triples
+                .iter()
+                .filter(|(id, _)| meets(id))
+                .map(|(id, rows)| (*id, *rows))
+                .collect(),
+        };
+        (triples.len() < found.triples.len()).then(|| Found {
+            triples: Arc::new(triples),
+            ..found.clone()
         })
-    };
-    let fewer: BTreeMap<SourceId, Match> = candidates
-        .iter()
-        .filter(|(id, matched)| meets(subject, **id, &matched.subject) && meets(object, **id, &matched.object))
-        .map(|(id, matched)| (*id, matched.clone()))
-        .collect();
-    (fewer.len() < candidates.len()).then_some(fewer)
-}
-
-/// Whether no triple that matches can be held by two sources: subjects, predicates or objects are disjoint.
-fn no_triple_twice(candidates: &BTreeMap<SourceId, Match>, local: &Local) -> bool {
-    let position = |pick: &dyn Fn(&Match) -> &ValueSet| {
-        let own = candidates.iter().filter(|(id, _)| local.sources.contains_key(id));
-        let values: Vec<(SourceId, ValueSet)> = own.map(|(id, matched)| (*id, pick(matched).clone())).collect();
-        apart(&values, &values)
-    };
-    position(&|matched| &matched.subject)
-        || position(&|matched| &matched.object)
-        || position(&|matched| &matched.predicate)
-}
-
-/// Names for people: at most a handful, then a count.
-fn abridge(names: &[&str]) -> String {
-    const SHOWN: usize = 8;
-    if names.len() <= SHOWN {
-        return names.join(", ");
     }
-    format!(
-        "{} and {} more",
-        names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", "),
-        names.len() - SHOWN
-    )
+}
+
+/// What a part that few sources can answer says about an end of a pattern.
+struct Near<'a> {
+    end: End,
+    /// What the pattern itself can have at that end.
+    column: &'a Column,
+    /// What the part can have there, source by source.
+    values: Vec<(SourceId, &'a ValueSet)>,
+}
+
+impl Near<'_> {
+    /// Whether this source can join with the part.
+    fn meets(&self, id: SourceId) -> bool {
+        let own = self.column.at(id).unwrap_or(&ValueSet::Any);
+        self.values
+            .iter()
+            .any(|(other, theirs)| *other == id || theirs.may_meet(own))
+    }
+}
+
+/// Most names of members in a sentence.
+const NAMES_SHOWN: usize = 8;
+
+/// The first names for people, and how many more there are.
+fn abridge(first: &[&str], all: usize) -> String {
+    let named = first.join(", ");
+    match all.saturating_sub(first.len()) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
 }

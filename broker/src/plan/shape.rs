@@ -2,10 +2,10 @@
 
 use super::expression::{self, has_exists, is_stable, order_expression};
 use super::local::{Local, join_patterns};
-use crate::source::{SourceId, Token, ValueSet};
+use crate::source::{Column, Token, ValueSet};
 use spargebra::algebra::{AggregateExpression, Expression, GraphPattern, OrderExpression};
 use spargebra::term::{NamedNodePattern, TermPattern, Variable};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Operators that a single source can evaluate whole and several sources cannot.
 pub(super) fn gains_at_one_source(pattern: &GraphPattern) -> bool {
@@ -206,10 +206,8 @@ pub(super) fn with_table(mut local: Local, table: &GraphPattern) -> Local {
                     .filter_map(|row| row.get(column).and_then(Option::as_ref))
                     .map(|term| Token::of_term(&term.clone().into()))
                     .collect();
-                let set = ValueSet::of(tokens);
-                let per_source: BTreeMap<SourceId, ValueSet> =
-                    local.sources.keys().map(|id| (*id, set.clone())).collect();
-                local.values.insert(variable.clone(), per_source);
+                let column = Column::same_everywhere(&local.sources, &ValueSet::of(tokens));
+                local.values.insert(variable.clone(), column);
             }
         }
     } else {
@@ -227,23 +225,22 @@ pub(super) fn with_table(mut local: Local, table: &GraphPattern) -> Local {
 
 /// Adds a computed column to a part.
 pub(super) fn extended(mut local: Local, variable: &Variable, expression: &Expression) -> Local {
-    let per_source: BTreeMap<SourceId, ValueSet> = local
-        .sources
-        .keys()
-        .map(|id| {
-            let set = match expression {
-                Expression::Variable(other) => local.values_at(other, *id).clone(),
-                other => expression::computed_values(other),
-            };
-            (*id, set)
-        })
-        .collect();
+    let column = match expression {
+        Expression::Variable(other) => local.values.get(other).cloned(),
+        other => {
+            let set = expression::computed_values(other);
+            Some(Column::same_everywhere(&local.sources, &set))
+        }
+    };
     let bound = match expression {
         Expression::Variable(other) => local.certain.contains(other),
         Expression::NamedNode(_) | Expression::Literal(_) => true,
         _ => false,
     };
-    local.values.insert(variable.clone(), per_source);
+    match column {
+        Some(column) => local.values.insert(variable.clone(), column),
+        None => local.values.remove(variable),
+    };
     local.vars.insert(variable.clone());
     if bound {
         local.certain.insert(variable.clone());

@@ -2,6 +2,7 @@
 
 use super::manifests::Manifest;
 use super::write::{self, Out};
+use super::delegation::{Proofs, asker};
 use super::{Asked, explain, prepare};
 use crate::agreement::Deposit;
 use crate::app::Broker;
@@ -20,7 +21,6 @@ use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use http::{HeaderMap, Method, Response, StatusCode};
 use oxrdf::NamedNode;
 use policies::audit::{AuditAction, AuditRecord, Outcome};
-use policies::request::WebId;
 use server_kit::authn::client::DELEGATION;
 use server_kit::body::{self, Body};
 use server_kit::problem::Problem;
@@ -30,7 +30,7 @@ use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
 use spargebra::Query;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Says whether the answer is complete.
 pub const COMPLETE: HeaderName = HeaderName::from_static("meent-complete");
@@ -47,7 +47,7 @@ pub const QUERY: HeaderName = HeaderName::from_static("meent-query");
 /// A problem for the caller.
 pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
     let _turn = broker.turn()?;
-    let asker = asker(broker, call, &asked)?;
+    let (asker, proofs) = asker(broker, call, &asked)?;
     let media_type = media_type(broker, call, &asked).await?;
     let prepare::Prepared {
         selection,
@@ -55,6 +55,7 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         plan,
         admission,
         not_covered,
+        planning,
     } = prepare::prepared(broker, &asker, &asked).await?;
     let id = broker.random.token(16);
     if denied {
@@ -62,8 +63,17 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         record(broker, &id, &asker, &asked, &plan, &admission, Outcome::Deny).await?;
         return Err(problem);
     }
-    if asked.explain {
-        return explain::respond(call, &plan, &admission, &not_covered);
+    if asked.explain && !asked.measured {
+        return explain::respond(
+            call,
+            &explain::Explained {
+                plan: &plan,
+                admission: &admission,
+                not_covered: &not_covered,
+                planning,
+                measured: None,
+            },
+        );
     }
     let receipt = record(broker, &id, &asker, &asked, &plan, &admission, Outcome::Permit).await?;
     let run = Run {
@@ -76,62 +86,7 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         not_covered,
         media_type,
     };
-    run.answer(call, plan, selection).await
-}
-
-/// Who asks, for what, and what they delegate.
-pub(crate) fn asker(broker: &Broker, call: &Call, asked: &Asked) -> Result<Asker, Problem> {
-    let (web_id, jkt) = call.consumer()?;
-    let web_id = WebId::parse(web_id).map_err(|cause| error::internal(&cause))?;
-    let mut asker = Asker {
-        web_id,
-        purpose: asked.purpose.clone(),
-        delegated: BTreeSet::new(),
-        named: asked.agreements.iter().cloned().collect(),
-    };
-    let Some(value) = call.headers.get(DELEGATION) else {
-        return Ok(asker);
-    };
-    let text = value
-        .to_str()
-        .map_err(|_| error::bad_request("malformed-delegation", "the delegation is not text"))?;
-    let delegation = broker
-        .authenticator
-        .verify_delegation(text)
-        .map_err(|rejection| rejection.to_problem())?;
-    if delegation.consumer != asker.web_id || delegation.jkt != jkt {
-        return Err(error::forbidden(
-            "delegation-not-yours",
-            "the delegation is by another consumer or another key",
-        ));
-    }
-    let here = broker.config.server.base_url.as_str();
-    if delegation.broker.trim_end_matches('/') != here.trim_end_matches('/')
-        || delegation.broker_jkt != broker.key.thumbprint()
-    {
-        return Err(error::forbidden(
-            "delegation-to-another",
-            format!(
-                "the delegation is to `{}`; here `act.sub` is `{here}` and `cnf.jkt` is `{}`",
-                delegation.broker,
-                broker.key.thumbprint()
-            ),
-        ));
-    }
-    match &asker.purpose {
-        Some(purpose) if *purpose != delegation.purpose => {
-            return Err(error::forbidden(
-                "purpose-differs",
-                format!(
-                    "the query states the purpose <{purpose}>, the delegation <{}>",
-                    delegation.purpose
-                ),
-            ));
-        }
-        _ => asker.purpose = Some(delegation.purpose.clone()),
-    }
-    asker.delegated = delegation.agreements.iter().cloned().collect();
-    Ok(asker)
+    run.answer(call, (plan, planning), selection, proofs).await
 }
 
 /// The format of the answer: rows or a graph, as the query's form needs.
@@ -247,9 +202,15 @@ pub(crate) struct Run {
 
 impl Run {
     /// With a `selection`, its resources are described; otherwise the plan's own answer is given.
-    async fn answer(self, call: &Call, plan: PhysicalPlan, selection: Option<Query>) -> Answer {
+    async fn answer(
+        self,
+        call: &Call,
+        (plan, planning): (PhysicalPlan, Duration),
+        selection: Option<Query>,
+        proofs: Proofs,
+    ) -> Answer {
         let started = Instant::now();
-        let credentials = self.credentials(call);
+        let credentials = self.credentials(proofs);
         let (mut plan, mut delivered, mut completeness) = {
             let (delivered, completeness) = self.fetch(&credentials, &plan).await?;
             (plan, delivered, completeness)
@@ -257,7 +218,8 @@ impl Run {
         if let Some(selection) = selection {
             let resources = self.resources(plan, delivered).await?;
             let query = prepare::describe_construction(&selection, resources);
-            plan = prepare::planned(&query, &self.admission.sources, &self.broker.config.plan)?;
+            let broker = &self.broker;
+            plan = prepare::planned(&query, &self.admission.sources, &broker.directories, &broker.config.plan)?;
             let first = completeness.complete;
             (delivered, completeness) = self.fetch(&credentials, &plan).await?;
             completeness.complete &= first;
@@ -267,6 +229,19 @@ impl Run {
         let manifest = self.manifest(completeness, ms);
         self.end(&manifest).await;
         refuse_if_empty_handed(&manifest, self.asked.complete_required)?;
+        if self.asked.explain {
+            let measured = explain::Measured::of(&delivered, &manifest);
+            return explain::respond(
+                call,
+                &explain::Explained {
+                    plan: &plan,
+                    admission: &self.admission,
+                    not_covered: &self.not_covered,
+                    planning,
+                    measured: Some(measured),
+                },
+            );
+        }
         tracing::debug!(
             query = self.id,
             leaf = self.receipt.leaf(),
@@ -300,11 +275,11 @@ impl Run {
         })
     }
 
-    fn credentials(&self, call: &Call) -> Delegated {
+    fn credentials(&self, proofs: Proofs) -> Delegated {
         Delegated {
             broker: Arc::clone(&self.broker),
             deposits: self.admission.deposits.clone(),
-            delegation: call.headers.get(DELEGATION).cloned(),
+            proofs,
             purpose: self.asker.purpose.clone(),
         }
     }
@@ -411,7 +386,7 @@ impl Run {
         let media_type = self.media_type;
         let cancellation = CancellationToken::new();
         let deadline = cancellation.clone();
-        let limit = std::time::Duration::from_millis(self.broker.config.exec.query_ms_max);
+        let limit = Duration::from_millis(self.broker.config.exec.query_ms_max);
         let timer = tokio::spawn(async move {
             tokio::time::sleep(limit).await;
             deadline.cancel();
@@ -525,7 +500,7 @@ pub(crate) fn failed(cause: &QueryEvaluationError) -> Problem {
 pub(crate) struct Delegated {
     pub(crate) broker: Arc<Broker>,
     pub(crate) deposits: BTreeMap<String, Arc<Deposit>>,
-    pub(crate) delegation: Option<HeaderValue>,
+    pub(crate) proofs: Proofs,
     pub(crate) purpose: Option<String>,
 }
 
@@ -540,9 +515,10 @@ impl Credentials for Delegated {
             .get(agreement)
             .ok_or_else(|| FetchError::NoToken("none was deposited".to_owned()))?;
         let delegation = self
-            .delegation
-            .clone()
-            .ok_or_else(|| FetchError::NoToken("no delegation was sent".to_owned()))?;
+            .proofs
+            .get(agreement)
+            .cloned()
+            .ok_or_else(|| FetchError::NoToken("no delegation names it".to_owned()))?;
         let now = self.broker.clock.unix();
         self.broker
             .key

@@ -1,6 +1,7 @@
 //! `/sparql`: the SPARQL 1.1 Protocol with `agreement` and `purpose`, and honest answers.
 
 pub mod answer;
+pub(crate) mod delegation;
 pub mod explain;
 pub mod manifests;
 pub mod prepare;
@@ -29,6 +30,8 @@ pub struct Asked {
     pub complete_required: bool,
     /// Whether the plan is wanted instead of the answer.
     pub explain: bool,
+    /// Whether that plan is followed first, so that it tells beside each estimate what really came.
+    pub measured: bool,
 }
 
 /// Answers calls to `/sparql` and `/explain`.
@@ -107,7 +110,8 @@ fn asked(call: &Call) -> Result<Asked, server_kit::problem::Problem> {
         purpose: call.parameter("purpose").map(str::to_owned),
         agreements: call.all("agreement").map(str::to_owned).collect(),
         complete_required,
-        explain: call.path == "/explain" || call.parameter("explain") == Some("true"),
+        explain: call.path == "/explain" || matches!(call.parameter("explain"), Some("true" | "measured")),
+        measured: call.parameter("explain") == Some("measured"),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::config::QuerySection;
 use crate::enforce::{Admission, Asker, Refused, admit};
 use crate::error;
 use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
-use crate::source::{Selection, Source};
+use crate::source::{Directories, Selection, Source};
 use server_kit::problem::Problem;
 use server_kit::sparql_text::{self, TextBounds, TextRejection};
 use spargebra::algebra::{GraphPattern, QueryDataset};
@@ -15,6 +15,7 @@ use spargebra::term::{GroundTerm, NamedNode, TriplePattern, Variable};
 use spargebra::{Query, SparqlParser};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Runs work on a thread of its own with a stack of this many bytes.
 ///
@@ -109,8 +110,13 @@ fn looks_like_update(text: &str) -> bool {
 ///
 /// # Errors
 /// 400 for what this endpoint does not do.
-pub fn planned(query: &Query, sources: &[Source], limits: &PlanLimits) -> Result<PhysicalPlan, Problem> {
-    plan(query, sources, limits).map_err(|error| match error {
+pub fn planned(
+    query: &Query,
+    sources: &[Source],
+    directories: &Directories,
+    limits: &PlanLimits,
+) -> Result<PhysicalPlan, Problem> {
+    plan(query, sources, directories, limits).map_err(|error| match error {
         PlanError::Unsupported(words) => error::bad_request("unsupported-query", words),
         PlanError::TooManySubPlans(_) | PlanError::TooManyGraphScans(_) => {
             error::unprocessable("query-too-wide", error.to_string())
@@ -130,6 +136,8 @@ pub(crate) struct Prepared {
     pub(crate) admission: Admission,
     /// Datasets that could have answered and may not be asked.
     pub(crate) not_covered: Vec<Refused>,
+    /// How long it took to read the query, decide about every agreement and plan.
+    pub(crate) planning: Duration,
 }
 
 /// Parses, admits and plans.
@@ -139,12 +147,15 @@ pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked)
     let snapshot = broker.catalogue.snapshot();
     let deposits = broker.deposits.of(asker.web_id.as_str());
     let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
-    deep(limits.stack_bytes, move || {
+    let directories = Arc::clone(&broker.directories);
+    let prepared = deep(limits.stack_bytes, move || {
+        let began = Instant::now();
         let query = about(parse(&text, &base, &limits)?, named);
         let mut admission = admit(&snapshot, &deposits, &who, now);
         leave_out_unconcerned(&query, &mut admission);
         let selection = describe_selection(&query);
-        let plan = planned(selection.as_ref().unwrap_or(&query), &admission.sources, &plan_limits)?;
+        let wanted = selection.as_ref().unwrap_or(&query);
+        let plan = planned(wanted, &admission.sources, &directories, &plan_limits)?;
         let not_covered: Vec<_> = could_contribute(&query, &admission.refused)
             .into_iter()
             .cloned()
@@ -158,9 +169,12 @@ pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked)
             plan,
             admission,
             not_covered,
+            planning: began.elapsed(),
         })
     })
-    .await?
+    .await??;
+    metrics::histogram!("meent_query_planning_seconds").record(prepared.planning.as_secs_f64());
+    Ok(prepared)
 }
 
 /// The `SELECT` that finds what a `DESCRIBE` describes; `None` for other forms.

@@ -3,191 +3,12 @@
 //!
 //! Source selection reads only this. It must never over-promise: whatever a summary does not rule out stays possible.
 
-use oxrdf::{Literal, NamedNode, Term, vocab::rdf};
+pub use super::token::authority;
+use super::token::{Token, ValueSet};
+use oxrdf::{NamedNode, Term, vocab::rdf};
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-
-/// The kind of values that can stand in one position: coarse enough for a summary of 2 kB, fine enough to name the owner.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Token {
-    /// IRIs that start with this text, cut at a segment boundary: an authority (`https://host:port`), a longer prefix, or a whole IRI.
-    Iri(Arc<str>),
-    /// Blank nodes: they never meet a blank node of another source.
-    Blank,
-    /// Literals of one datatype; `None` is any literal.
-    Literal(Option<Arc<str>>),
-}
-
-impl Token {
-    /// The token of one exact term.
-    #[must_use]
-    pub fn of_term(term: &Term) -> Self {
-        match term {
-            Term::NamedNode(node) => Self::Iri(node.as_str().into()),
-            Term::BlankNode(_) => Self::Blank,
-            Term::Literal(literal) => Self::of_literal(literal),
-            Term::Triple(_) => Self::Literal(None),
-        }
-    }
-
-    /// The token of a literal: its datatype.
-    #[must_use]
-    pub fn of_literal(literal: &Literal) -> Self {
-        Self::Literal(Some(literal.datatype().as_str().into()))
-    }
-
-    /// Whether one term can match both tokens, when the two come from **different** sources.
-    #[must_use]
-    pub fn may_meet(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Iri(a), Self::Iri(b)) => iri_covers(a, b) || iri_covers(b, a),
-            (Self::Literal(a), Self::Literal(b)) => match (a, b) {
-                (Some(a), Some(b)) => a == b,
-                _ => true,
-            },
-            _ => false,
-        }
-    }
-
-    /// A key that two tokens share whenever they may meet: lets sets be intersected without comparing all pairs.
-    #[must_use]
-    pub fn bucket(&self) -> &str {
-        match self {
-            // Prefixes of other schemes may be as short as the scheme itself (`urn` and `urn:isbn` meet).
-            Self::Iri(iri) if iri.contains("://") => authority(iri),
-            Self::Iri(iri) => iri.split(':').next().unwrap_or_default(),
-            Self::Blank => "_:",
-            Self::Literal(_) => "\"",
-        }
-    }
-}
-
-/// The authority of an IRI: `scheme://host:port` for hierarchical ones, `scheme:` and the first part for the rest (`urn:nid`).
-#[must_use]
-pub fn authority(iri: &str) -> &str {
-    let Some(colon) = iri.find(':') else { return iri };
-    let rest = iri.get(colon + 1..).unwrap_or_default();
-    if let Some(after) = rest.strip_prefix("//") {
-        let host = after.find(['/', '?', '#']).unwrap_or(after.len());
-        return iri.get(..colon + 3 + host).unwrap_or(iri);
-    }
-    let end = rest.find([':', '/', '?', '#']).unwrap_or(rest.len());
-    iri.get(..colon + 1 + end).unwrap_or(iri)
-}
-
-/// Whether `prefix` covers `iri`: equal, or a prefix that ends where a segment ends.
-fn iri_covers(prefix: &str, iri: &str) -> bool {
-    let Some(rest) = iri.strip_prefix(prefix) else {
-        return false;
-    };
-    if rest.is_empty() || prefix.ends_with(['/', '#', ':', '?']) {
-        return true;
-    }
-    rest.starts_with(['/', '#', '?']) || (rest.starts_with(':') && !prefix.contains("://"))
-}
-
-/// All values that one variable can take at one source.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ValueSet {
-    /// Nothing is known.
-    Any,
-    /// One of these kinds. Shared, because planning hands the sets of a summary on many times.
-    Tokens(Arc<BTreeSet<Token>>),
-}
-
-impl ValueSet {
-    /// Exactly one kind.
-    #[must_use]
-    pub fn one(token: Token) -> Self {
-        Self::of(BTreeSet::from([token]))
-    }
-
-    /// One of these kinds; none of them when the set is empty.
-    #[must_use]
-    pub fn of(tokens: BTreeSet<Token>) -> Self {
-        Self::Tokens(Arc::new(tokens))
-    }
-
-    /// Both sets together (either may hold).
-    #[must_use]
-    pub fn union(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Tokens(a), Self::Tokens(b)) if Arc::ptr_eq(a, b) => self.clone(),
-            (Self::Tokens(a), Self::Tokens(b)) => Self::of(a.union(b).cloned().collect()),
-            _ => Self::Any,
-        }
-    }
-
-    /// The tighter of two bounds that both hold. Not an exact intersection: keeps the smaller set.
-    #[must_use]
-    pub fn narrow(&self, other: &Self) -> Self {
-        match (self, other) {
-            (Self::Any, known) | (known, Self::Any) => known.clone(),
-            (Self::Tokens(a), Self::Tokens(b)) if Arc::ptr_eq(a, b) || a == b => self.clone(),
-            (Self::Tokens(a), Self::Tokens(b)) => {
-                // A token survives when the other side can hold it as well; of two nested prefixes the longer one is exact.
-                let keep = |own: &BTreeSet<Token>, theirs: &BTreeSet<Token>| -> Vec<Token> {
-                    own.iter()
-                        .filter(|t| {
-                            theirs
-                                .iter()
-                                .any(|u| u == *t || u.may_meet(t) && u.narrower_than(t).is_none_or(|n| !n))
-                        })
-                        .cloned()
-                        .collect()
-                };
-                Self::of(keep(a, b).into_iter().chain(keep(b, a)).collect())
-            }
-        }
-    }
-
-    /// Whether this term can be among the values.
-    #[must_use]
-    pub fn may_hold(&self, term: &Term) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Tokens(tokens) => {
-                let own = Token::of_term(term);
-                tokens.iter().any(|token| *token == own || token.may_meet(&own))
-            }
-        }
-    }
-
-    /// Whether a value can be in both sets, when the two come from **different** sources.
-    #[must_use]
-    pub fn may_meet(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Tokens(a), Self::Tokens(b)) => a.iter().any(|own| b.iter().any(|theirs| own.may_meet(theirs))),
-            _ => true,
-        }
-    }
-
-    /// Whether a blank node can be among the values.
-    #[must_use]
-    pub fn may_be_blank(&self) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Tokens(tokens) => tokens.contains(&Token::Blank),
-        }
-    }
-
-    /// Whether nothing at all can match.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        matches!(self, Self::Tokens(tokens) if tokens.is_empty())
-    }
-}
-
-impl Token {
-    /// `Some(true)` when `self` is a strictly longer prefix (covers less) than `other`; `None` when they are not both IRIs.
-    fn narrower_than(&self, other: &Self) -> Option<bool> {
-        match (self, other) {
-            (Self::Iri(a), Self::Iri(b)) => Some(a.len() > b.len()),
-            _ => None,
-        }
-    }
-}
 
 /// One row of a summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -248,9 +69,27 @@ impl SourceDescription {
                 .or_default()
                 .push(row);
         }
-        let held = |rows: Vec<SummaryRow>| Held {
-            open: Match::of(&rows, &ValueSet::Any, &ValueSet::Any),
-            rows,
+        // Most properties of a source are about the same subjects: their sets are kept once, and are then seen to be equal at a glance.
+        let mut sets: HashSet<Arc<BTreeSet<Token>>> = HashSet::new();
+        let mut share = |set: ValueSet| match set {
+            ValueSet::Tokens(tokens) => {
+                let known = sets.get(&tokens).map(Arc::clone);
+                ValueSet::Tokens(known.unwrap_or_else(|| {
+                    sets.insert(Arc::clone(&tokens));
+                    tokens
+                }))
+            }
+            ValueSet::Any => ValueSet::Any,
+        };
+        let mut held = |rows: Vec<SummaryRow>| {
+            let open = Match::of(&rows, &Ends::default());
+            let open = Match {
+                subject: share(open.subject),
+                predicate: share(open.predicate),
+                object: share(open.object),
+                triples: open.triples,
+            };
+            Held { rows, open }
         };
         Self {
             properties: by_predicate
@@ -354,52 +193,92 @@ impl SourceDescription {
     /// Whether and how the source can answer a pattern; `None` when its summary rules that out.
     #[must_use]
     pub fn matches(&self, pattern: &TriplePattern) -> Option<Match> {
+        self.matches_at(pattern, &Ends::of(pattern))
+    }
+
+    /// As [`matches`](Self::matches), with the pattern's ends, which are the same for all sources.
+    #[must_use]
+    pub fn matches_at(&self, pattern: &TriplePattern, ends: &Ends) -> Option<Match> {
         if !self.known {
             return Some(Match {
-                subject: constant(&pattern.subject),
+                subject: ends.subject.clone(),
                 predicate: match &pattern.predicate {
                     NamedNodePattern::NamedNode(node) => ValueSet::one(Token::Iri(node.as_str().into())),
                     NamedNodePattern::Variable(_) => ValueSet::Any,
                 },
-                object: constant(&pattern.object),
+                object: ends.object.clone(),
                 triples: UNKNOWN_TRIPLES,
             });
         }
-        let (subject, object) = (constant(&pattern.subject), constant(&pattern.object));
         let mut found = match &pattern.predicate {
             NamedNodePattern::NamedNode(predicate) => {
                 let held = self.properties.get(predicate.as_str())?;
-                if let (ValueSet::Any, ValueSet::Any) = (&subject, &object) {
-                    return Some(held.open.clone());
+                if held.rows.iter().all(|row| ends.fit(row)) {
+                    held.open.clone()
+                } else {
+                    Match::of(&held.rows, ends).shared_with(&held.open)
                 }
-                Match::of(&held.rows, &subject, &object)
             }
-            NamedNodePattern::Variable(_) => Match::of(self.rows(), &subject, &object),
+            NamedNodePattern::Variable(_) => Match::of(self.rows(), ends),
         };
         if found.subject.is_empty() {
             return None;
         }
-        if let (NamedNodePattern::NamedNode(predicate), TermPattern::NamedNode(class)) =
-            (&pattern.predicate, &pattern.object)
-            && *predicate == rdf::TYPE
+        let is_type = matches!(&pattern.predicate, NamedNodePattern::NamedNode(predicate) if *predicate == rdf::TYPE);
+        if let TermPattern::NamedNode(class) = &pattern.object
+            && is_type
         {
             let instances = *self.classes.get(class.as_str())?;
             found.triples = instances as f64;
         }
-        let fixed = |set: &mut ValueSet, known: ValueSet, triples: &mut f64, share: f64| {
+        let fixed = |set: &mut ValueSet, known: &ValueSet, triples: &mut f64, share: f64| {
             if let ValueSet::Tokens(_) = known {
-                *set = known;
+                *set = known.clone();
                 *triples = (*triples * share).max(1.0);
             }
         };
-        fixed(&mut found.subject, subject, &mut found.triples, 0.001);
-        let share = if matches!(&pattern.predicate, NamedNodePattern::NamedNode(p) if *p == rdf::TYPE) {
-            1.0
-        } else {
-            0.05
-        };
-        fixed(&mut found.object, object, &mut found.triples, share);
+        fixed(&mut found.subject, &ends.subject, &mut found.triples, 0.001);
+        let share = if is_type { 1.0 } else { 0.05 };
+        fixed(&mut found.object, &ends.object, &mut found.triples, share);
         Some(found)
+    }
+}
+
+/// The fixed ends of a pattern as sets of one kind; an open end is anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ends {
+    /// The subject.
+    pub subject: ValueSet,
+    /// The object.
+    pub object: ValueSet,
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            subject: ValueSet::Any,
+            object: ValueSet::Any,
+        }
+    }
+}
+
+impl Ends {
+    /// The ends of a pattern.
+    #[must_use]
+    pub fn of(pattern: &TriplePattern) -> Self {
+        Self {
+            subject: constant(&pattern.subject),
+            object: constant(&pattern.object),
+        }
+    }
+
+    /// Whether triples of a row can have these ends.
+    fn fit(&self, row: &SummaryRow) -> bool {
+        let fits = |token: &Token, end: &ValueSet| match end {
+            ValueSet::Any => true,
+            ValueSet::Tokens(tokens) => tokens.iter().all(|own| token.may_meet(own)),
+        };
+        fits(&row.subject, &self.subject) && fits(&row.object, &self.object)
     }
 }
 
@@ -408,20 +287,14 @@ const UNKNOWN_TRIPLES: f64 = 100_000.0;
 
 impl Match {
     /// What these rows say about a pattern with such ends; empty when none fits.
-    fn of<'a>(rows: impl IntoIterator<Item = &'a SummaryRow>, subject: &ValueSet, object: &ValueSet) -> Self {
-        let fits = |token: &Token, end: &ValueSet| match end {
-            ValueSet::Any => true,
-            ValueSet::Tokens(tokens) => tokens.iter().all(|own| token.may_meet(own)),
-        };
+    fn of<'a>(rows: impl IntoIterator<Item = &'a SummaryRow>, ends: &Ends) -> Self {
         let (mut subjects, mut predicates, mut objects) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         let mut triples = 0.0;
-        for row in rows {
-            if fits(&row.subject, subject) && fits(&row.object, object) {
-                subjects.insert(row.subject.clone());
-                predicates.insert(Token::Iri(row.predicate.as_str().into()));
-                objects.insert(row.object.clone());
-                triples += row.triples as f64;
-            }
+        for row in rows.into_iter().filter(|row| ends.fit(row)) {
+            subjects.insert(row.subject.clone());
+            predicates.insert(Token::Iri(row.predicate.as_str().into()));
+            objects.insert(row.object.clone());
+            triples += row.triples as f64;
         }
         Self {
             subject: ValueSet::of(subjects),
@@ -429,6 +302,20 @@ impl Match {
             object: ValueSet::of(objects),
             triples,
         }
+    }
+
+    /// The same, with sets that equal another's replaced by those.
+    fn shared_with(mut self, other: &Self) -> Self {
+        for (own, theirs) in [
+            (&mut self.subject, &other.subject),
+            (&mut self.predicate, &other.predicate),
+            (&mut self.object, &other.object),
+        ] {
+            if *own == *theirs {
+                *own = theirs.clone();
+            }
+        }
+        self
     }
 }
 
@@ -446,59 +333,5 @@ fn constant(term: &TermPattern) -> ValueSet {
         TermPattern::NamedNode(node) => ValueSet::one(Token::Iri(node.as_str().into())),
         TermPattern::Literal(literal) => ValueSet::one(Token::of_literal(literal)),
         TermPattern::BlankNode(_) | TermPattern::Variable(_) | TermPattern::Triple(_) => ValueSet::Any,
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn authorities_are_cut_where_the_scheme_says() {
-        for (iri, expected) in [
-            ("https://gent.example/a/b#c", "https://gent.example"),
-            ("https://localhost:7101/x", "https://localhost:7101"),
-            ("urn:ngsi-ld:Sensor:1", "urn:ngsi-ld"),
-            ("mailto:a@b", "mailto:a@b"),
-            ("http://h", "http://h"),
-        ] {
-            assert_eq!(authority(iri), expected);
-        }
-    }
-
-    #[test]
-    fn prefixes_meet_only_at_segment_boundaries() {
-        let token = |s: &str| Token::Iri(s.into());
-        for (a, b, meet) in [
-            ("https://gent.example", "https://gent.example/x", true),
-            ("https://gent.example", "https://gent.example.evil/x", false),
-            ("https://localhost:71", "https://localhost:7101/x", false),
-            ("https://localhost", "https://localhost:7101", false),
-            ("https://h/gent/", "https://h/brugge/", false),
-            ("urn:a", "urn:a:b", true),
-        ] {
-            assert_eq!(token(a).may_meet(&token(b)), meet, "{a} {b}");
-            assert_eq!(token(b).may_meet(&token(a)), meet, "{b} {a}");
-        }
-        assert!(
-            !Token::Blank.may_meet(&Token::Blank),
-            "blank nodes of two sources never meet"
-        );
-        assert!(Token::Literal(None).may_meet(&Token::Literal(Some("x".into()))));
-    }
-
-    #[test]
-    fn narrowing_keeps_what_both_sides_can_hold() {
-        let set = |items: &[&str]| ValueSet::of(items.iter().map(|s| Token::Iri((*s).into())).collect());
-        assert_eq!(
-            set(&["https://a", "https://b"]).narrow(&set(&["https://b", "https://c"])),
-            set(&["https://b"])
-        );
-        assert_eq!(
-            set(&["https://a"]).narrow(&set(&["https://a/x"])),
-            set(&["https://a/x"])
-        );
-        assert_eq!(set(&["https://a"]).narrow(&ValueSet::Any), set(&["https://a"]));
     }
 }

@@ -1,8 +1,14 @@
 //! Sources of one query: what may be asked, of whom, under which agreement. Selection is pure and rests on the catalogue snapshot.
 
+pub mod column;
 pub mod description;
+pub mod directory;
+pub mod token;
 
-pub use description::{Match, SourceDescription, SummaryRow, Token, ValueSet};
+pub use column::Column;
+pub use description::{Match, SourceDescription, SummaryRow};
+pub use directory::{Directories, Directory, Found};
+pub use token::{Token, ValueSet};
 
 use spargebra::term::{NamedNodePattern, TriplePattern};
 use std::collections::BTreeSet;
@@ -52,16 +58,19 @@ impl Source {
         let Some(found) = self.description.matches(pattern) else {
             return Selection::Irrelevant;
         };
-        if let NamedNodePattern::NamedNode(predicate) = &pattern.predicate {
-            let agreed = self
-                .properties
-                .as_ref()
-                .is_none_or(|agreed| agreed.contains(predicate.as_str()));
-            if !agreed || self.hidden.contains(predicate.as_str()) {
-                return Selection::NotAgreed(predicate.as_str().to_owned());
-            }
+        if let NamedNodePattern::NamedNode(predicate) = &pattern.predicate
+            && !self.covers(predicate.as_str())
+        {
+            return Selection::NotAgreed(predicate.as_str().to_owned());
         }
         Selection::Candidate(found)
+    }
+
+    /// Whether the agreement covers a property.
+    #[must_use]
+    pub fn covers(&self, property: &str) -> bool {
+        let agreed = self.properties.as_ref().is_none_or(|agreed| agreed.contains(property));
+        agreed && !self.hidden.contains(property)
     }
 
     /// Whether values found elsewhere may be sent to this source as join keys: they are a disclosure, so only an agreed source

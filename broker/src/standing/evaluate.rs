@@ -119,10 +119,11 @@ impl Question {
             Outcome::Permit,
         )
         .await?;
+        let word = self.delegation.borrow().clone();
         let credentials = Delegated {
             broker: Arc::clone(&self.broker),
             deposits: admission.deposits.clone(),
-            delegation: self.delegation.borrow().header.clone(),
+            proofs: word.proofs(),
             purpose: asker.purpose.clone(),
         };
         let run = Run {

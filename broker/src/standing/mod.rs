@@ -40,7 +40,7 @@ use evaluate::Question;
 use http::HeaderValue;
 use parking_lot::Mutex;
 use places::Places;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore, watch};
 
@@ -53,6 +53,15 @@ struct Delegation {
     agreements: BTreeSet<String>,
     /// When it ends, Unix seconds; none when there is nothing to end.
     expires: Option<i64>,
+}
+
+impl Delegation {
+    /// For each agreement that it names, the delegation as it was sent.
+    fn proofs(&self) -> BTreeMap<String, HeaderValue> {
+        let named = self.agreements.iter();
+        let proven = named.filter_map(|agreement| Some((agreement.clone(), self.header.clone()?)));
+        proven.collect()
+    }
 }
 
 /// Why a standing query ends.

@@ -12,7 +12,8 @@ use crate::app::Broker;
 use crate::error::{self, Answer};
 use crate::http::{Call, json};
 use crate::query::Asked;
-use crate::query::answer::{QUERY, asker, refuse_if_empty_handed};
+use crate::query::answer::{QUERY, refuse_if_empty_handed};
+use crate::query::delegation::asker;
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -55,7 +56,7 @@ pub fn wanted(call: &Call) -> bool {
 /// As for any query; 429 and 503 where there is no room, with the bound.
 pub async fn open(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
     let (web_id, jkt) = call.consumer()?;
-    let asker = asker(broker, call, &asked)?;
+    let (asker, _) = asker(broker, call, &asked)?;
     let interval = interval(broker, call)?;
     let (sender, delegation) = watch::channel(delegation(broker, call)?);
     let question = Arc::new(Question {
@@ -276,6 +277,7 @@ pub fn renew(broker: &Arc<Broker>, call: &Call) -> Answer {
         agreements: Vec::new(),
         complete_required: false,
         explain: false,
+        measured: false,
     };
     // Whose it is, to whom, and for the purpose of the query.
     asker(broker, call, &asked)?;

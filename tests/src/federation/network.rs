@@ -9,7 +9,7 @@ use broker::exec::manifest::{Completeness, Ledger};
 use broker::exec::{ExecError, ExecLimits, Session, residual, run};
 use broker::fetch::{Credentials, FetchError, SubRequest, Transport};
 use broker::plan::{PhysicalPlan, PlanLimits, plan};
-use broker::source::{Source, SourceDescription};
+use broker::source::{Directories, Source, SourceDescription};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
@@ -32,6 +32,7 @@ pub struct Network {
     pub limits: ExecLimits,
     /// Bounds of planning.
     pub plan_limits: PlanLimits,
+    directories: Directories,
     gate: Arc<Gate>,
     egress: Egress,
     merged: Store,
@@ -138,6 +139,7 @@ impl Network {
             sources,
             limits: ExecLimits::default(),
             plan_limits: PlanLimits::default(),
+            directories: Directories::default(),
             gate: Gate::new(GateLimits::default()),
             egress,
             merged,
@@ -157,7 +159,7 @@ impl Network {
     #[must_use]
     pub fn plan(&self, query: &str) -> PhysicalPlan {
         let query = SparqlParser::new().parse_query(query).unwrap();
-        plan(&query, &self.sources, &self.plan_limits).unwrap()
+        plan(&query, &self.sources, &self.directories, &self.plan_limits).unwrap()
     }
 
     /// Answers a query through the federation.
@@ -181,7 +183,8 @@ impl Network {
     /// # Panics
     /// When the plan's rest cannot be evaluated.
     pub async fn ask_parsed(&self, query: &Query) -> Result<Answered, String> {
-        let planned = plan(query, &self.sources, &self.plan_limits).map_err(|error| error.to_string())?;
+        let planned =
+            plan(query, &self.sources, &self.directories, &self.plan_limits).map_err(|error| error.to_string())?;
         self.follow(planned, false).await.map_err(|error| error.to_string())
     }
 
