@@ -9,7 +9,8 @@ use meent_tests::bench::comunica::Comunica;
 use meent_tests::bench::machine::Machine;
 use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
-use meent_tests::bench::{Effort, audit, durability, federation, pod, scope, standing};
+use meent_tests::bench::{Effort, audit, durability, federation, pod, scope, standing, story};
+use meent_tests::scenario::many;
 use serde_json::json;
 
 use crate::{Failure, beside_programs, say};
@@ -59,6 +60,12 @@ pub enum BenchCommand {
         /// Longest time for all runs of one query by the other engine
         #[arg(long, default_value_t = 60)]
         peer_seconds: u64,
+        /// Instead: the six questions of the story through a broker and pod servers, with their plans, the price of policies and the
+        /// broker's memory
+        #[arg(long)]
+        story: bool,
+        #[command(flatten)]
+        network: StoryNetwork,
     },
     /// A million citizens' consents, and queries over a hundred thousand storages beside the same ones unscoped
     Scope {
@@ -118,6 +125,26 @@ pub enum BenchCommand {
         #[arg(long, default_value_t = 4.0)]
         seconds: f64,
     },
+}
+
+/// The network of `bench federation --story`.
+#[derive(Debug, Args)]
+pub struct StoryNetwork {
+    /// Owners: those of the story, and generated municipalities
+    #[arg(long, default_value_t = 285, value_parser = clap::value_parser!(u16).range(6..=1_000))]
+    owners: u16,
+    /// Servers that host the generated municipalities
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    hosting: u16,
+    /// Folder with the real data of the story's members; it is generated otherwise
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Generated citizens of Kortrijk
+    #[arg(long, default_value_t = 200)]
+    citizens: usize,
+    /// First of the ports that the servers use, ten for each
+    #[arg(long, default_value_t = 27_100)]
+    first_port: u16,
 }
 
 /// Servers to compare with.
@@ -183,7 +210,16 @@ impl BenchCommand {
                 delays,
                 peer,
                 peer_seconds,
+                story,
+                network,
             } => {
+                if story {
+                    let measured = network.measure(rounds.max(1), &mut progress);
+                    let (table, plans) = runtime.block_on(measured)?;
+                    bar.finish_and_clear();
+                    say(&plans);
+                    return publish(&machine, &table, output.json, "story");
+                }
                 let longest = Duration::from_secs(peer_seconds);
                 let peer = peer
                     .map(|EngineName::Comunica| Comunica::install(longest))
@@ -256,6 +292,28 @@ impl BenchCommand {
             return Err(Failure(format!("{void} cases are void: see their notes")));
         }
         Ok(())
+    }
+}
+
+impl StoryNetwork {
+    async fn measure(self, rounds: usize, progress: &mut dyn FnMut(&str)) -> Result<(Table, String), Failure> {
+        let folder = tempfile::tempdir()?;
+        let binaries = programs()?
+            .pod_server
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap_or_default();
+        let options = many::Options {
+            data: self.data,
+            citizens: self.citizens,
+            owners: self.owners.into(),
+            hosting: self.hosting.into(),
+            rounds,
+            folder: folder.path().to_path_buf(),
+            binaries,
+            first_port: self.first_port,
+        };
+        Ok(story::measure(&options, progress).await?)
     }
 }
 

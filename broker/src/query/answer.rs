@@ -1,8 +1,8 @@
 //! One query from admission to the last byte.
 
+use super::delegation::{Proofs, asker};
 use super::manifests::Manifest;
 use super::write::{self, Out};
-use super::delegation::{Proofs, asker};
 use super::{Asked, explain, prepare};
 use crate::agreement::Deposit;
 use crate::app::Broker;
@@ -219,7 +219,12 @@ impl Run {
             let resources = self.resources(plan, delivered).await?;
             let query = prepare::describe_construction(&selection, resources);
             let broker = &self.broker;
-            plan = prepare::planned(&query, &self.admission.sources, &broker.directories, &broker.config.plan)?;
+            plan = prepare::planned(
+                &query,
+                &self.admission.sources,
+                &broker.directories,
+                &broker.config.plan,
+            )?;
             let first = completeness.complete;
             (delivered, completeness) = self.fetch(&credentials, &plan).await?;
             completeness.complete &= first;

@@ -12,6 +12,7 @@ pub mod process;
 pub mod report;
 pub mod scope;
 pub mod standing;
+pub mod story;
 pub mod verification;
 
 use std::time::Duration;

@@ -17,7 +17,7 @@ use super::engine::said;
 use super::mapped::MappedPorts;
 use crate::scenario::ScenarioError;
 use crate::scenario::input::Input;
-use crate::scenario::network::{Layout, MEMBERS, Network};
+use crate::scenario::network::{Layout, MEMBERS, Network, owned};
 
 /// First port of the servers inside their containers.
 const FIRST_PORT: u16 = 7_100;
@@ -46,7 +46,10 @@ impl Fleet {
         let ports = Arc::new(MappedPorts::default());
         let host_tag = tag.clone();
         let layout = Layout {
-            members: MEMBERS.into_iter().filter(|(name, _)| members.contains(name)).collect(),
+            members: owned(&MEMBERS)
+                .into_iter()
+                .filter(|(name, _)| members.contains(&name.as_str()))
+                .collect(),
             host: Arc::new(move |name: &str| host_name(name, &host_tag)),
             listen: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             first_port: FIRST_PORT,

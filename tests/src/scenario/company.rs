@@ -14,6 +14,9 @@ use super::expected::Rows;
 use super::network::Network;
 use super::party::{Party, Reply};
 
+/// How many agreements one delegation names.
+const AGREEMENTS_TOGETHER: usize = 16;
+
 /// An agreement with its token.
 #[derive(Clone, Debug)]
 pub struct Access {
@@ -26,6 +29,7 @@ pub struct Access {
 }
 
 /// A company with its agreements.
+#[derive(Clone)]
 pub struct Company {
     /// Who it is.
     pub party: Party,
@@ -65,6 +69,14 @@ impl Company {
             broker_url: network.broker_url.clone(),
             broker_jkt,
         })
+    }
+
+    /// The same company with some of its agreements only, by the dataset's name.
+    #[must_use]
+    pub fn with_only(&self, wanted: impl Fn(&str) -> bool) -> Self {
+        let mut own = self.clone();
+        own.access.retain(|name, _| wanted(name));
+        own
     }
 
     /// Asks for a dataset, fetches the agreement's token and leaves it with the broker.
@@ -145,20 +157,44 @@ impl Company {
     /// # Errors
     /// When no answer comes. A refusal is an answer.
     pub async fn send(&self, query: &str, purpose: &str) -> Result<Reply, ScenarioError> {
+        self.send_to("sparql", "application/sparql-results+json", query, purpose)
+            .await
+    }
+
+    /// Asks the broker how it answers a query, and what came of each part.
+    ///
+    /// # Errors
+    /// When the answer is no plan.
+    pub async fn explain(&self, query: &str, purpose: &str) -> Result<Value, ScenarioError> {
+        let path = "explain?explain=measured";
+        let reply = self.send_to(path, "application/json", query, purpose).await?;
+        Ok(reply.success("asking for a plan")?.json())
+    }
+
+    /// The plan as the broker writes it for people, beside what really came when it was followed.
+    ///
+    /// # Errors
+    /// When the answer is no plan.
+    pub async fn explain_in_words(&self, query: &str, purpose: &str) -> Result<String, ScenarioError> {
+        let path = "explain?explain=measured";
+        let reply = self.send_to(path, "text/plain", query, purpose).await?;
+        Ok(reply.success("asking for a plan")?.text())
+    }
+
+    async fn send_to(&self, path: &str, accept: &str, query: &str, purpose: &str) -> Result<Reply, ScenarioError> {
         let agreements: Vec<String> = self.access.values().map(|access| access.agreement.clone()).collect();
-        let delegation = self.delegation(&agreements, purpose)?;
-        let body = url::form_urlencoded::Serializer::new(String::new())
-            .append_pair("query", query)
-            .append_pair("purpose", purpose)
-            .finish();
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("query", query).append_pair("purpose", purpose);
+        // Each owner is shown the delegation that names its agreement, and the agreements named beside it.
+        for some in agreements.chunks(AGREEMENTS_TOGETHER) {
+            form.append_pair("delegation", &self.delegation(some, purpose)?);
+        }
         let headers = [
             ("content-type", "application/x-www-form-urlencoded"),
-            ("accept", "application/sparql-results+json"),
-            ("delegation", delegation.as_str()),
+            ("accept", accept),
         ];
-        self.party
-            .send(Method::POST, &format!("{}sparql", self.broker_url), &headers, body)
-            .await
+        let url = format!("{}{path}", self.broker_url);
+        self.party.send(Method::POST, &url, &headers, form.finish()).await
     }
 
     /// Sends a query to the broker and reads the rows.
@@ -209,24 +245,23 @@ impl Company {
     /// Waits until the broker has seen a number of datasets in its members' catalogues.
     ///
     /// # Errors
-    /// When it has not after half a minute.
+    /// When it has not after three minutes.
     pub async fn wait_for_catalog(&self, network: &Network, datasets: usize) -> Result<(), ScenarioError> {
-        let url = format!("{}catalog", self.broker_url);
-        let mut last = String::new();
-        for _ in 0..150 {
-            let request = server_kit::egress::EgressRequest::get(&url)
-                .header(http::header::ACCEPT, http::HeaderValue::from_static("text/turtle"));
-            if let Ok(response) = network.egress.fetch(request).await {
-                last = String::from_utf8_lossy(&response.body).into_owned();
-                if last.matches("dcat#Dataset>").count() + last.matches("dcat:Dataset").count() >= datasets {
+        let url = format!("{}members", self.broker_url);
+        let mut last = Value::Null;
+        for _ in 0..900 {
+            if let Ok(text) = super::network::read_public(&network.egress, &url).await {
+                last = serde_json::from_str(&text)?;
+                let members = last.get("members").and_then(Value::as_array).into_iter().flatten();
+                let seen: u64 = members.filter_map(|member| member.get("datasets")?.as_u64()).sum();
+                if seen >= datasets as u64 {
                     return Ok(());
                 }
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        let shown: String = last.chars().take(300).collect();
         Err(ScenarioError(format!(
-            "the broker's catalogue does not hold {datasets} datasets: {shown}"
+            "the broker's catalogue does not hold {datasets} datasets: {last}"
         )))
     }
 }

@@ -2,6 +2,8 @@
 
 use pod_server::dataspace::dataset::PUBLIC;
 
+use super::neighbours::Neighbour;
+
 /// The purpose that every offer of the scenario allows.
 pub const PURPOSE: &str = "https://w3id.org/dpv#ResearchAndDevelopment";
 /// A purpose that none of them allows.
@@ -90,6 +92,34 @@ pub fn descriptions(base_url: &dyn Fn(&str) -> String) -> Vec<Description> {
             ),
         },
     ]
+}
+
+/// The offer of a generated municipality, on the terms of the real ones.
+#[must_use]
+pub fn hosted(base_url: &str, neighbour: &Neighbour) -> String {
+    let (label, storage) = (&neighbour.label, &neighbour.storage);
+    let container = neighbour.container();
+    format!(
+        "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Fietstellingen {label}\"@nl , \"Bicycle counts {label}\"@en ;
+  meent:container <{base_url}{}> ; meent:publishSummary true ; meent:automaticAgreement true ;
+  odrl:hasPolicy [ a odrl:Offer ; odrl:profile <https://w3id.org/meent/odrl> ; odrl:assigner <{base_url}{storage}/profile/card#me> ;
+    odrl:permission [ odrl:action odrl:use ; odrl:target <> ;
+      odrl:constraint [ odrl:leftOperand odrl:purpose ; odrl:operator odrl:isA ; odrl:rightOperand dpv:ResearchAndDevelopment ] ;
+      odrl:duty [ odrl:action meent:log ] ] ] .",
+        container.trim_start_matches('/'),
+    )
+}
+
+/// The same data, open to anyone.
+#[must_use]
+pub fn opened(base_url: &str, neighbour: &Neighbour) -> String {
+    let label = &neighbour.label;
+    let container = neighbour.container();
+    format!(
+        "{PREFIXES}<> a dcat:Dataset ; dcterms:title \"Fietstellingen {label}\"@nl , \"Bicycle counts {label}\"@en ;
+  meent:container <{base_url}{}> ; meent:publishSummary true ; dcterms:accessRights <{PUBLIC}> .",
+        container.trim_start_matches('/'),
+    )
 }
 
 /// An offer that has ended already: for showing that an expired agreement gives nothing.

@@ -23,7 +23,7 @@ pub type Rows = BTreeSet<Vec<String>>;
 /// One bicycle count.
 #[derive(Clone, Debug)]
 struct Count {
-    municipality: &'static str,
+    municipality: String,
     place: String,
     label: String,
     time: OffsetDateTime,
@@ -51,22 +51,11 @@ impl Expected {
     pub fn read(input: &Input, sharing: &BTreeSet<String>, citizens_min: usize) -> Self {
         let mut counts: BTreeMap<String, Count> = BTreeMap::new();
         for (_, file) in input.sources("gent-fietstelpaal.rq") {
-            for row in raw::rows(file, b';') {
-                if row["Totaal"].is_empty() {
-                    continue;
-                }
-                let time = moment(&row["Ordening"]);
-                let count = Count {
-                    municipality: "44021",
-                    place: format!("https://data.stad.gent/id/fietstelpaal/{}", row["Code"]),
-                    label: row["Locatie"].clone(),
-                    time,
-                    count: whole(&row["Totaal"]),
-                    citizen: None,
-                };
-                // Two rows with one name and one value are one statement; with two values they are two.
-                counts.insert(format!("gent {} {time} {}", row["Code"], count.count), count);
-            }
+            counts.extend(counters(file, "44021", "https://data.stad.gent/"));
+        }
+        for counted in &input.neighbours {
+            let (nis, authority) = (&counted.neighbour.nis, counted.neighbour.authority());
+            counts.extend(counters(&counted.file, nis, &authority));
         }
         for (feed, file) in input.sources("kortrijk-telraam.rq") {
             for row in raw::rows(file, b',') {
@@ -83,7 +72,7 @@ impl Expected {
                 counts.insert(
                     key,
                     Count {
-                        municipality: "34022",
+                        municipality: "34022".to_owned(),
                         place,
                         label: street,
                         time,
@@ -146,7 +135,7 @@ impl Expected {
     fn q1(&self) -> Rows {
         self.grouped(self.counts.iter().filter(in_week), |count| {
             vec![
-                refnis(count.municipality),
+                refnis(&count.municipality),
                 count.time.day().to_string(),
                 count.time.hour().to_string(),
             ]
@@ -159,7 +148,7 @@ impl Expected {
     /// Kortrijk's citizens are counted per municipality: the owner answers per municipality, and that is a group.
     fn q2(&self) -> Rows {
         self.grouped(self.counts.iter().filter(in_week), |count| {
-            vec![count.municipality.to_owned()]
+            vec![count.municipality.clone()]
         })
         .into_iter()
         .filter_map(|(key, group)| {
@@ -172,7 +161,7 @@ impl Expected {
     fn q3(&self) -> Rows {
         let working = |count: &&Count| !matches!(count.time.weekday(), Weekday::Saturday | Weekday::Sunday);
         self.grouped(self.counts.iter().filter(working), |count| {
-            vec![refnis(count.municipality), count.time.hour().to_string()]
+            vec![refnis(&count.municipality), count.time.hour().to_string()]
         })
         .into_iter()
         .map(|(key, group)| with(key, group.average()))
@@ -189,7 +178,7 @@ impl Expected {
     }
 
     fn q6(&self) -> Rows {
-        self.grouped(self.counts.iter(), |count| vec![count.municipality.to_owned()])
+        self.grouped(self.counts.iter(), |count| vec![count.municipality.clone()])
             .into_iter()
             .filter_map(|(key, group)| {
                 let nis = key.into_iter().next()?;
@@ -232,6 +221,27 @@ fn refnis(nis: &str) -> String {
     format!("{REFNIS}{nis}")
 }
 
+/// Bicycle counters in the columns of Gent's, of the municipality with this code.
+fn counters(file: &Path, nis: &str, authority: &str) -> Vec<(String, Count)> {
+    let rows = raw::rows(file, b';');
+    rows.into_iter()
+        .filter(|row| !row["Totaal"].is_empty())
+        .map(|row| {
+            let time = moment(&row["Ordening"]);
+            let count = Count {
+                municipality: nis.to_owned(),
+                place: format!("{authority}id/fietstelpaal/{}", row["Code"]),
+                label: row["Locatie"].clone(),
+                time,
+                count: whole(&row["Totaal"]),
+                citizen: None,
+            };
+            // Two rows with one name and one value are one statement; with two values they are two.
+            (format!("{nis} {} {time} {}", row["Code"], count.count), count)
+        })
+        .collect()
+}
+
 /// Counts of 15 minutes in OSLO's nested shape; the bicycles among them.
 fn brugge(file: &Path) -> Vec<(String, Count)> {
     let graph = Graph::read(file);
@@ -250,7 +260,7 @@ fn brugge(file: &Path) -> Vec<(String, Count)> {
         ) {
             let place = version.rsplitn(3, '/').last().unwrap_or_default().to_owned();
             let count = Count {
-                municipality: "31005",
+                municipality: "31005".to_owned(),
                 label: "Verkeersmeetpunt Brugge".to_owned(),
                 place,
                 time: moment(&stamp),

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::citizens::{self, Citizen, REAL};
+use super::neighbours::{self, Counted, Neighbour};
 
 /// One import: sources, mapping and target.
 #[derive(Clone, Debug)]
@@ -31,6 +32,8 @@ pub struct Input {
     pub feeds: Vec<Feed>,
     /// The citizens of Kortrijk.
     pub citizens: Vec<Citizen>,
+    /// Generated municipalities beside the members, with their counts.
+    pub neighbours: Vec<Counted>,
 }
 
 impl Input {
@@ -89,7 +92,30 @@ impl Input {
             real: data.is_some(),
             feeds,
             citizens,
+            neighbours: Vec::new(),
         })
+    }
+
+    /// Adds generated municipalities: their own counts, and what the registers say about them. Files go to `scratch`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn add_neighbours(&mut self, all: Vec<Neighbour>, scratch: &Path) -> std::io::Result<()> {
+        let registers = [
+            ("abb", "abb-buurgemeenten.ttl", neighbours::register(&all)),
+            ("statbel", "statbel-buurgemeenten.csv", neighbours::accidents(&all)),
+        ];
+        for (member, name, text) in registers {
+            let file = write(scratch, name, &text)?;
+            if let Some(feed) = self.feeds.iter_mut().find(|feed| feed.member == member) {
+                feed.sources.push(file);
+            }
+        }
+        for neighbour in all {
+            let file = write(scratch, &format!("{}.csv", neighbour.storage), &neighbour.table())?;
+            self.neighbours.push(Counted { neighbour, file });
+        }
+        Ok(())
     }
 
     /// The source files of one mapping, for the independent expectation.

@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 
 use super::ScenarioError;
 use super::input::Input;
+use super::neighbours::{self, Counted};
 use super::party::Party;
 
 /// The members with a pod server each: name and label.
@@ -39,16 +40,26 @@ pub const MEMBERS: [(&str, &str); 7] = [
 /// Password of every account of the scenario, for looking around afterwards.
 pub const PASSWORD: &str = "meent-quickstart-2026";
 
+/// Ports from one server's first to the next one's.
+const PORTS_EACH: u16 = 10;
+
+/// Members with names and labels of their own.
+#[must_use]
+pub fn owned(members: &[(&str, &str)]) -> Vec<(String, String)> {
+    let own = |(name, label): &(&str, &str)| ((*name).to_owned(), (*label).to_owned());
+    members.iter().map(own).collect()
+}
+
 /// Which servers a network has, and how they find each other.
 #[derive(Clone)]
 pub struct Layout {
     /// Members with a pod server: name and label.
-    pub members: Vec<(&'static str, &'static str)>,
+    pub members: Vec<(String, String)>,
     /// Host of a server in its URLs, by its name (`broker` is one).
     pub host: Arc<dyn Fn(&str) -> String + Send + Sync>,
     /// Address that every server listens on; the operator's listeners stay on loopback.
     pub listen: IpAddr,
-    /// First of the hundred ports that the network uses.
+    /// First of the ports that the network uses: ten for each server, a hundred at least.
     pub first_port: u16,
     /// How this process finds the hosts.
     pub resolver: Arc<dyn Resolve>,
@@ -59,7 +70,7 @@ impl Layout {
     #[must_use]
     pub fn local(first_port: u16) -> Self {
         Self {
-            members: MEMBERS.to_vec(),
+            members: owned(&MEMBERS),
             host: Arc::new(|_| "localhost".to_owned()),
             listen: IpAddr::V4(Ipv4Addr::LOCALHOST),
             first_port,
@@ -67,9 +78,23 @@ impl Layout {
         }
     }
 
+    /// The same with so many servers more, on which generated municipalities are hosted.
+    #[must_use]
+    pub fn with_hosting(mut self, servers: usize) -> Self {
+        let hosting = (0..servers).map(|number| (neighbours::host(number), format!("Hosting {number:03}")));
+        self.members.extend(hosting);
+        self
+    }
+
+    /// The broker's port lies behind those of the members.
+    fn broker_port(&self) -> u16 {
+        let servers = u16::try_from(self.members.len()).unwrap_or(u16::MAX).max(9);
+        self.first_port.saturating_add(servers.saturating_mul(PORTS_EACH))
+    }
+
     /// Every host once.
     fn hosts(&self) -> BTreeSet<String> {
-        let names = self.members.iter().map(|(name, _)| *name).chain(["broker"]);
+        let names = self.members.iter().map(|(name, _)| name.as_str()).chain(["broker"]);
         names.map(|name| (self.host)(name)).collect()
     }
 
@@ -147,7 +172,7 @@ impl Network {
         };
         let egress = Egress::with_resolver(egress, Arc::clone(&layout.resolver));
         let egress = Arc::new(egress.map_err(|error| ScenarioError(error.to_string()))?);
-        let broker_port = layout.first_port + 90;
+        let broker_port = layout.broker_port();
         let mut network = Self {
             folder: folder.to_path_buf(),
             pods: BTreeMap::new(),
@@ -158,10 +183,8 @@ impl Network {
             processes: BTreeMap::new(),
         };
         for (number, (name, _)) in (0_u16..).zip(&layout.members) {
-            let port = layout.first_port + 10 * number;
-            network
-                .pods
-                .insert((*name).to_owned(), pod(folder, name, port, layout)?);
+            let port = layout.first_port + PORTS_EACH * number;
+            network.pods.insert(name.clone(), pod(folder, name, port, layout)?);
         }
         for (name, label) in &layout.members {
             network.furnish(name, label, input, progress, imported).await?;
@@ -210,6 +233,13 @@ impl Network {
                 },
             }));
         }
+        let hosted = || input.neighbours.iter().filter(|counted| counted.neighbour.host == name);
+        accounts.extend(hosted().map(|Counted { neighbour, .. }| NewAccount {
+            name: neighbour.storage.clone(),
+            label: neighbour.label.clone(),
+            kind: AccountKind::Organisation,
+            first_login: FirstLogin::SetupLink,
+        }));
         for created in create_accounts(&store, tools, accounts)
             .await
             .map_err(|error| failed(&error))?
@@ -230,23 +260,20 @@ impl Network {
             self.parties.insert(account.name, party);
         }
         for feed in input.feeds.iter().filter(|feed| feed.member == name) {
-            let mapping = feed
-                .mapping
-                .map(|file| std::fs::read_to_string(mappings().join(file)))
-                .transpose()?;
-            let options = ImportOptions {
-                into: ResourceName::parse(feed.into).map_err(|error| failed(&error))?,
-                origins: Origins::new(&pod.base_url),
-                mapping,
-                constants: feed.constants.clone(),
-                sources: feed.sources.clone(),
-                unpacked_bytes_max: 1 << 30,
-                triples_max: 50_000_000,
-            };
+            let mapping = feed.mapping.map(mapping_text).transpose()?;
+            let mut options = options(&pod, feed.into, mapping, feed.sources.clone())?;
+            options.constants.clone_from(&feed.constants);
             let report = import::run(&store, &options, progress)
                 .await
                 .map_err(|error| failed(&error))?;
             imported(feed.into, &report);
+        }
+        for Counted { neighbour, file } in hosted() {
+            let mapping = neighbour.mapping(&mapping_text("gent-fietstelpaal.rq")?);
+            let options = options(&pod, &neighbour.container(), Some(mapping), vec![file.clone()])?;
+            import::run(&store, &options, progress)
+                .await
+                .map_err(|error| failed(&error))?;
         }
         Ok(())
     }
@@ -373,6 +400,19 @@ impl Network {
         Ok(file)
     }
 
+    /// Resident memory of a server's process, in bytes.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn resident_bytes(&self, name: &str) -> Result<u64, ScenarioError> {
+        let child = self.processes.get(name);
+        let child = child.ok_or_else(|| ScenarioError(format!("`{name}` does not run")))?;
+        let text = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kibibytes = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+        Ok(kibibytes.unwrap_or_default() << 10)
+    }
+
     /// A member's pod server.
     ///
     /// # Errors
@@ -407,6 +447,28 @@ impl Drop for Network {
 #[must_use]
 pub fn mappings() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/mappings")
+}
+
+fn mapping_text(file: &str) -> Result<String, ScenarioError> {
+    Ok(std::fs::read_to_string(mappings().join(file))?)
+}
+
+/// An import into a container of a pod.
+fn options(
+    pod: &Pod,
+    into: &str,
+    mapping: Option<String>,
+    sources: Vec<PathBuf>,
+) -> Result<ImportOptions, ScenarioError> {
+    Ok(ImportOptions {
+        into: ResourceName::parse(into).map_err(|error| ScenarioError(format!("{into}: {error}")))?,
+        origins: Origins::new(&pod.base_url),
+        mapping,
+        constants: Vec::new(),
+        sources,
+        unpacked_bytes_max: 1 << 30,
+        triples_max: 50_000_000,
+    })
 }
 
 fn certificates(folder: &Path, layout: &Layout) -> Result<(), ScenarioError> {

@@ -32,17 +32,42 @@ pub async fn open_registers(network: &Network) -> Result<(), ScenarioError> {
         }
         let owner = network.party(member)?;
         let url = format!("{}{container}.acl", network.pod(member)?.base_url);
-        let acl = format!(
-            "@prefix acl: <http://www.w3.org/ns/auth/acl#> . @prefix foaf: <http://xmlns.com/foaf/0.1/> .
-<#owner> a acl:Authorization ; acl:agent <{}> ; acl:accessTo <./> ; acl:default <./> ; acl:mode acl:Read, acl:Write, acl:Control .
-<#public> a acl:Authorization ; acl:agentClass foaf:Agent ; acl:accessTo <./> ; acl:default <./> ; acl:mode acl:Read .",
-            owner.web_id
-        );
+        let acl = public_list(&owner.web_id);
         owner
             .send(Method::PUT, &url, &[("content-type", "text/turtle")], acl)
             .await?
             .success("opening a register")?;
     }
+    Ok(())
+}
+
+/// An access list by which anyone may read a container and what is in it.
+#[must_use]
+pub fn public_list(owner: &str) -> String {
+    format!(
+        "@prefix acl: <http://www.w3.org/ns/auth/acl#> . @prefix foaf: <http://xmlns.com/foaf/0.1/> .
+<#owner> a acl:Authorization ; acl:agent <{owner}> ; acl:accessTo <./> ; acl:default <./> ; acl:mode acl:Read, acl:Write, acl:Control .
+<#public> a acl:Authorization ; acl:agentClass foaf:Agent ; acl:accessTo <./> ; acl:default <./> ; acl:mode acl:Read ."
+    )
+}
+
+/// Publishes the description of a dataset of a storage.
+///
+/// # Errors
+/// What the server answered instead.
+pub async fn publish(
+    network: &Network,
+    base_url: &str,
+    storage: &str,
+    name: &str,
+    turtle: String,
+) -> Result<(), ScenarioError> {
+    let url = format!("{base_url}{storage}/.dataspace/datasets/{name}");
+    network
+        .party(storage)?
+        .send(Method::PUT, &url, &[("content-type", "text/turtle")], turtle)
+        .await?
+        .success(&format!("describing {name}"))?;
     Ok(())
 }
 
@@ -62,17 +87,8 @@ pub async fn describe_datasets(network: &Network) -> Result<usize, ScenarioError
     descriptions.retain(|description| network.pods.contains_key(description.member));
     for description in &descriptions {
         let (member, name) = (description.member, description.name);
-        let url = format!("{}{member}/.dataspace/datasets/{name}", network.pod(member)?.base_url);
-        network
-            .party(member)?
-            .send(
-                Method::PUT,
-                &url,
-                &[("content-type", "text/turtle")],
-                description.turtle.clone(),
-            )
-            .await?
-            .success(&format!("describing {name}"))?;
+        let base_url = &network.pod(member)?.base_url;
+        publish(network, base_url, member, name, description.turtle.clone()).await?;
     }
     Ok(descriptions.len())
 }

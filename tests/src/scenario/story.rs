@@ -71,6 +71,15 @@ pub async fn run(options: &Options, teller: &mut dyn Teller) -> Result<Network, 
     Ok(network)
 }
 
+/// Imports without a word.
+pub(super) struct Quiet;
+
+impl Progress for Quiet {
+    fn input(&mut self, _: &str, _: u64) {}
+    fn lines(&mut self, _: &str, _: u64) {}
+    fn documents(&mut self, _: u64, _: u64) {}
+}
+
 struct Told<'a>(&'a mut dyn Teller);
 
 impl Progress for Told<'_> {
@@ -435,7 +444,7 @@ fn question(name: &str) -> Result<&'static Question, ScenarioError> {
         .ok_or_else(|| ScenarioError(format!("no question {name}")))
 }
 
-fn same(question: &Question, found: &Rows, wanted: &Rows) -> Result<(), ScenarioError> {
+pub(super) fn same(question: &Question, found: &Rows, wanted: &Rows) -> Result<(), ScenarioError> {
     if found == wanted {
         return Ok(());
     }
