@@ -11,6 +11,8 @@ mod origins;
 mod standing;
 #[path = "broker_service/standing_bounds.rs"]
 mod standing_bounds;
+#[path = "broker_service/standing_follow.rs"]
+mod standing_follow;
 #[path = "broker_service/stream.rs"]
 mod stream;
 #[path = "broker_service/terms.rs"]

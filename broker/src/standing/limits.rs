@@ -18,7 +18,7 @@ pub struct StandingLimits {
     /// Least time between two evaluations of one query, milliseconds; a consumer may ask for more. Changes that arrive
     /// meanwhile are one evaluation. Each evaluation is a use of the agreements.
     pub interval_ms: u64,
-    /// The same after a withdrawal, milliseconds.
+    /// The same after a withdrawal, milliseconds: what a member can make of it that tells of withdrawals without end.
     pub withdrawal_interval_ms: u64,
     /// Longest time from a member's word that something was withdrawn until the consumer has what follows from it,
     /// milliseconds; a stream that does not manage that is cut.
@@ -57,7 +57,7 @@ impl Default for StandingLimits {
             queries_per_consumer_max: 16,
             channels_max: 1_024,
             interval_ms: 1_000,
-            withdrawal_interval_ms: 100,
+            withdrawal_interval_ms: 300,
             withdrawal_ms_max: 900,
             poll: true,
             poll_seconds: 60,
@@ -92,6 +92,12 @@ impl StandingLimits {
             if value == 0 {
                 return Err(ConfigError::invalid(key, "zero would never wait"));
             }
+        }
+        if self.withdrawal_interval_ms >= self.withdrawal_ms_max {
+            return Err(ConfigError::invalid(
+                "standing.withdrawal_interval_ms",
+                "must be below `standing.withdrawal_ms_max`, or streams are cut for waiting",
+            ));
         }
         Ok(())
     }

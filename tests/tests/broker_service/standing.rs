@@ -24,12 +24,12 @@ fn patient(interval_ms: u64) -> Value {
     })
 }
 
-fn owner_of(pod: &PodServer) -> Agent {
+pub fn owner_of(pod: &PodServer) -> Agent {
     let web_id = format!("{}city/profile/card#me", pod.base_url);
     Agent::new(&pod.app.issuer, web_id, &pod.base_url)
 }
 
-async fn count(pod: &PodServer, name: &str, bicycles: i64) {
+pub async fn count(pod: &PodServer, name: &str, bicycles: i64) {
     let body = format!("{PREFIXES}<#o> a ex:Count ; ex:bicycles {bicycles} ; ex:street <http://streets.example/0> .");
     let put = owner_of(pod)
         .client()
