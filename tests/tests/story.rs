@@ -2,4 +2,5 @@
 
 mod scenario;
 mod scenario_expectation;
+mod scenario_many;
 mod scenario_mapping;

@@ -267,6 +267,28 @@ impl Local {
     }
 }
 
+/// The first two parts that join locally. Each part has a name that changes when it grows; pairs of names that were found to be
+/// `separate` stay so and are not looked at again.
+pub(super) fn next_join(
+    units: &[Local],
+    names: &[usize],
+    separate: &mut BTreeSet<(usize, usize)>,
+) -> Option<(usize, usize)> {
+    let named = || units.iter().zip(names).enumerate();
+    for (i, (own, first)) in named() {
+        for (j, (other, second)) in named().skip(i + 1) {
+            if separate.contains(&(*first, *second)) {
+                continue;
+            }
+            if own.joins_locally(other) {
+                return Some((i, j));
+            }
+            separate.insert((*first, *second));
+        }
+    }
+    None
+}
+
 /// Joins two patterns, keeping basic graph patterns in one piece so that the source's optimiser sees them whole.
 pub(crate) fn join_patterns(left: GraphPattern, right: GraphPattern) -> GraphPattern {
     match (left, right) {

@@ -3,13 +3,13 @@
 
 use super::clause::Clause;
 use super::expression::{self, conjuncts, is_stable};
-use super::local::{Local, join_patterns};
+use super::local::{Local, join_patterns, next_join};
 use super::shape::{self, extended, with_table};
 use super::{PlanLimits, SubPlan, Wanted, Withheld};
 use crate::source::{Column, Directory, Found, Source, SourceId, ValueSet};
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, TriplePattern, Variable};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a part of the query became.
 #[derive(Debug)]
@@ -304,36 +304,16 @@ impl<'a> Planner<'a> {
     /// Grows parts together until no two of them join locally.
     pub(super) fn block(&mut self, mut units: Vec<Local>, filters: Vec<Expression>) -> Node {
         let mut names: Vec<usize> = (0..units.len()).collect();
-        let mut next = units.len();
-        // Pairs that were found not to join, which stays so until one of them has grown.
-        let mut separate: HashSet<(usize, usize)> = HashSet::new();
-        'grow: loop {
-            for i in 0..units.len() {
-                for j in i + 1..units.len() {
-                    let (Some(a), Some(b), Some(first), Some(second)) =
-                        (units.get(i), units.get(j), names.get(i), names.get(j))
-                    else {
-                        continue;
-                    };
-                    if separate.contains(&(*first, *second)) {
-                        continue;
-                    }
-                    if !a.joins_locally(b) {
-                        separate.insert((*first, *second));
-                        continue;
-                    }
-                    let other = units.remove(j);
-                    let own = units.remove(i);
-                    units.insert(i, own.join(other));
-                    names.remove(j);
-                    if let Some(name) = names.get_mut(i) {
-                        *name = next;
-                    }
-                    next += 1;
-                    continue 'grow;
-                }
+        let mut grown = units.len();
+        let mut separate = BTreeSet::new();
+        while let Some((i, j)) = next_join(&units, &names, &mut separate) {
+            let other = units.remove(j);
+            names.remove(j);
+            let own = units.remove(i);
+            units.insert(i, own.join(other));
+            if let Some(name) = names.get_mut(i) {
+                (*name, grown) = (grown, grown + 1);
             }
-            break;
         }
         if units.len() == 1
             && let Some(unit) = units.pop()
