@@ -9,7 +9,7 @@ use meent_tests::bench::comunica::Comunica;
 use meent_tests::bench::machine::Machine;
 use meent_tests::bench::pod::{Peer, Programs, Scope};
 use meent_tests::bench::report::Table;
-use meent_tests::bench::{Effort, audit, durability, federation, pod, scope, standing, story};
+use meent_tests::bench::{Effort, audit, durability, federation, pod, scope, shop, standing, story};
 use meent_tests::scenario::many;
 use serde_json::json;
 
@@ -66,6 +66,20 @@ pub enum BenchCommand {
         story: bool,
         #[command(flatten)]
         network: StoryNetwork,
+    },
+    /// Shops and rating sites with replicated products beside a perfect assignment of sources made by hand
+    Shop {
+        #[command(flatten)]
+        output: Output,
+        /// Numbers of shops and sites together
+        #[arg(long, value_delimiter = ',', default_values_t = [20, 50, 100, 200])]
+        sources: Vec<usize>,
+        /// Instances of each of the twelve kinds of queries
+        #[arg(long, default_value_t = 10)]
+        instances: usize,
+        /// Runs of each query; the median counts
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
     },
     /// A million citizens' consents, and queries over a hundred thousand storages beside the same ones unscoped
     Scope {
@@ -233,6 +247,23 @@ impl BenchCommand {
                 };
                 let measured = federation::measure(&scope, &mut progress);
                 (runtime.block_on(measured)?, output, "federation", true)
+            }
+            Self::Shop {
+                output,
+                sources,
+                instances,
+                rounds,
+            } => {
+                if sources.iter().any(|sources| *sources < 6) {
+                    return Err(Failure("`--sources` must be 6 or more".to_owned()));
+                }
+                let scope = shop::Scope {
+                    sources,
+                    instances: instances.max(1),
+                    rounds: rounds.max(1),
+                };
+                let measured = shop::measure(&scope, &mut progress);
+                (runtime.block_on(measured)?, output, "shop", true)
             }
             Self::Scope {
                 output,

@@ -3,4 +3,6 @@
 mod broker_hostile;
 mod broker_pushdown;
 mod broker_service;
+mod broker_shop;
+mod catalog_identifiers;
 mod catalog_statistics;

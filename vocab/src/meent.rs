@@ -23,6 +23,7 @@ vocabulary! {
         AUTOMATIC_AGREEMENT "automaticAgreement",
         ACCEPTED_CONSUMER "acceptedConsumer",
         PUBLISH_SUMMARY "publishSummary",
+        PUBLISH_IDENTIFIERS "publishIdentifiers",
         // ODRL left operands.
         DATA_SUBJECT_CONSENT "dataSubjectConsent",
         DISTINCT_DATA_SUBJECTS "distinctDataSubjects",

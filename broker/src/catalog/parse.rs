@@ -6,6 +6,7 @@ use oxrdf::{GraphName, NamedNode, NamedOrBlankNode, Quad, Term, Triple};
 use oxttl::TurtleParser;
 use policies::nesting::{self, Grammar};
 use policies::odrl::{self, OdrlLimits, PolicyKind};
+use server_kit::keys::Keys;
 use server_kit::summary::Summary;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -142,7 +143,13 @@ fn dataset(
         .is_some_and(|rights| rights == PUBLIC);
     let offered = graph.objects(&node, odrl_terms::HAS_POLICY).next().is_some();
     let description = match Summary::from_triples(&node, triples) {
-        Ok(Some(summary)) => SourceDescription::of_summary(&summary),
+        Ok(Some(summary)) => {
+            let (keys, unread) = Keys::from_triples(&node, triples);
+            if unread > 0 {
+                remarks.push(format!("{iri}: {unread} lists of identifiers cannot be read"));
+            }
+            SourceDescription::of_summary(&summary).with_keys(keys)
+        }
         Ok(None) => SourceDescription::unknown(),
         Err(error) => {
             remarks.push(format!("{iri}: {error}"));

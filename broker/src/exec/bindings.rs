@@ -1,8 +1,11 @@
 //! Keys of a bound join: distinct bindings, sent to their owners only, in blocks sized by bytes.
 
-use crate::plan::{Bind, SubPlan};
-use crate::source::{SourceId, ValueSet};
-use oxrdf::{Term, Variable};
+use super::Session;
+use crate::plan::{Anchor, Bind, SubPlan};
+use crate::source::description::authority;
+use crate::source::{Keys, SourceId, ValueSet};
+use oxrdf::{NamedNode, Term, Variable};
+use server_kit::keys::{Key, key};
 use spargebra::term::GroundTerm;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -41,59 +44,146 @@ pub(super) fn blocks(
     part: &SubPlan,
     bind: &Bind,
     keys: &[Vec<Term>],
-    block_bytes_max: usize,
+    session: &Session<'_>,
 ) -> BTreeMap<SourceId, Vec<Block>> {
-    let any = ValueSet::Any;
-    part.sources
-        .keys()
-        .map(|source| {
-            let sets: Vec<&ValueSet> = bind
-                .variables
-                .iter()
-                .map(|variable| {
-                    part.values
-                        .get(variable)
-                        .and_then(|column| column.at(*source))
-                        .unwrap_or(&any)
-                })
-                .collect();
-            let mut known: HashMap<(usize, String), bool> = HashMap::new();
-            let mut blocks: Vec<Block> = Vec::new();
-            let mut block: Block = Vec::new();
-            let mut bytes = 0;
-            for key in keys {
-                let owned = key
-                    .iter()
-                    .zip(&sets)
-                    .enumerate()
-                    .all(|(column, (term, set))| match term {
-                        // Whole authorities decide for all IRIs below them; finer sets are asked each time.
-                        Term::NamedNode(node) => {
-                            let authority = crate::source::description::authority(node.as_str());
-                            let coarse = *known.entry((column, authority.to_owned())).or_insert_with(|| {
-                                set.may_hold(&Term::NamedNode(oxrdf::NamedNode::new_unchecked(authority)))
-                            });
-                            coarse && set.may_hold(term)
-                        }
-                        other => set.may_hold(other),
-                    });
-                if !owned {
-                    continue;
-                }
-                let row: Vec<GroundTerm> = key.iter().filter_map(crate::plan::ground).collect();
-                let size: usize = row.iter().map(|term| term.to_string().len() + 4).sum();
-                if bytes + size > block_bytes_max && !block.is_empty() {
-                    blocks.push(std::mem::take(&mut block));
-                    bytes = 0;
-                }
-                bytes += size;
-                block.push(row);
+    let prepared = Prepared::of(part, bind, keys);
+    let bytes_max = session.plan_limits.values_block_bytes_max;
+    let blocks = part.sources.keys().map(|id| {
+        let mut owner = Owner::of(*id, part, bind, session, prepared.authorities.len());
+        let mut blocks: Vec<Block> = Vec::new();
+        let mut block: Block = Vec::new();
+        let mut bytes = 0;
+        for key in &prepared.keys {
+            if !owner.may_hold(key, &prepared.authorities) {
+                continue;
             }
-            if !block.is_empty() {
-                blocks.push(block);
+            if bytes + key.bytes > bytes_max && !block.is_empty() {
+                blocks.push(std::mem::take(&mut block));
+                bytes = 0;
             }
-            (*source, blocks)
-        })
-        .filter(|(_, blocks)| !blocks.is_empty())
-        .collect()
+            bytes += key.bytes;
+            block.push(key.row.clone());
+        }
+        if !block.is_empty() {
+            blocks.push(block);
+        }
+        (*id, blocks)
+    });
+    blocks.filter(|(_, blocks)| !blocks.is_empty()).collect()
+}
+
+/// Keys with what is looked at once for all sources.
+struct Prepared<'a> {
+    keys: Vec<PreparedKey<'a>>,
+    authorities: Vec<Term>,
+}
+
+struct PreparedKey<'a> {
+    row: Vec<GroundTerm>,
+    bytes: usize,
+    columns: Vec<Column<'a>>,
+}
+
+struct Column<'a> {
+    term: &'a Term,
+    /// Place among the authorities, of an IRI.
+    authority: Option<usize>,
+    /// Its hash, where sources may list it.
+    key: Option<Key>,
+}
+
+impl<'a> Prepared<'a> {
+    fn of(part: &SubPlan, bind: &Bind, keys: &'a [Vec<Term>]) -> Self {
+        let mut numbers: HashMap<&'a str, usize> = HashMap::new();
+        let mut authorities = Vec::new();
+        let mut prepared = Vec::with_capacity(keys.len());
+        for terms in keys {
+            let row: Vec<GroundTerm> = terms.iter().filter_map(crate::plan::ground).collect();
+            let columns = terms.iter().zip(&bind.variables).map(|(term, variable)| {
+                let Term::NamedNode(node) = term else {
+                    return Column {
+                        term,
+                        authority: None,
+                        key: None,
+                    };
+                };
+                let name = authority(node.as_str());
+                let number = *numbers.entry(name).or_insert_with(|| {
+                    authorities.push(Term::NamedNode(NamedNode::new_unchecked(name)));
+                    authorities.len() - 1
+                });
+                let listed = part.anchors.get(variable).is_some_and(|anchors| !anchors.is_empty());
+                Column {
+                    term,
+                    authority: Some(number),
+                    key: listed.then(|| key(node.as_str())),
+                }
+            });
+            let columns = columns.collect();
+            let bytes = row.iter().map(|term| term.to_string().len() + 4).sum();
+            prepared.push(PreparedKey { row, bytes, columns });
+        }
+        Self {
+            keys: prepared,
+            authorities,
+        }
+    }
+}
+
+/// What one source can hold in each column.
+struct Owner<'a> {
+    values: Vec<&'a ValueSet>,
+    anchors: Vec<&'a [Anchor]>,
+    listed: Option<&'a Keys>,
+    /// Whole authorities decide for all IRIs below them.
+    known: Vec<Vec<Option<bool>>>,
+}
+
+impl<'a> Owner<'a> {
+    fn of(id: SourceId, part: &'a SubPlan, bind: &'a Bind, session: &'a Session<'_>, authorities: usize) -> Self {
+        let values = bind.variables.iter().map(|variable| {
+            let per_source = part.values.get(variable);
+            per_source.and_then(|column| column.at(id)).unwrap_or(&ValueSet::Any)
+        });
+        let anchors = bind
+            .variables
+            .iter()
+            .map(|variable| part.anchors.get(variable).map_or(&[][..], Vec::as_slice));
+        Self {
+            values: values.collect(),
+            anchors: anchors.collect(),
+            listed: session.sources.get(id).map(|source| source.description.keys()),
+            known: vec![vec![None; authorities]; bind.variables.len()],
+        }
+    }
+
+    fn may_hold(&mut self, key: &PreparedKey<'_>, authorities: &[Term]) -> bool {
+        let columns = key
+            .columns
+            .iter()
+            .zip(&self.values)
+            .zip(&self.anchors)
+            .zip(&mut self.known);
+        for (((column, values), anchors), known) in columns {
+            if let Some(number) = column.authority {
+                let coarse = match (known.get_mut(number), authorities.get(number)) {
+                    (Some(place), Some(authority)) => *place.get_or_insert_with(|| values.may_hold(authority)),
+                    _ => true,
+                };
+                if !coarse {
+                    return false;
+                }
+            }
+            if !values.may_hold(column.term) {
+                return false;
+            }
+            if let (Term::NamedNode(node), Some(key), Some(listed)) = (column.term, column.key, self.listed) {
+                let listed = |anchor: &Anchor| listed.may_have(&anchor.property, anchor.end, node.as_str(), key);
+                if !anchors.iter().all(listed) {
+                    return false;
+                }
+            }
+        }
+        true
+    }
 }

@@ -15,6 +15,7 @@ use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use manifest::Ledger;
 use oxrdf::{Dataset, Quad, Term, Variable};
 use residual::{Answer, Delivered};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -159,7 +160,7 @@ async fn sub_plan(
     };
     match keys {
         Some((bind, keys)) => {
-            let blocks = bindings::blocks(part, bind, &keys, session.plan_limits.values_block_bytes_max);
+            let blocks = bindings::blocks(part, bind, &keys, session);
             for (source, blocks) in blocks {
                 for block in blocks {
                     requests.push((source, SubPlanText::bound(part, &bind.variables, &block)));
@@ -187,6 +188,10 @@ async fn sub_plan(
     let mut rows = Vec::with_capacity(answers.iter().flatten().map(Vec::len).sum());
     for answer in answers.into_iter().flatten() {
         rows.extend(answer);
+    }
+    if part.copied {
+        let mut seen: HashSet<Vec<Option<Term>>> = HashSet::with_capacity(rows.len());
+        rows.retain(|row| seen.insert(row.clone()));
     }
     Answer {
         variables: part.variables.clone().into(),

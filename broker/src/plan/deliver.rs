@@ -2,6 +2,7 @@
 
 use super::expression;
 use super::local::Local;
+use super::replica;
 use super::rewrite::{Node, Planner};
 use super::{Bind, PhysicalPlan, PlanError, SubPlan, Wanted, Withheld, service_iri};
 use crate::source::{Source, SourceId};
@@ -113,14 +114,20 @@ impl Planner<'_> {
                 Vec::new(),
             );
         }
-        if !local.unique {
+        let bind = self.bind(&local, feeding);
+        // The rows of one triple pattern are triples: those that two sources hold are known by being equal.
+        let copied = !local.unique && bind.is_some() && replica::is_one_triple(&local.pattern);
+        if !local.unique && !copied {
             self.evidence
                 .push("several sources may hold the same triples of a part: they are fetched and merged".to_owned());
             self.materialise_pattern(&local.pattern);
             return (local.pattern, Vec::new());
         }
+        if copied {
+            self.evidence
+                .push("several sources may hold the same triples of a part: equal ones count once".to_owned());
+        }
         let id = self.shipped.len();
-        let bind = self.bind(&local, feeding);
         self.evidence.push(format!(
             "sub-plan {id} goes whole to {} sources{}",
             local.sources.len(),
@@ -128,7 +135,11 @@ impl Planner<'_> {
                 .map(|bind| format!(", narrowed by the bindings of sub-plan {}", bind.from))
                 .unwrap_or_default()
         ));
+        let anchors = bind.iter().flat_map(|bind| &bind.variables);
+        let anchors = anchors.map(|variable| (variable.clone(), replica::anchors(&local.pattern, variable)));
         let part = SubPlan {
+            anchors: anchors.collect(),
+            copied,
             id,
             pattern: local.pattern.clone(),
             variables: Vec::new(),

@@ -9,17 +9,20 @@ mod aggregate;
 mod clause;
 mod deliver;
 mod expression;
+mod grow;
 mod labels;
 mod local;
 mod materialise;
 mod modify;
 mod normalise;
 mod render;
+mod replica;
 mod rewrite;
 mod scan;
 mod shape;
 mod text;
 
+pub use crate::source::Anchor;
 pub use materialise::{Scan, Wanted};
 pub(crate) use render::ground;
 pub use render::{MaterialiseText, SubPlanText};
@@ -97,6 +100,10 @@ pub struct SubPlan {
     pub aggregated: bool,
     /// Values that the variables can take at each source: names the owners of a binding.
     pub values: BTreeMap<Variable, Column>,
+    /// Where the variables of the bound join stand in triples that every solution matches: names the owners of a binding exactly.
+    pub anchors: BTreeMap<Variable, Vec<Anchor>>,
+    /// Whether every row is one triple, which several sources may hold: then it counts once.
+    pub copied: bool,
 }
 
 /// A bound join: the distinct bindings of `variables` in sub-plan `from` are sent along, to their owners only.

@@ -54,7 +54,7 @@ pub(super) fn finish(
             let mut needed: Vec<Variable> = local
                 .vars
                 .iter()
-                .filter(|variable| elsewhere(variable))
+                .filter(|variable| part.copied || elsewhere(variable))
                 .cloned()
                 .collect();
             if needed.is_empty() {

@@ -3,7 +3,7 @@
 
 use super::clause::Clause;
 use super::expression::{self, conjuncts, is_stable};
-use super::local::{Local, join_patterns, next_join};
+use super::local::{Local, join_patterns};
 use super::shape::{self, extended, with_table};
 use super::{PlanLimits, SubPlan, Wanted, Withheld};
 use crate::source::{Column, Directory, Found, Source, SourceId, ValueSet};
@@ -301,38 +301,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// Grows parts together until no two of them join locally.
-    pub(super) fn block(&mut self, mut units: Vec<Local>, filters: Vec<Expression>) -> Node {
-        let mut names: Vec<usize> = (0..units.len()).collect();
-        let mut grown = units.len();
-        let mut separate = BTreeSet::new();
-        while let Some((i, j)) = next_join(&units, &names, &mut separate) {
-            let other = units.remove(j);
-            names.remove(j);
-            let own = units.remove(i);
-            units.insert(i, own.join(other));
-            if let Some(name) = names.get_mut(i) {
-                (*name, grown) = (grown, grown + 1);
-            }
-        }
-        if units.len() == 1
-            && let Some(unit) = units.pop()
-        {
-            let mut node = Node::Local(unit);
-            for filter in filters {
-                node = self.filter(node, filter);
-            }
-            return node;
-        }
-        Node::Block { units, filters }
-    }
-
     fn left_join(&mut self, left: Node, right: Node, expression: Option<Expression>) -> Node {
         let movable = expression
             .as_ref()
             .is_none_or(|e| is_stable(e) && !expression::has_exists(e));
         match (left, right) {
-            (Node::Local(left), Node::Local(right)) if movable && left.joins_locally(&right) => {
+            (Node::Local(left), Node::Local(right))
+                if movable && (left.joins_locally(&right) || self.refers_to_copies(&left, &right)) =>
+            {
                 if right.sources.is_empty() {
                     return Node::Local(left);
                 }

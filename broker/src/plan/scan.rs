@@ -2,6 +2,7 @@
 
 use super::Withheld;
 use super::local::Local;
+use super::replica::Named;
 use super::rewrite::{Node, Planner};
 use crate::source::directory::End;
 use crate::source::{Column, Found, SourceId, ValueSet};
@@ -21,6 +22,7 @@ impl Planner<'_> {
         }
         let mut found = self.directory.find(pattern);
         self.leave_out(pattern, &mut found);
+        Named::of(pattern).narrow(self.sources, &mut found);
         let shown = found.triples.keys().take(NAMES_SHOWN);
         let names: Vec<&str> = shown
             .filter_map(|id| self.sources.get(*id))

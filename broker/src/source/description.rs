@@ -6,6 +6,7 @@
 pub use super::token::authority;
 use super::token::{Token, ValueSet};
 use oxrdf::{NamedNode, Term, vocab::rdf};
+use server_kit::keys::Keys;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -28,7 +29,9 @@ pub struct SummaryRow {
 pub struct SourceDescription {
     properties: BTreeMap<String, Held>,
     classes: BTreeMap<String, u64>,
+    keys: Arc<Keys>,
     known: bool,
+    exact: bool,
 }
 
 /// What a source holds of one property.
@@ -97,8 +100,31 @@ impl SourceDescription {
                 .map(|(property, rows)| (property, held(rows)))
                 .collect(),
             classes,
+            keys: Arc::default(),
             known: true,
+            exact: false,
         }
+    }
+
+    /// The same description with lists of the shared identifiers that the source speaks of.
+    #[must_use]
+    pub fn with_keys(mut self, keys: Keys) -> Self {
+        self.keys = Arc::new(keys);
+        self
+    }
+
+    /// The lists of shared identifiers.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Whether the source can hold a triple with this property whose subject is an IRI of this authority.
+    #[must_use]
+    pub fn describes(&self, property: &str, authority: &str) -> bool {
+        let subjects = Token::Iri(authority.into());
+        let held = |held: &Held| held.rows.iter().any(|row| row.subject.may_meet(&subjects));
+        !self.known || self.properties.get(property).is_some_and(held)
     }
 
     /// The description in a summary that a member publishes.
@@ -148,7 +174,8 @@ impl SourceDescription {
     }
 
     /// The summary of these triples, for sources that are described by whoever serves them.
-    pub fn of_triples<'a>(triples: impl IntoIterator<Item = &'a oxrdf::Triple>) -> Self {
+    pub fn of_triples<'a>(triples: impl IntoIterator<Item = &'a oxrdf::Triple> + Clone) -> Self {
+        let keys = Keys::of_triples(triples.clone());
         let mut rows: BTreeMap<(NamedNode, Token, Token), u64> = BTreeMap::new();
         let mut classes = BTreeMap::new();
         for triple in triples {
@@ -171,6 +198,21 @@ impl SourceDescription {
                 }),
             classes,
         )
+        .with_keys(keys)
+        .exactly()
+    }
+
+    /// The same description, of a source that shows all that is described to everybody who may ask it.
+    #[must_use]
+    pub fn exactly(mut self) -> Self {
+        self.exact = true;
+        self
+    }
+
+    /// Whether the source shows all that is described. A pod shows what its owner's policies leave of it to whoever asks.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.exact
     }
 
     /// Whether the source published a summary.
@@ -238,7 +280,7 @@ impl SourceDescription {
             }
         };
         fixed(&mut found.subject, &ends.subject, &mut found.triples, 0.001);
-        let share = if is_type { 1.0 } else { 0.05 };
+        let share = if is_type { 1.0 } else { OBJECT_SHARE };
         fixed(&mut found.object, &ends.object, &mut found.triples, share);
         Some(found)
     }
@@ -281,6 +323,9 @@ impl Ends {
         fits(&row.subject, &self.subject) && fits(&row.object, &self.object)
     }
 }
+
+/// Assumed part of a property's triples that have one certain object.
+pub(crate) const OBJECT_SHARE: f64 = 0.05;
 
 /// Assumed size of a pattern's answer at a source without summary.
 const UNKNOWN_TRIPLES: f64 = 100_000.0;

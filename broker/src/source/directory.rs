@@ -4,13 +4,14 @@
 //! It answers exactly what asking every description in turn would: a source that publishes nothing stays possible everywhere.
 
 use super::column::Column;
+use super::copies::{Copies, Reference};
 use super::description::{Ends, Match};
 use super::{Source, SourceDescription, SourceId, Token, ValueSet};
 use oxrdf::NamedNode;
 use oxrdf::vocab::rdf;
 use parking_lot::Mutex;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern, Variable};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Which sources can answer a pattern, and what their answers can be. The columns may speak of more sources.
@@ -84,6 +85,8 @@ pub struct Directory {
     classes: HashMap<String, Found>,
     /// Over all properties.
     places: Places,
+    /// Who holds whole copies of what they refer to.
+    copies: Copies,
 }
 
 impl Directory {
@@ -134,7 +137,14 @@ impl Directory {
             descriptions,
             silent,
             places,
+            copies: Copies::default(),
         }
+    }
+
+    /// The sources that hold everything which any source holds of what they refer to, as far as their lists prove it.
+    #[must_use]
+    pub fn complete_at(&self, reference: Reference) -> Arc<HashSet<SourceId>> {
+        self.copies.complete_at(reference, &self.descriptions)
     }
 
     /// Whether this is the directory of exactly these sources.

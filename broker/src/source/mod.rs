@@ -1,13 +1,16 @@
 //! Sources of one query: what may be asked, of whom, under which agreement. Selection is pure and rests on the catalogue snapshot.
 
 pub mod column;
+pub mod copies;
 pub mod description;
 pub mod directory;
 pub mod token;
 
 pub use column::Column;
+pub use copies::{Anchor, Reference};
 pub use description::{Match, SourceDescription, SummaryRow};
 pub use directory::{Directories, Directory, Found};
+pub use server_kit::keys::Keys;
 pub use token::{Token, ValueSet};
 
 use spargebra::term::{NamedNodePattern, TriplePattern};

@@ -9,6 +9,7 @@ pub mod body;
 pub mod clock;
 pub mod config;
 pub mod egress;
+pub mod keys;
 pub mod language;
 pub mod network;
 pub mod problem;

@@ -3,8 +3,11 @@
 //! It shows descriptions and offers, never data, and never with whom an owner deals: the list of consumers that get an
 //! automatic agreement stays with the owner.
 
+use std::sync::Arc;
+
 use futures_util::future::BoxFuture;
 use oxrdf::{BlankNode, Literal, NamedNode, Term, Triple};
+use server_kit::keys::Keys;
 use server_kit::summary::Summary;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -22,6 +25,8 @@ const SPARQL_PROTOCOL: &str = "http://www.w3.org/TR/sparql11-protocol/";
 pub trait Summaries: Send + Sync {
     /// The statistics of the content; none if there are none yet.
     fn summary(&self, dataset: &Dataset) -> Option<Summary>;
+    /// Lists of the shared identifiers that the content refers to or describes; none if there are none yet, or too many.
+    fn keys(&self, dataset: &Dataset) -> Option<Arc<Keys>>;
 
     /// Waits until the statistics tell of everything up to a commit; false when that takes too long. Statistics that
     /// lack what is there would make a broker leave the member out without anyone noticing.
@@ -34,6 +39,10 @@ pub struct NoSummaries;
 
 impl Summaries for NoSummaries {
     fn summary(&self, _: &Dataset) -> Option<Summary> {
+        None
+    }
+
+    fn keys(&self, _: &Dataset) -> Option<Arc<Keys>> {
         None
     }
 
@@ -101,7 +110,13 @@ impl<'a> Catalog<'a> {
             // Blank nodes of each dataset's statistics get names of their own, the same at each reading.
             let number = self.datasets;
             let part = |position: usize| BlankNode::new_unchecked(format!("s{number}x{position}"));
-            self.triples.extend(summary.to_triples(&iri.into(), part));
+            self.triples.extend(summary.to_triples(&iri.clone().into(), part));
+            if dataset.publish_identifiers
+                && let Some(keys) = summaries.keys(dataset)
+            {
+                let part = |position: usize| BlankNode::new_unchecked(format!("k{number}x{position}"));
+                self.triples.extend(keys.to_triples(&iri.into(), part));
+            }
         }
         self.datasets += 1;
         Ok(())

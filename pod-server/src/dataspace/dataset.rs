@@ -74,6 +74,9 @@ pub struct Dataset {
     pub accepted_consumers: BTreeSet<String>,
     /// Whether the catalogue shows a statistical summary of the content.
     pub publish_summary: bool,
+    /// Whether the summary comes with hashed lists of the shared identifiers that the content refers to or describes.
+    #[serde(default)]
+    pub publish_identifiers: bool,
     /// Licence, where the owner names one.
     pub license: Option<String>,
     /// The whole description, offers included, as sorted N-Triples.
@@ -181,6 +184,7 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
     }
     let automatic = reader.boolean(meent::AUTOMATIC_AGREEMENT, &mut faults);
     let publish_summary = reader.boolean(meent::PUBLISH_SUMMARY, &mut faults);
+    let publish_identifiers = reader.boolean(meent::PUBLISH_IDENTIFIERS, &mut faults);
     let accepted_consumers = reader.iris(meent::ACCEPTED_CONSUMER, &mut faults);
     let mut licenses = reader.iris(dcterms::LICENSE, &mut faults).into_iter();
     let license = licenses.next();
@@ -210,6 +214,7 @@ pub fn parse(graph: &Graph, setting: &Setting<'_>) -> Result<Dataset, Vec<Fault>
         automatic,
         accepted_consumers,
         publish_summary,
+        publish_identifiers,
         license,
         triples,
         issued: setting.now,

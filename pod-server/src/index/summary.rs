@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use oxrdf::{NamedOrBlankNode, Term, Triple};
 use rustc_hash::{FxHashMap, FxHashSet};
+use server_kit::keys::Keys;
 use server_kit::summary::{ClassCount, PropertyCount, Summary, authority};
 
 use super::run::Order;
@@ -77,6 +79,37 @@ pub fn summary(snapshot: &IndexSnapshot, visible: &DocumentSet, permitted: &dyn 
             .collect(),
     }
     .sorted()
+}
+
+/// Most triples of a view whose shared identifiers are listed: all of them are looked at at once.
+const LISTED_TRIPLES_MAX: u64 = 200_000;
+
+/// Lists the shared identifiers of the documents of a set, as [`summary`] counts them; none when these are more triples than
+/// [`LISTED_TRIPLES_MAX`].
+#[must_use]
+pub fn keys(snapshot: &IndexSnapshot, visible: &DocumentSet, permitted: &dyn Fn(u32) -> bool) -> Option<Keys> {
+    let dictionary = snapshot.dictionary();
+    let term = |number: u32| TermId::from_number(number).and_then(|id| dictionary.term(id));
+    let mut triples = Vec::new();
+    for run in snapshot.runs() {
+        for row in run.rows(Order::Spod) {
+            let quad = Order::Spod.quad(*row);
+            if !visible.contains(quad.document) || !permitted(quad.predicate) {
+                continue;
+            }
+            if triples.len() as u64 >= LISTED_TRIPLES_MAX {
+                return None;
+            }
+            let subject = match term(quad.subject)? {
+                Term::NamedNode(node) => NamedOrBlankNode::from(node),
+                Term::BlankNode(node) => node.into(),
+                Term::Literal(_) | Term::Triple(_) => return None,
+            };
+            let predicate = TermId::from_number(quad.predicate).and_then(|id| dictionary.iri(id))?;
+            triples.push(Triple::new(subject, predicate, term(quad.object)?));
+        }
+    }
+    Some(Keys::of_triples(&triples))
 }
 
 /// Numbers for authorities, and the authority of each term that has been met.

@@ -15,6 +15,7 @@ use policies::odrl::{Constraint, Duty, Operator};
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
 use server_kit::clock::Clock;
+use server_kit::keys::Keys;
 use server_kit::summary::{ClassCount, PropertyCount};
 use vocab::meent;
 
@@ -46,6 +47,7 @@ struct Kept {
     dataset: Dataset,
     consenting: Vec<RoaringBitmap>,
     summary: Arc<Summary>,
+    keys: Option<Arc<Keys>>,
 }
 
 impl IndexSummaries {
@@ -61,16 +63,8 @@ impl IndexSummaries {
         }
     }
 
-    fn name_of(&self, iri: &str) -> Option<ResourceName> {
-        ResourceName::from_iri(iri, &self.origins).filter(ResourceName::is_container)
-    }
-}
-
-/// Storages that must share a line of the statistics over other people's data before it is published.
-pub const STORAGES_MIN: usize = 5;
-
-impl Summaries for IndexSummaries {
-    fn summary(&self, dataset: &Dataset) -> Option<Summary> {
+    /// What is told of a dataset now.
+    fn current(&self, dataset: &Dataset) -> Option<Arc<Kept>> {
         let personal = !dataset.member_containers.is_empty();
         if self.index.incomplete().is_some() || (personal && !allows_only_aggregates(dataset)) {
             return None;
@@ -88,7 +82,7 @@ impl Summaries for IndexSummaries {
             && kept.dataset == *dataset
             && kept.consenting == consenting
         {
-            return Some((*kept.summary).clone());
+            return Some(kept);
         }
         // A container in somebody else's storage is reached through consent only, and a catalogue has nobody's.
         let own = |name: &ResourceName| name.storage_root().is_some_and(|root| root.as_str() == dataset.storage);
@@ -106,7 +100,11 @@ impl Summaries for IndexSummaries {
         };
         let snapshot = Arc::clone(&named.snapshot);
         drop(named);
-        let own = View::new(Arc::clone(&snapshot), &documents, Predicates::default()).summary();
+        let view = View::new(Arc::clone(&snapshot), &documents, Predicates::default());
+        let own = view.summary();
+        // A hash tells of a single thing: nothing is listed of other people's storages, nor where nothing but aggregates may leave.
+        let listed = dataset.publish_identifiers && !personal && !allows_only_aggregates(dataset);
+        let keys = if listed { view.keys().map(Arc::new) } else { None };
         let summary = if personal {
             Arc::new(joined(&own, shared(&snapshot, &storages)))
         } else {
@@ -116,10 +114,29 @@ impl Summaries for IndexSummaries {
             names: epoch,
             dataset: dataset.clone(),
             consenting,
-            summary: Arc::clone(&summary),
+            summary,
+            keys,
         };
-        self.kept.insert(dataset.iri.clone(), Arc::new(kept));
-        Some((*summary).clone())
+        let kept = Arc::new(kept);
+        self.kept.insert(dataset.iri.clone(), Arc::clone(&kept));
+        Some(kept)
+    }
+
+    fn name_of(&self, iri: &str) -> Option<ResourceName> {
+        ResourceName::from_iri(iri, &self.origins).filter(ResourceName::is_container)
+    }
+}
+
+/// Storages that must share a line of the statistics over other people's data before it is published.
+pub const STORAGES_MIN: usize = 5;
+
+impl Summaries for IndexSummaries {
+    fn summary(&self, dataset: &Dataset) -> Option<Summary> {
+        self.current(dataset).map(|kept| (*kept.summary).clone())
+    }
+
+    fn keys(&self, dataset: &Dataset) -> Option<Arc<Keys>> {
+        self.current(dataset)?.keys.clone()
     }
 
     fn caught_up(&self, sequence: Sequence) -> BoxFuture<'_, bool> {

@@ -5,6 +5,7 @@
 use std::sync::{Arc, OnceLock};
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use server_kit::keys::Keys;
 
 use super::marks::Marks;
 use super::treat::Treated;
@@ -269,5 +270,13 @@ impl View {
             }))
         };
         Arc::clone(self.summary.get_or_init(compute))
+    }
+
+    /// Lists of the shared identifiers that the view shows; none when it shows too much for that.
+    #[must_use]
+    pub fn keys(&self) -> Option<Keys> {
+        summary::keys(&self.snapshot, &self.visible, &|predicate| {
+            self.predicates.show(predicate)
+        })
     }
 }

@@ -11,6 +11,7 @@ pub mod pod;
 pub mod process;
 pub mod report;
 pub mod scope;
+pub mod shop;
 pub mod standing;
 pub mod story;
 pub mod verification;

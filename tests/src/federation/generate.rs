@@ -34,7 +34,7 @@ impl Default for Size {
 }
 
 /// A small generator with a known sequence: a benchmark must not change with a dependency.
-struct Sequence(u64);
+pub(super) struct Sequence(pub(super) u64);
 
 impl Sequence {
     fn next(&mut self) -> u64 {
@@ -45,7 +45,7 @@ impl Sequence {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }
 }

@@ -5,6 +5,7 @@ pub mod data;
 pub mod generate;
 pub mod member;
 pub mod network;
+pub mod shop;
 
 pub use member::{Behaviour, Member};
 pub use network::{Answered, Network};

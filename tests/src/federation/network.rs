@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use broker::exec::gate::{Gate, GateLimits};
 use broker::exec::manifest::{Completeness, Ledger};
+use broker::exec::residual::Delivered;
 use broker::exec::{ExecError, ExecLimits, Session, residual, run};
 use broker::fetch::{Credentials, FetchError, SubRequest, Transport};
 use broker::plan::{PhysicalPlan, PlanLimits, plan};
-use broker::source::{Directories, Source, SourceDescription};
+use broker::source::{Directories, Keys, Source, SourceDescription};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
@@ -93,10 +94,9 @@ impl Network {
             let name = format!("member{at}");
             members.push(Member::start_with_graphs(&name, quads).await.unwrap());
         }
-        let sources = members
-            .iter()
-            .map(|member| source(member, SourceDescription::of_triples(&member.triples)))
-            .collect();
+        // Lists of shared identifiers are about the default graph, and these triples are of all graphs.
+        let described = |member: &Member| SourceDescription::of_triples(&member.triples).with_keys(Keys::default());
+        let sources = members.iter().map(|member| source(member, described(member))).collect();
         Self::beside(members, sources, merged)
     }
 
@@ -201,15 +201,7 @@ impl Network {
             traceparent: None,
         };
         let delivered = run(&session, &plan, &ledger).await?;
-        let residual_query = plan.residual.clone();
-        let rows = tokio::task::spawn_blocking(move || {
-            residual::evaluate(&residual_query, &delivered, CancellationToken::new(), |results| {
-                texts(results, ordered)
-            })
-            .unwrap()
-        })
-        .await
-        .unwrap();
+        let rows = evaluated(plan.residual.clone(), delivered, ordered).await.unwrap();
         Ok(Answered {
             rows,
             completeness: ledger.completeness(),
@@ -263,11 +255,29 @@ impl Network {
         runs.get(RUNS / 2).copied()
     }
 
+    /// The client of all requests.
+    #[must_use]
+    pub fn transport(&self) -> &dyn Transport {
+        &self.egress
+    }
+
     /// All requests that the members received.
     #[must_use]
     pub fn requests(&self) -> Vec<u64> {
         self.members.iter().map(Member::requests).collect()
     }
+}
+
+/// Evaluates what remains of a query over what was delivered, away from the tasks that wait; rows as text, sorted unless `ordered`.
+pub(super) async fn evaluated(rest: Query, delivered: Delivered, ordered: bool) -> Result<Vec<String>, String> {
+    tokio::task::spawn_blocking(move || {
+        residual::evaluate(&rest, &delivered, CancellationToken::new(), |results| {
+            texts(results, ordered)
+        })
+        .map_err(|error| error.to_string())
+    })
+    .await
+    .map_err(|error| error.to_string())?
 }
 
 /// A source over a member.
@@ -287,7 +297,7 @@ pub fn source(member: &Member, description: SourceDescription) -> Source {
 }
 
 /// Whether the outermost query is ordered, so that rows are compared in sequence.
-fn is_ordered(query: &str) -> bool {
+pub(super) fn is_ordered(query: &str) -> bool {
     query
         .rfind("ORDER BY")
         .is_some_and(|at| !query.get(at..).unwrap_or_default().contains('}'))
