@@ -161,7 +161,7 @@ mod tests {
         assert!(places.take("c").is_ok());
 
         let (mut one, mut two) = (places.kept(), places.kept());
-        assert_eq!(one.resize(150), Ok(()));
+        assert_eq!(one.resize(160), Ok(()));
         assert!(places.is_short() && one.resize(201).is_err());
         assert!(two.resize(150).unwrap_err().contains("standing.bytes_in_all_max"));
         assert_eq!(one.resize(50), Ok(()));
