@@ -83,7 +83,7 @@ pub async fn measure(scope: &Scope, progress: &mut dyn FnMut(&str)) -> Result<Ta
     for (name, sizes) in grown {
         // Below ten members the fixed cost of a query hides its growth.
         let mut sizes = sizes.into_iter().filter(|(members, _)| *members >= 10);
-        if let (Some(first), Some(last)) = (sizes.next(), sizes.last()) {
+        if let (Some(first), Some(last)) = (sizes.next(), sizes.next_back()) {
             rows.push(growth(name, first, last));
         }
     }

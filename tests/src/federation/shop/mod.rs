@@ -139,7 +139,11 @@ pub fn shared(kind: &str, number: u64) -> String {
 pub fn listed(source: usize, size: Size) -> Vec<u64> {
     let mut random = random(source, size);
     let wanted = size.listed.min(PRODUCTS / 2);
-    let wanted = if source % 2 == 0 { wanted } else { wanted * 5 / 4 };
+    let wanted = if source.is_multiple_of(2) {
+        wanted
+    } else {
+        wanted * 5 / 4
+    };
     let mut found = BTreeSet::new();
     let mut order = Vec::new();
     while (found.len() as u64) < wanted {
@@ -272,10 +276,10 @@ fn described(content: &mut Content, product: &Product) -> NamedNode {
     content.say(&local, "description", english(&text.join(" ")));
     content.say(&local, "weight", whole(product.weight));
     content.say(&local, "height", whole(product.height));
-    if product.number % 3 == 0 {
+    if product.number.is_multiple_of(3) {
         content.say(&local, "width", whole(product.height / 2));
     }
-    if product.number % 2 == 0 {
+    if product.number.is_multiple_of(2) {
         content.say(
             &local,
             "color",
