@@ -338,7 +338,8 @@ impl Broker {
                     .values()
                     .map(|member| {
                         serde_json::json!({
-                            "name": member.config.name, "url": member.config.url, "sparql": member.config.sparql,
+                            "name": member.config.name, "kind": member.config.kind(), "url": member.config.url,
+                            "sparql": member.config.sparql, "terms": member.config.terms,
                             "datasets": member.datasets.len(), "confirmed": moment(member.confirmed),
                             "staleSince": moment(member.stale_since), "error": member.error,
                         })
@@ -505,7 +506,7 @@ async fn keep_crawling(broker: Arc<Broker>, shutdown: Shutdown, first: Arc<std::
             .snapshot()
             .members
             .values()
-            .any(|member| member.config.url.is_some() && member.confirmed.is_none());
+            .any(|member| member.config.pod_server().is_some() && member.confirmed.is_none());
         let pause = if waiting {
             1
         } else {

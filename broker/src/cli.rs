@@ -187,12 +187,29 @@ impl Cli {
             }
             Command::Check(arg) => {
                 let config = load(&arg)?;
-                say(&format!(
+                let mut words = format!(
                     "{}: fine; serves {} with {} members\n",
                     arg.config.display(),
                     config.server.base_url,
                     config.members.len()
-                ))
+                );
+                for member in &config.members {
+                    let Some(terms) = &member.terms else { continue };
+                    let grants: Vec<String> = terms
+                        .grants
+                        .iter()
+                        .map(|grant| format!("{grant:?}").to_lowercase())
+                        .collect();
+                    words.push_str(&format!(
+                        "  {} ({}): {} to everybody under {}, as stated at {}\n",
+                        member.name,
+                        member.kind().as_str(),
+                        grants.join(" and "),
+                        terms.licence,
+                        terms.stated_at
+                    ));
+                }
+                say(&words)
             }
             Command::Log(LogCommand::Export { config, to }) => {
                 let config = load(&config)?;

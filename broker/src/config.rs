@@ -2,6 +2,7 @@
 
 use crate::exec::ExecLimits;
 use crate::exec::gate::GateLimits;
+pub use crate::member::registration::MemberConfig;
 use crate::plan::PlanLimits;
 use crate::standing::StandingLimits;
 use serde::Deserialize;
@@ -122,20 +123,6 @@ fn agreements_max() -> usize {
     1_000
 }
 
-/// One member of the federation.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, serde::Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct MemberConfig {
-    /// Short name, shown to people.
-    pub name: String,
-    /// Base URL of a pod server, with a closing slash: its catalogue is at `{url}catalog`.
-    #[serde(default)]
-    pub url: Option<Url>,
-    /// For open data without a pod server: any SPARQL 1.1 endpoint.
-    #[serde(default)]
-    pub sparql: Option<Url>,
-}
-
 /// Crawling of members' catalogues.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -252,32 +239,5 @@ impl Config {
             ));
         }
         Ok(())
-    }
-}
-
-impl MemberConfig {
-    /// Checks one member.
-    ///
-    /// # Errors
-    /// The key and the reason.
-    pub fn validate(&self) -> Result<(), ConfigError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(plain) {
-            return Err(ConfigError::invalid(
-                "members.name",
-                "use 1 to 64 letters, digits, `-`, `_` or `.`",
-            ));
-        }
-        match (&self.url, &self.sparql) {
-            (Some(url), None) if !url.path().ends_with('/') => Err(ConfigError::invalid(
-                "members.url",
-                format!("`{url}` needs a closing slash"),
-            )),
-            (Some(_), None) | (None, Some(_)) => Ok(()),
-            _ => Err(ConfigError::invalid(
-                "members",
-                format!("give `{}` either `url` or `sparql`", self.name),
-            )),
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::agreement::Deposit;
 use crate::catalog::{DatasetEntry, Snapshot};
+use crate::member::{Foreign, terms};
 use crate::source::Source;
 use policies::contract::AgreementState;
 use policies::decision::Obligation;
@@ -86,7 +87,16 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
             properties: None,
             hidden: BTreeSet::new(),
             stays: false,
+            foreign: dataset.foreign.as_ref().map(Foreign::afresh),
         };
+        if dataset.foreign.is_some() {
+            // Nobody can make an agreement with it, and it decides nothing: what its owner grants to all is all there is.
+            match terms::decide(source.terms(), source.kind(), asker.purpose.as_deref()) {
+                Ok(()) => admission.sources.push(source),
+                Err((code, words)) => admission.refuse(&dataset, None, code, &words),
+            }
+            continue;
+        }
         let mine = deposited.get(dataset.iri.as_str()).map_or(&[][..], Vec::as_slice);
         if dataset.open && mine.is_empty() {
             admission.sources.push(source);

@@ -66,7 +66,9 @@ pub async fn respond(broker: &Arc<Broker>, call: &Call) -> Answer {
 fn places(snapshot: &Snapshot, holder: &str) -> BTreeSet<String> {
     let mut places = BTreeSet::new();
     for member in snapshot.members.values() {
-        let Some(url) = &member.config.url else { continue };
+        let Some(url) = member.config.pod_server() else {
+            continue;
+        };
         for dataset in &member.datasets {
             let own = dataset.publisher.as_deref() == Some(holder) && serves(url, &dataset.iri);
             if let (true, Some((storage, _))) = (own, dataset.iri.split_once(DATASPACE)) {

@@ -15,6 +15,7 @@ pub mod exec;
 pub mod fetch;
 pub mod holder;
 pub mod http;
+pub mod member;
 pub mod plan;
 pub mod query;
 pub mod source;

@@ -6,3 +6,4 @@ mod broker_service;
 mod broker_shop;
 mod catalog_identifiers;
 mod catalog_statistics;
+mod members;

@@ -5,6 +5,8 @@
 
 #[path = "broker_service/harness.rs"]
 mod harness;
+#[path = "broker_service/kinds.rs"]
+mod kinds;
 #[path = "broker_service/origins.rs"]
 mod origins;
 #[path = "broker_service/standing.rs"]
@@ -22,6 +24,7 @@ mod trace;
 
 use harness::{BrokerServer, JSON, PURPOSE, ROWS, agree, ask, delegation, municipality, numbers};
 use meent_tests::federation::Member;
+use meent_tests::federation::kinds::open_terms;
 use meent_tests::pod::{Agent, PodServer};
 use oxrdf::{Literal, NamedNode, Triple};
 use serde_json::{Value, json};
@@ -527,7 +530,7 @@ async fn terms_bind_and_every_query_is_on_record() {
     );
     let open = Member::start("open", vec![fact]).await.unwrap();
     let token = std::fs::read_to_string(directory.path().join("operator.token")).unwrap();
-    let member = json!({ "name": "open", "sparql": open.endpoint }).to_string();
+    let member = json!({ "name": "open", "sparql": open.endpoint, "terms": open_terms() }).to_string();
     for (bearer, status) in [("wrong", 401), (token.trim(), 204)] {
         let reply = broker
             .client()

@@ -29,7 +29,18 @@ vocabulary! {
     /// TREE, for paged and streamed collections.
     tree = "https://w3id.org/tree#" {
         COLLECTION "Collection", NODE_CLASS "Node", NODE "node", RELATION "relation", MEMBER "member",
-        VIEW "view", VALUE "value", PATH "path", SHAPE "shape",
+        VIEW "view", VALUE "value", PATH "path", SHAPE "shape", LESS_THAN_RELATION "LessThanRelation",
+        LESS_THAN_OR_EQUAL_TO_RELATION "LessThanOrEqualToRelation", EQUAL_TO_RELATION "EqualToRelation",
+        GREATER_THAN_RELATION "GreaterThanRelation",
+        GREATER_THAN_OR_EQUAL_TO_RELATION "GreaterThanOrEqualToRelation",
+    }
+}
+
+vocabulary! {
+    /// Linked Data Event Streams.
+    ldes = "https://w3id.org/ldes#" {
+        EVENT_STREAM "EventStream", TIMESTAMP_PATH "timestampPath", VERSION_OF_PATH "versionOfPath",
+        RETENTION_POLICY "retentionPolicy",
     }
 }
 

@@ -18,7 +18,7 @@ pub mod context;
 pub mod meent;
 pub mod requirement;
 
-pub use catalogue::{dcat, geo, locn, oslo, sosa, ssn, stat, tree, verkeer, void};
+pub use catalogue::{dcat, geo, ldes, locn, oslo, sosa, ssn, stat, tree, verkeer, void};
 pub use general::{dcterms, foaf, org, owl, prov, rdf, rdfs, schema, skos, vann, vcard, xsd};
 pub use policy::{cc, dpv, dpv_27560, dpv_gdpr, dspace, force, odrl};
 pub use solid_family::{acl, acp, as2, iana, ldp, notify, pim, solid};
@@ -58,6 +58,7 @@ mod tests {
             foaf::TERMS,
             force::TERMS,
             geo::TERMS,
+            ldes::TERMS,
             iana::TERMS,
             ldp::TERMS,
             locn::TERMS,

@@ -25,7 +25,9 @@ pub async fn crawl(catalogue: &Catalogue, egress: &Egress, limits: &CatalogSecti
     let Some(known) = catalogue.snapshot().members.get(name).cloned() else {
         return;
     };
-    let Some(base) = known.config.url.clone() else { return };
+    let Some(base) = known.config.pod_server().cloned() else {
+        return;
+    };
     let others = catalogue.snapshot().others(name).map(str::to_owned).collect();
     let outcome = fetch(egress, limits, &known, base.as_str(), others).await;
     let now = clock.now();

@@ -5,14 +5,17 @@ pub mod parse;
 pub mod search;
 
 use crate::config::MemberConfig;
+use crate::member::{Foreign, MemberKind};
 use crate::source::SourceDescription;
 use crate::source::description::authority;
 use arc_swap::ArcSwap;
-use oxrdf::Triple;
+use oxrdf::{Literal, NamedNode, Triple};
 use policies::odrl::Policy;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use time::OffsetDateTime;
+use url::Url;
+use vocab::{dcat, dcterms, rdf, void};
 
 /// One dataset as its owner describes it.
 #[derive(Debug, Clone)]
@@ -35,12 +38,14 @@ pub struct DatasetEntry {
     pub negotiation: Option<String>,
     /// Its offers.
     pub offers: Vec<Arc<Policy>>,
-    /// Whether it may be asked without an agreement.
+    /// Whether it may be asked without an agreement; of a member that is no pod server its terms tell.
     pub open: bool,
     /// Whether those without an agreement are not told that it could have contributed.
     pub silent: bool,
     /// What it says about its content.
     pub description: Arc<SourceDescription>,
+    /// How it is asked, when its member is no pod server.
+    pub foreign: Option<Foreign>,
 }
 
 /// One member as it was seen last.
@@ -63,39 +68,70 @@ pub struct MemberState {
 }
 
 impl MemberState {
-    /// A member that was never seen. One that is only an endpoint is known at once.
+    /// A member that was never seen. One that is no pod server is known at once: it is one dataset, named after its place.
     #[must_use]
     pub fn new(config: MemberConfig) -> Self {
-        let datasets = config
-            .sparql
-            .iter()
-            .map(|endpoint| {
-                Arc::new(DatasetEntry {
-                    iri: endpoint.to_string(),
-                    member: config.name.clone(),
-                    titles: BTreeMap::from([(String::new(), config.name.clone())]),
-                    descriptions: BTreeMap::new(),
-                    keywords: Vec::new(),
-                    publisher: None,
-                    endpoint: Some(endpoint.to_string()),
-                    negotiation: None,
-                    offers: Vec::new(),
-                    open: true,
-                    silent: false,
-                    description: Arc::new(SourceDescription::unknown()),
-                })
-            })
-            .collect();
+        let place = config.place().filter(|_| config.kind() != MemberKind::Pod);
+        let datasets = place.map(|place| Arc::new(foreign_dataset(&config, place)));
+        let triples = place.map(|place| foreign_triples(&config, place)).unwrap_or_default();
         Self {
             config,
             etag: None,
             confirmed: None,
             stale_since: None,
             error: None,
-            datasets,
-            triples: Arc::new(Vec::new()),
+            datasets: datasets.into_iter().collect(),
+            triples: Arc::new(triples),
         }
     }
+}
+
+fn foreign_dataset(config: &MemberConfig, place: &Url) -> DatasetEntry {
+    let publisher = config.terms.as_ref().and_then(|terms| terms.publisher.as_ref());
+    DatasetEntry {
+        iri: place.to_string(),
+        member: config.name.clone(),
+        titles: BTreeMap::from([(String::new(), config.name.clone())]),
+        descriptions: BTreeMap::new(),
+        keywords: Vec::new(),
+        publisher: publisher.map(Url::to_string),
+        endpoint: Some(place.to_string()),
+        negotiation: None,
+        offers: Vec::new(),
+        open: config.terms.is_some(),
+        silent: false,
+        description: Arc::new(SourceDescription::unknown()),
+        foreign: Some(Foreign::new(Arc::new(config.clone()))),
+    }
+}
+
+/// What the catalogue says of a member that publishes none: what the registry knows.
+fn foreign_triples(config: &MemberConfig, place: &Url) -> Vec<Triple> {
+    let iri = |text: &str| NamedNode::new_unchecked(text);
+    let dataset = iri(place.as_str());
+    let mut triples = vec![
+        Triple::new(dataset.clone(), iri(rdf::TYPE), iri(dcat::DATASET)),
+        Triple::new(
+            dataset.clone(),
+            iri(dcterms::TITLE),
+            Literal::from(config.name.as_str()),
+        ),
+    ];
+    if config.kind() == MemberKind::Sparql {
+        triples.push(Triple::new(
+            dataset.clone(),
+            iri(void::SPARQL_ENDPOINT),
+            dataset.clone(),
+        ));
+    }
+    if let Some(terms) = &config.terms {
+        let licence = iri(terms.licence.as_str());
+        triples.push(Triple::new(dataset.clone(), iri(dcterms::LICENSE), licence));
+        if let Some(publisher) = &terms.publisher {
+            triples.push(Triple::new(dataset, iri(dcterms::PUBLISHER), iri(publisher.as_str())));
+        }
+    }
+    triples
 }
 
 /// Everything known about all members at one moment.
@@ -123,7 +159,7 @@ impl Snapshot {
     #[must_use]
     pub fn speaker(&self, iri: &str) -> Option<&Arc<MemberState>> {
         self.members.values().find(|member| {
-            let base = member.config.url.as_ref();
+            let base = member.config.pod_server();
             base.is_some_and(|base| speaks_for(base.as_str(), self.others(&member.config.name), iri))
         })
     }
@@ -132,9 +168,7 @@ impl Snapshot {
     pub fn others(&self, name: &str) -> impl Iterator<Item = &str> {
         let members = self.members.values().map(|member| &member.config);
         let others = members.filter(move |member| member.name != name);
-        others
-            .flat_map(|member| member.url.iter().chain(&member.sparql))
-            .map(url::Url::as_str)
+        others.filter_map(MemberConfig::place).map(Url::as_str)
     }
 
     /// A dataset by IRI.

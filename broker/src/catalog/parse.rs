@@ -183,6 +183,7 @@ fn dataset(
             .objects(&node, meent::WITHHELD_SILENTLY)
             .any(|object| matches!(object, Term::Literal(literal) if matches!(literal.value().trim(), "true" | "1"))),
         description: Arc::new(description),
+        foreign: None,
     }
 }
 

@@ -19,6 +19,8 @@ pub struct GateLimits {
     pub failures_max: u32,
     /// How long it rests, in milliseconds.
     pub rest_ms: u64,
+    /// Most triples of members' documents that are in memory for all queries together; about half a gigabyte for a million.
+    pub held_triples_max: usize,
 }
 
 impl Default for GateLimits {
@@ -28,6 +30,7 @@ impl Default for GateLimits {
             requests_max: 64,
             failures_max: 5,
             rest_ms: 10_000,
+            held_triples_max: 2_000_000,
         }
     }
 }
@@ -37,6 +40,7 @@ impl Default for GateLimits {
 pub struct Gate {
     limits: GateLimits,
     all: Arc<Semaphore>,
+    room: Arc<Semaphore>,
     members: Mutex<HashMap<String, Arc<Member>>>,
 }
 
@@ -52,6 +56,9 @@ struct Health {
     rests_until: Option<Instant>,
 }
 
+/// Room for triples: with the document that holds them, and with what is put together from it.
+pub(crate) type Room = Arc<OwnedSemaphorePermit>;
+
 /// The right to send one request; what became of it must be told.
 #[derive(Debug)]
 pub struct Passage {
@@ -65,9 +72,11 @@ impl Gate {
     #[must_use]
     pub fn new(limits: GateLimits) -> Arc<Self> {
         let all = Arc::new(Semaphore::new(limits.requests_max.max(1)));
+        let room = Arc::new(Semaphore::new(limits.held_triples_max.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             limits,
             all,
+            room,
             members: Mutex::new(HashMap::new()),
         })
     }
@@ -80,6 +89,20 @@ impl Gate {
                 health: Mutex::new(Health::default()),
             })
         }))
+    }
+
+    /// Room in memory for triples, until it is dropped; `None` when there is too little left.
+    pub(crate) fn room(&self, triples: usize) -> Option<Room> {
+        let permits = u32::try_from(triples).ok()?;
+        Arc::clone(&self.room)
+            .try_acquire_many_owned(permits)
+            .ok()
+            .map(Arc::new)
+    }
+
+    /// Whether half of all room is free: only then is anything kept in memory that no query needs now.
+    pub(crate) fn has_room_to_spare(&self) -> bool {
+        self.room.available_permits() >= self.limits.held_triples_max / 2
     }
 
     /// Waits for a turn at a member. Waiting counts against the caller's own deadline.
@@ -115,6 +138,35 @@ impl Gate {
             }
         } else {
             *health = Health::default();
+        }
+    }
+}
+
+/// Tells the gate what became of a request, also when the request is cut off by its timeout.
+pub(crate) struct Told<'a> {
+    gate: &'a Gate,
+    passage: Option<Passage>,
+}
+
+impl<'a> Told<'a> {
+    pub(crate) fn new(gate: &'a Gate, passage: Passage) -> Self {
+        Self {
+            gate,
+            passage: Some(passage),
+        }
+    }
+
+    pub(crate) fn tell(mut self, result: Result<(), &FetchError>) {
+        if let Some(passage) = self.passage.take() {
+            self.gate.told(&passage, result);
+        }
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if let Some(passage) = self.passage.take() {
+            self.gate.told(&passage, Err(&FetchError::TimedOut(0)));
         }
     }
 }

@@ -2,6 +2,9 @@
 
 use super::terms::Term;
 use crate::fetch::FetchError;
+use crate::member::MemberKind;
+use crate::member::replica::Account;
+use crate::member::terms::Terms;
 use crate::plan::Withheld;
 use crate::source::{Source, SourceId};
 use parking_lot::Mutex;
@@ -19,6 +22,8 @@ pub enum SourceStatus {
     Answered,
     /// At least one sub-query has no answer.
     Failed,
+    /// It answered, from a part of what it should hold.
+    Partial,
     /// Left out by the agreement's own terms.
     Withheld,
 }
@@ -30,15 +35,23 @@ pub struct SourceReport {
     pub member: String,
     /// The dataset.
     pub dataset: String,
+    /// What the member is.
+    pub kind: MemberKind,
     /// The agreement under which it was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<String>,
+    /// What its owner grants to everybody, when it cannot enforce a policy itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub granted: Option<Terms>,
     /// What became of it.
     pub status: SourceStatus,
     /// Why, in words, when it did not simply answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// Sub-queries sent.
+    /// What should be known about its answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+    /// Sub-queries sent, or documents asked for.
     pub requests: u64,
     /// Rows received.
     pub rows: u64,
@@ -73,6 +86,7 @@ pub struct Ledger<'a> {
 struct Entry {
     status: Option<SourceStatus>,
     reasons: Vec<String>,
+    notes: Vec<String>,
     requests: u64,
     rows: u64,
     bytes: u64,
@@ -123,6 +137,27 @@ impl<'a> Ledger<'a> {
         });
     }
 
+    /// A source was read into memory, and is asked there.
+    pub fn read(&self, id: SourceId, account: &Account) {
+        self.note(id, |entry| {
+            (entry.requests, entry.bytes) = (account.requests, account.bytes);
+            entry.ms = entry.ms.max(account.ms);
+            entry.notes.clone_from(&account.notes);
+            entry.notes.push(format!(
+                "read {} documents, {} of them unchanged since they were read before",
+                account.documents, account.revalidated
+            ));
+            for words in &account.missing {
+                if !entry.reasons.contains(words) {
+                    entry.reasons.push(words.clone());
+                }
+            }
+            if !account.missing.is_empty() {
+                entry.status.get_or_insert(SourceStatus::Partial);
+            }
+        });
+    }
+
     /// An answer came with terms.
     pub fn came_with(&self, id: SourceId, terms: BTreeSet<Term>) {
         self.note(id, |entry| entry.terms.extend(terms));
@@ -150,9 +185,12 @@ impl<'a> Ledger<'a> {
             SourceReport {
                 member: source.member.clone(),
                 dataset: source.dataset.clone(),
+                kind: source.kind(),
                 agreement: source.agreement.clone(),
+                granted: source.terms().cloned(),
                 status: entry.status.clone().unwrap_or(SourceStatus::NotRelevant),
                 reasons: entry.reasons.clone(),
+                notes: entry.notes.clone(),
                 requests: entry.requests,
                 rows: entry.rows,
                 bytes: entry.bytes,

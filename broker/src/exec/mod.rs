@@ -7,11 +7,14 @@ pub mod manifest;
 pub mod residual;
 pub mod terms;
 
-use crate::fetch::{self, Budget, Credentials, FetchError, SubRequest, Transport, parse};
+use crate::fetch::parse::SentKeys;
+use crate::fetch::{Budget, Credentials, FetchError, Transport, parse};
+use crate::member::documents::DocumentLimits;
+use crate::member::{At, Question, adapter};
 use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, Scan, SubPlan, SubPlanText, Wanted};
 use crate::source::{Source, SourceId};
 use gate::Gate;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::HeaderValue;
 use manifest::Ledger;
 use oxrdf::{Dataset, Quad, Term, Variable};
 use residual::{Answer, Delivered};
@@ -36,6 +39,10 @@ pub struct ExecLimits {
     pub rows_max: u64,
     /// Most bytes from all sources together.
     pub bytes_max: u64,
+    /// How long a member's answer counts on whether it holds anything like a pattern, milliseconds. For members without summaries.
+    pub evidence_ms: u64,
+    /// Bounds on reading the documents of members that answer no queries.
+    pub documents: DocumentLimits,
 }
 
 impl Default for ExecLimits {
@@ -47,6 +54,8 @@ impl Default for ExecLimits {
             member_bytes_max: 512 * 1024 * 1024,
             rows_max: 5_000_000,
             bytes_max: 1024 * 1024 * 1024,
+            evidence_ms: 10_000,
+            documents: DocumentLimits::default(),
         }
     }
 }
@@ -151,7 +160,7 @@ async fn sub_plan(
     ledger: &Ledger<'_>,
     budget: &Arc<Budget>,
 ) -> Answer {
-    let mut requests: Vec<(SourceId, String)> = Vec::new();
+    let mut requests: Vec<(SourceId, String, Option<Arc<SentKeys>>)> = Vec::new();
     let keys = match (&part.bind, &feed) {
         (Some(bind), Some(answer)) => bindings::keys(bind, &answer.variables, &answer.rows)
             .filter(|keys| keys.len() <= session.plan_limits.bind_keys_max)
@@ -163,16 +172,19 @@ async fn sub_plan(
             let blocks = bindings::blocks(part, bind, &keys, session);
             for (source, blocks) in blocks {
                 for block in blocks {
-                    requests.push((source, SubPlanText::bound(part, &bind.variables, &block)));
+                    let text = SubPlanText::bound(part, &bind.variables, &block);
+                    let variables = bind.variables.clone();
+                    requests.push((source, text, Some(Arc::new(SentKeys { variables, block }))));
                 }
             }
         }
         None => {
             let text = SubPlanText::whole(part);
-            requests.extend(part.sources.keys().map(|source| (*source, text.clone())));
+            requests.extend(part.sources.keys().map(|source| (*source, text.clone(), None)));
         }
     }
-    let expected = |id: SourceId| parse::Expected {
+    let expected = |id: SourceId, keys: &Option<Arc<SentKeys>>| parse::Expected {
+        keys: keys.clone(),
         variables: part.variables.clone(),
         certain: part.certain.clone(),
         rows_max: session.limits.member_rows_max,
@@ -182,7 +194,7 @@ async fn sub_plan(
     let answers = futures_util::future::join_all(
         requests
             .iter()
-            .map(|(id, text)| ask(session, *id, text, expected(*id), ledger, budget)),
+            .map(|(id, text, keys)| ask(session, *id, text, expected(*id, keys), ledger, budget)),
     )
     .await;
     let mut rows = Vec::with_capacity(answers.iter().flatten().map(Vec::len).sum());
@@ -209,6 +221,7 @@ async fn merge_from(
 ) -> Vec<Quad> {
     let column = |name: &str| Variable::new_unchecked(name);
     let expected = parse::Expected {
+        keys: None,
         variables: ["k", "g", "s", "p", "o"].map(column).to_vec(),
         certain: vec![column("k")],
         rows_max: session.limits.member_rows_max,
@@ -247,8 +260,14 @@ async fn ask(
     let source = session.sources.get(id)?;
     let started = Instant::now();
     let limit = Duration::from_millis(session.limits.member_ms_max);
-    let result = match tokio::time::timeout(limit, exchange(session, source, id, text, expected, ledger, budget)).await
-    {
+    let question = Question {
+        text,
+        expected,
+        budget,
+        ledger,
+    };
+    let answer = adapter(source).answer(At { session, source, id }, question);
+    let result = match tokio::time::timeout(limit, answer).await {
         Ok(result) => result,
         Err(_) => Err(FetchError::TimedOut(session.limits.member_ms_max)),
     };
@@ -257,6 +276,9 @@ async fn ask(
         .record(started.elapsed().as_secs_f64());
     match result {
         Ok(rows) => {
+            if let Some(granted) = source.terms() {
+                ledger.came_with(id, terms::granted(granted, &source.dataset));
+            }
             ledger.answered(id, rows.rows.len() as u64, rows.bytes, ms);
             Some(rows.rows)
         }
@@ -269,85 +291,6 @@ async fn ask(
             tracing::info!(member = %source.member, reason = %error, ms, "a source gave no answer");
             ledger.failed(id, &error, ms);
             None
-        }
-    }
-}
-
-async fn exchange(
-    session: &Session<'_>,
-    source: &Source,
-    id: SourceId,
-    text: &str,
-    expected: parse::Expected,
-    ledger: &Ledger<'_>,
-    budget: &Arc<Budget>,
-) -> Result<parse::Rows, FetchError> {
-    let passage = Told {
-        gate: session.gate,
-        passage: Some(session.gate.pass(&source.member).await?),
-    };
-    let mut headers = session.credentials.headers(source, &source.endpoint)?;
-    headers.insert(ACCEPT, HeaderValue::from_static("application/sparql-results+json"));
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("application/x-www-form-urlencoded"),
-    );
-    if let Some(trace) = &session.traceparent {
-        headers.insert("traceparent", trace.clone());
-    }
-    let request = SubRequest {
-        url: source.endpoint.clone(),
-        headers,
-        body: fetch::form(source, text, session.credentials.purpose()),
-        time_max: Duration::from_millis(session.limits.member_ms_max),
-        bytes_max: expected.bytes_max,
-    };
-    ledger.sent(id);
-    let result = async {
-        let (status, headers, body) = session.transport.send(request).await?;
-        if !status.is_success() {
-            return Err(fetch::refusal(status, body).await);
-        }
-        let media_type = headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let essence = media_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        if essence != "application/sparql-results+json" && essence != "application/json" {
-            return Err(FetchError::WrongType(essence.chars().take(80).collect()));
-        }
-        // Before the first row is used: what binds its use is known.
-        ledger.came_with(id, terms::read(&headers));
-        parse::read(body, expected, Arc::clone(budget)).await
-    }
-    .await;
-    passage.tell(result.as_ref().map(|_| ()));
-    result
-}
-
-/// Tells the gate what became of a request, also when the request is cut off by its timeout.
-struct Told<'a> {
-    gate: &'a Gate,
-    passage: Option<gate::Passage>,
-}
-
-impl Told<'_> {
-    fn tell(mut self, result: Result<(), &FetchError>) {
-        if let Some(passage) = self.passage.take() {
-            self.gate.told(&passage, result);
-        }
-    }
-}
-
-impl Drop for Told<'_> {
-    fn drop(&mut self) {
-        if let Some(passage) = self.passage.take() {
-            self.gate.told(&passage, Err(&FetchError::TimedOut(0)));
         }
     }
 }

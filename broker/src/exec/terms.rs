@@ -1,6 +1,7 @@
 //! What answers come with: links that name the terms of an agreement, the source, whom to name, and the policy for whoever
 //! gets the data next (ENF-18). They go on, source by source, to the consumer.
 
+use crate::member::terms::Terms;
 use http::HeaderMap;
 use http::header::{HeaderValue, LINK};
 use serde::Serialize;
@@ -44,6 +45,23 @@ fn term(field: &str) -> Option<Term> {
         rel: rel.to_owned(),
         href: href.to_owned(),
     })
+}
+
+/// What the owner of a member grants that cannot send its terms along: the licence, the source, whom to name.
+#[must_use]
+pub fn granted(terms: &Terms, dataset: &str) -> BTreeSet<Term> {
+    let publisher = terms
+        .publisher
+        .as_ref()
+        .map(|publisher| (prov::WAS_ATTRIBUTED_TO, publisher.as_str()));
+    [(dcterms::LICENSE, terms.licence.as_str()), (dcterms::SOURCE, dataset)]
+        .into_iter()
+        .chain(publisher)
+        .map(|(rel, href)| Term {
+            rel: rel.to_owned(),
+            href: href.to_owned(),
+        })
+        .collect()
 }
 
 /// A link of the broker's own answer.

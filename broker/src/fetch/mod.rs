@@ -6,7 +6,7 @@ pub mod parse;
 use crate::source::Source;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use std::sync::Arc;
@@ -19,11 +19,13 @@ pub type Stream = UnsyncBoxBody<Bytes, std::io::Error>;
 /// A sub-query on its way.
 #[derive(Debug, Clone)]
 pub struct SubRequest {
-    /// The source's SPARQL endpoint.
+    /// `POST` for a query, `GET` for a document.
+    pub method: Method,
+    /// The source's SPARQL endpoint, or its document.
     pub url: String,
     /// Everything, credentials included.
     pub headers: HeaderMap,
-    /// The form that the SPARQL 1.1 Protocol defines for `POST`.
+    /// The form that the SPARQL 1.1 Protocol defines for `POST`; empty for a document.
     pub body: Bytes,
     /// Longest time until the last byte.
     pub time_max: Duration,

@@ -1,4 +1,4 @@
-//! Reading SPARQL JSON results as they stream in: small answers in place, large ones on a blocking thread, never more than the bounds
+//! Reading SPARQL results as they stream in: small answers in place, large ones on a blocking thread, never more than the bounds
 //! allow, and never a row of an answer that turns out to be cut off.
 
 use super::{Budget, FetchError, Stream};
@@ -10,6 +10,8 @@ use sparesults::{
     QueryResultsFormat, QueryResultsParseError, QueryResultsParser, QuerySolution, ReaderQueryResultsParserOutput,
     SliceQueryResultsParserOutput,
 };
+use spargebra::term::GroundTerm;
+use std::collections::HashSet;
 use std::io::Read;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -35,6 +37,34 @@ pub struct Expected {
     pub bytes_max: u64,
     /// Put before every blank node label: labels mean something only within one answer.
     pub blank_prefix: String,
+    /// The bindings that were sent along, to which every row must belong.
+    pub keys: Option<Arc<SentKeys>>,
+}
+
+/// Rows of the `VALUES` that a sub-query was sent with.
+#[derive(Debug)]
+pub struct SentKeys {
+    /// Its columns.
+    pub variables: Vec<Variable>,
+    /// Its rows.
+    pub block: Vec<Vec<GroundTerm>>,
+}
+
+impl SentKeys {
+    /// The rows, as far as they are the same wherever they are written: literals may come back in another form.
+    fn rows(&self) -> HashSet<Vec<Option<&str>>> {
+        self.block
+            .iter()
+            .map(|row| {
+                row.iter()
+                    .map(|term| match term {
+                        GroundTerm::NamedNode(node) => Some(node.as_str()),
+                        _ => None,
+                    })
+                    .collect()
+            })
+            .collect()
+    }
 }
 
 /// The rows of one answer, in the order of the columns asked for.
@@ -50,14 +80,26 @@ pub struct Rows {
 ///
 /// # Errors
 /// [`FetchError`]; nothing of the answer may be used then.
-pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> Result<Rows, FetchError> {
+pub async fn read(
+    body: Stream,
+    format: QueryResultsFormat,
+    expected: Expected,
+    budget: Arc<Budget>,
+) -> Result<Rows, FetchError> {
+    if format == QueryResultsFormat::Xml {
+        return read_xml(body, expected, budget).await;
+    }
+    read_json(body, expected, budget).await
+}
+
+async fn read_json(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> Result<Rows, FetchError> {
     let mut head = BytesMut::new();
     let mut received = Received::default();
     while head.len() <= IN_PLACE_BYTES_MAX {
         match next(&mut body, &mut received, &expected, &budget).await? {
             Some(chunk) => head.extend_from_slice(&chunk),
             None => {
-                let rows = collect_slice(&head, &expected, &budget)?;
+                let rows = collect_slice(&head, QueryResultsFormat::Json, &expected, &budget)?;
                 return Ok(Rows {
                     rows,
                     bytes: received.bytes,
@@ -107,9 +149,99 @@ pub async fn read(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> 
     }
 }
 
+/// XML is read when all of it is there: its end tells that it is whole, and its depth is looked at first.
+async fn read_xml(mut body: Stream, expected: Expected, budget: Arc<Budget>) -> Result<Rows, FetchError> {
+    let mut received = Received {
+        xml: true,
+        ..Received::default()
+    };
+    let mut text = Vec::new();
+    while let Some(chunk) = next(&mut body, &mut received, &expected, &budget).await? {
+        text.extend_from_slice(&chunk);
+    }
+    sound_xml(&text)?;
+    let bytes = received.bytes;
+    tokio::task::spawn_blocking(move || collect_slice(&text, QueryResultsFormat::Xml, &expected, &budget))
+        .await
+        .map_err(|_| FetchError::Broken("the parser stopped".to_owned()))?
+        .map(|rows| Rows { rows, bytes })
+}
+
+/// What the parser of XML does not look at: whether the document ends, and how deep terms can nest.
+fn sound_xml(text: &[u8]) -> Result<(), FetchError> {
+    let end = text.trim_ascii_end().strip_suffix(b">").map(<[u8]>::trim_ascii_end);
+    let last = end.and_then(|text| text.rsplit(|byte| *byte == b'<').next());
+    let is_end = last.is_some_and(|tag| tag == b"/sparql" || tag.starts_with(b"/") && tag.ends_with(b":sparql"));
+    if !is_end {
+        return Err(FetchError::Broken("the XML does not end".to_owned()));
+    }
+    if triples_within(text) > DEPTH_MAX as usize {
+        return Err(FetchError::Broken(format!(
+            "it holds more than {DEPTH_MAX} triples as terms"
+        )));
+    }
+    Ok(())
+}
+
+/// How many elements called `triple` begin in XML, at whatever depth: none can nest deeper than there are.
+fn triples_within(text: &[u8]) -> usize {
+    const NAME: &[u8] = b"triple";
+    let begins = |at: usize| matches!(text.get(at.wrapping_sub(1)), Some(b'<' | b':'));
+    let ends = |at: usize| !matches!(text.get(at + NAME.len()), Some(byte) if byte.is_ascii_alphanumeric());
+    text.windows(NAME.len())
+        .enumerate()
+        .filter(|(at, window)| *window == NAME && begins(*at) && ends(*at))
+        .count()
+}
+
+/// Reads the answer to an `ASK`.
+///
+/// # Errors
+/// [`FetchError`], also when the answer is no boolean.
+pub async fn boolean(mut body: Stream, format: QueryResultsFormat, bytes_max: u64) -> Result<bool, FetchError> {
+    let mut text = Vec::new();
+    let mut depth = JsonDepth::default();
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame.map_err(|error| broken_off(&error, bytes_max))?.into_data() else {
+            continue;
+        };
+        text.extend_from_slice(&chunk);
+        if text.len() as u64 > bytes_max {
+            return Err(FetchError::TooManyBytes(bytes_max));
+        }
+        if format == QueryResultsFormat::Json && !depth.takes(&chunk, DEPTH_MAX) {
+            return Err(FetchError::Broken(format!(
+                "it nests deeper than {DEPTH_MAX} levels of JSON"
+            )));
+        }
+    }
+    if format == QueryResultsFormat::Xml {
+        sound_xml(&text)?;
+    }
+    match QueryResultsParser::from_format(format)
+        .for_slice(&text)
+        .map_err(syntax)?
+    {
+        SliceQueryResultsParserOutput::Boolean(value) => Ok(value),
+        SliceQueryResultsParserOutput::Solutions(_) => {
+            Err(FetchError::Mismatch("rows instead of a boolean".to_owned()))
+        }
+    }
+}
+
+/// Why a body ended early.
+pub(crate) fn broken_off(error: &std::io::Error, bytes_max: u64) -> FetchError {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => FetchError::TimedOut(0),
+        std::io::ErrorKind::FileTooLarge => FetchError::TooManyBytes(bytes_max),
+        _ => FetchError::Broken("the connection ended before the answer did".to_owned()),
+    }
+}
+
 /// How much came, and how deep it nests.
 #[derive(Default)]
 struct Received {
+    xml: bool,
     bytes: u64,
     depth: JsonDepth,
 }
@@ -124,14 +256,10 @@ async fn next(
         let Some(frame) = body.frame().await else {
             return Ok(None);
         };
-        let frame = frame.map_err(|error| match error.kind() {
-            std::io::ErrorKind::TimedOut => FetchError::TimedOut(0),
-            std::io::ErrorKind::FileTooLarge => FetchError::TooManyBytes(expected.bytes_max),
-            _ => FetchError::Broken("the connection ended before the answer did".to_owned()),
-        })?;
+        let frame = frame.map_err(|error| broken_off(&error, expected.bytes_max))?;
         let Ok(chunk) = frame.into_data() else { continue };
         received.bytes = received.bytes.saturating_add(chunk.len() as u64);
-        if !received.depth.takes(&chunk, DEPTH_MAX) {
+        if !received.xml && !received.depth.takes(&chunk, DEPTH_MAX) {
             return Err(FetchError::Broken(format!(
                 "its terms nest deeper than {DEPTH_MAX} levels of JSON"
             )));
@@ -166,8 +294,13 @@ impl Read for Chunks {
     }
 }
 
-fn collect_slice(bytes: &[u8], expected: &Expected, budget: &Budget) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
-    match QueryResultsParser::from_format(QueryResultsFormat::Json)
+fn collect_slice(
+    bytes: &[u8],
+    format: QueryResultsFormat,
+    expected: &Expected,
+    budget: &Budget,
+) -> Result<Vec<Vec<Option<Term>>>, FetchError> {
+    match QueryResultsParser::from_format(format)
         .for_slice(bytes)
         .map_err(syntax)?
     {
@@ -196,7 +329,7 @@ fn collect_reader(reader: Chunks, expected: &Expected, budget: &Budget) -> Resul
 }
 
 fn syntax(error: impl std::fmt::Display) -> FetchError {
-    FetchError::Broken(format!("not SPARQL JSON results: {error}"))
+    FetchError::Broken(format!("not SPARQL results: {error}"))
 }
 
 fn unreadable(error: &QueryResultsParseError) -> FetchError {
@@ -204,7 +337,7 @@ fn unreadable(error: &QueryResultsParseError) -> FetchError {
 }
 
 /// Position of every asked column in the answer; an answer with other columns was not given to this question.
-fn columns(found: &[Variable], expected: &Expected) -> Result<Vec<Option<usize>>, FetchError> {
+pub(crate) fn columns(found: &[Variable], expected: &Expected) -> Result<Vec<Option<usize>>, FetchError> {
     if let Some(stranger) = found.iter().find(|variable| !expected.variables.contains(variable)) {
         return Err(FetchError::Mismatch(format!(
             "column `{}` was not asked for",
@@ -218,7 +351,7 @@ fn columns(found: &[Variable], expected: &Expected) -> Result<Vec<Option<usize>>
         .collect())
 }
 
-fn collect(
+pub(crate) fn collect(
     solutions: impl Iterator<Item = Result<QuerySolution, FetchError>>,
     columns: &[Option<usize>],
     expected: &Expected,
@@ -229,9 +362,22 @@ fn collect(
         .iter()
         .map(|variable| expected.certain.contains(variable))
         .collect();
+    let keys = expected.keys.as_ref().map(|keys| (keys, keys.rows()));
     let mut rows = Vec::new();
     for solution in solutions {
         let solution = solution?;
+        if let Some((keys, sent)) = &keys {
+            let key = |variable| match solution.get(variable) {
+                Some(Term::NamedNode(node)) => Some(node.as_str()),
+                _ => None,
+            };
+            let key: Vec<Option<&str>> = keys.variables.iter().map(key).collect();
+            if !sent.contains(&key) {
+                return Err(FetchError::Mismatch(
+                    "a row is about none of the values that were sent".to_owned(),
+                ));
+            }
+        }
         if rows.len() as u64 >= expected.rows_max {
             return Err(FetchError::TooManyRows(expected.rows_max));
         }

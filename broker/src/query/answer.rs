@@ -64,6 +64,10 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         return Err(problem);
     }
     if asked.explain && !asked.measured {
+        // Members that publish no summary were asked already.
+        if admission.sources.iter().any(|source| source.foreign.is_some()) {
+            record(broker, &id, &asker, &asked, &plan, &admission, Outcome::Permit).await?;
+        }
         return explain::respond(
             call,
             &explain::Explained {
@@ -366,7 +370,7 @@ impl Run {
             .completeness
             .sources
             .iter()
-            .filter(|report| report.status == SourceStatus::Answered);
+            .filter(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::Partial));
         record.targets = answered
             .map(|report| report.agreement.clone().unwrap_or_else(|| report.dataset.clone()))
             .collect();
@@ -464,7 +468,9 @@ pub(crate) fn refuse_if_empty_handed(manifest: &Manifest, complete_required: boo
         .iter()
         .filter(|report| report.status == SourceStatus::Failed)
         .collect();
-    let answered = sources.iter().any(|report| report.status == SourceStatus::Answered);
+    let answered = sources
+        .iter()
+        .any(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::Partial));
     if manifest.completeness.complete || (answered && !complete_required) || (failed.is_empty() && !complete_required) {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use crate::error::{self, Answer};
 use crate::exec::manifest;
 use crate::exec::residual::Delivered;
 use crate::http::{Call, json, respond as response};
+use crate::member::terms::Terms;
 use crate::plan::{MaterialiseText, PhysicalPlan, SubPlan, SubPlanText};
 use crate::source::{Source, SourceId};
 use http::StatusCode;
@@ -50,6 +51,7 @@ impl Measured {
 fn policy(source: &Source) -> Value {
     json!({
         "agreement": source.agreement,
+        "granted": source.terms(),
         "properties": source.properties,
         "hidden": source.hidden,
         "aggregatesOverAtLeast": source.aggregate_only,
@@ -59,9 +61,10 @@ fn policy(source: &Source) -> Value {
 
 /// The same in words.
 fn policy_words(source: &Source) -> String {
-    let mut words = match &source.agreement {
-        Some(_) => "under an agreement".to_owned(),
-        None => "open to all".to_owned(),
+    let mut words = match (&source.agreement, source.terms()) {
+        (Some(_), _) => "under an agreement".to_owned(),
+        (None, Some(terms)) => granted(source, terms),
+        (None, None) => "open to all".to_owned(),
     };
     if let Some(properties) = &source.properties {
         words.push_str(&format!(", {} properties", properties.len()));
@@ -76,6 +79,22 @@ fn policy_words(source: &Source) -> String {
         words.push_str(", not to be handed on");
     }
     words
+}
+
+/// On what terms a member is asked that cannot enforce a policy itself.
+fn granted(source: &Source, terms: &Terms) -> String {
+    let purposes = terms
+        .purposes
+        .iter()
+        .flatten()
+        .map(|purpose| format!(" for <{purpose}>"));
+    format!(
+        "of kind `{}` under <{}>, stated at <{}>{}",
+        source.kind().as_str(),
+        terms.licence,
+        terms.stated_at,
+        purposes.collect::<String>()
+    )
 }
 
 /// A plan and all that is told about it.
@@ -106,7 +125,7 @@ pub fn value(explained: &Explained<'_>) -> Value {
     let named = |id: usize| {
         admission.sources.get(id).map_or(
             Value::Null,
-            |source| json!({ "member": source.member, "dataset": source.dataset, "agreement": source.agreement, "policy": policy(source) }),
+            |source| json!({ "member": source.member, "kind": source.kind(), "dataset": source.dataset, "agreement": source.agreement, "policy": policy(source) }),
         )
     };
     let parts: Vec<Value> = plan
@@ -170,9 +189,11 @@ pub fn text(explained: &Explained<'_>) -> String {
         sub_plan(&mut out, part, admission, measured.as_ref());
     }
     for (id, wanted) in &plan.materialise {
+        let source = admission.sources.get(*id);
         out.push_str(&format!(
-            "\nTriples to merge, from {}\n  {}\n",
+            "\nTriples to merge, from {}, {}\n  {}\n",
             name(admission, *id),
+            source.map(policy_words).unwrap_or_default(),
             MaterialiseText::of(wanted)
         ));
     }

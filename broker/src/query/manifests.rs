@@ -95,9 +95,12 @@ mod tests {
         let report = SourceReport {
             member: "gent".to_owned(),
             dataset: "https://gent.example/d".to_owned(),
+            kind: crate::member::MemberKind::Pod,
             agreement: None,
+            granted: None,
             status: SourceStatus::Answered,
             reasons: Vec::new(),
+            notes: Vec::new(),
             requests: 1,
             rows: 1,
             bytes: 1,

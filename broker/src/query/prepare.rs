@@ -6,6 +6,7 @@ use crate::catalog::DatasetEntry;
 use crate::config::QuerySection;
 use crate::enforce::{Admission, Asker, Refused, admit};
 use crate::error;
+use crate::member::evidence;
 use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
 use crate::source::{Directories, Selection, Source};
 use server_kit::problem::Problem;
@@ -140,41 +141,84 @@ pub(crate) struct Prepared {
     pub(crate) planning: Duration,
 }
 
-/// Parses, admits and plans.
+/// Parses, admits and plans; in between, members that publish no summary are asked what they hold.
 pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked) -> Result<Prepared, Problem> {
     let (text, named) = (asked.query.clone(), asked.dataset.clone());
     let (base, limits) = (broker.config.server.base_url.to_string(), broker.config.query.clone());
     let snapshot = broker.catalogue.snapshot();
     let deposits = broker.deposits.of(asker.web_id.as_str());
     let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
-    let directories = Arc::clone(&broker.directories);
-    let prepared = deep(limits.stack_bytes, move || {
+    let (directories, stack_bytes) = (Arc::clone(&broker.directories), limits.stack_bytes);
+    let first = deep(stack_bytes, move || {
         let began = Instant::now();
         let query = about(parse(&text, &base, &limits)?, named);
         let mut admission = admit(&snapshot, &deposits, &who, now);
         leave_out_unconcerned(&query, &mut admission);
-        let selection = describe_selection(&query);
-        let wanted = selection.as_ref().unwrap_or(&query);
-        let plan = planned(wanted, &admission.sources, &directories, &plan_limits)?;
-        let not_covered: Vec<_> = could_contribute(&query, &admission.refused)
-            .into_iter()
-            .cloned()
-            .collect();
-        let denied = plan.starved
-            || needs_refused(&query, &admission)
-            || plan.asked().is_empty() && (!not_covered.is_empty() || !plan.withheld.is_empty());
-        Ok::<_, Problem>(Prepared {
-            selection,
-            denied,
-            plan,
-            admission,
-            not_covered,
-            planning: began.elapsed(),
-        })
+        if admission.sources.iter().any(|source| source.foreign.is_some()) {
+            return Ok::<_, Problem>(First::Unknown(Box::new((
+                query,
+                admission,
+                plan_limits,
+                began.elapsed(),
+            ))));
+        }
+        let mut prepared = over(&query, admission, &directories, &plan_limits)?;
+        prepared.planning = began.elapsed();
+        Ok(First::Prepared(Box::new(prepared)))
     })
     .await??;
+    let prepared = match first {
+        First::Prepared(prepared) => *prepared,
+        First::Unknown(known) => {
+            let (query, mut admission, plan_limits, before) = *known;
+            evidence::learn(broker, &query, &mut admission.sources).await;
+            deep(stack_bytes, move || {
+                let began = Instant::now();
+                // What such members hold is found out for each query, so that nobody else can use its directory.
+                let mut prepared = over(&query, admission, &Directories::new(1), &plan_limits)?;
+                prepared.planning = before + began.elapsed();
+                Ok::<_, Problem>(prepared)
+            })
+            .await??
+        }
+    };
     metrics::histogram!("meent_query_planning_seconds").record(prepared.planning.as_secs_f64());
     Ok(prepared)
+}
+
+/// What is there after admission.
+enum First {
+    /// All of it: every source describes itself.
+    Prepared(Box<Prepared>),
+    /// The query and its sources, of which some are not described yet.
+    Unknown(Box<(Query, Admission, PlanLimits, Duration)>),
+}
+
+/// Plans a query over what may be asked.
+fn over(
+    query: &Query,
+    admission: Admission,
+    directories: &Directories,
+    limits: &PlanLimits,
+) -> Result<Prepared, Problem> {
+    let selection = describe_selection(query);
+    let wanted = selection.as_ref().unwrap_or(query);
+    let plan = planned(wanted, &admission.sources, directories, limits)?;
+    let not_covered: Vec<Refused> = could_contribute(query, &admission.refused)
+        .into_iter()
+        .cloned()
+        .collect();
+    let denied = plan.starved
+        || needs_refused(query, &admission)
+        || plan.asked().is_empty() && (!not_covered.is_empty() || !plan.withheld.is_empty());
+    Ok(Prepared {
+        selection,
+        denied,
+        plan,
+        admission,
+        not_covered,
+        planning: Duration::ZERO,
+    })
 }
 
 /// The `SELECT` that finds what a `DESCRIBE` describes; `None` for other forms.

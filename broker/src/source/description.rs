@@ -32,6 +32,8 @@ pub struct SourceDescription {
     keys: Arc<Keys>,
     known: bool,
     exact: bool,
+    /// Patterns of which it holds nothing, by its own word; with variables in all places that they leave open.
+    lacking: Vec<TriplePattern>,
 }
 
 /// What a source holds of one property.
@@ -60,6 +62,13 @@ impl SourceDescription {
     #[must_use]
     pub fn unknown() -> Self {
         Self::default()
+    }
+
+    /// The same source, known to hold nothing like these patterns.
+    #[must_use]
+    pub fn lacking(mut self, patterns: Vec<TriplePattern>) -> Self {
+        self.lacking.extend(patterns);
+        self
     }
 
     /// A source with a summary.
@@ -103,6 +112,7 @@ impl SourceDescription {
             keys: Arc::default(),
             known: true,
             exact: false,
+            lacking: Vec::new(),
         }
     }
 
@@ -242,6 +252,11 @@ impl SourceDescription {
     #[must_use]
     pub fn matches_at(&self, pattern: &TriplePattern, ends: &Ends) -> Option<Match> {
         if !self.known {
+            if !self.lacking.is_empty()
+                && crate::member::evidence::general(pattern).is_some_and(|pattern| self.lacking.contains(&pattern))
+            {
+                return None;
+            }
             return Some(Match {
                 subject: ends.subject.clone(),
                 predicate: match &pattern.predicate {

@@ -11,7 +11,10 @@ pub use copies::{Anchor, Reference};
 pub use description::{Match, SourceDescription, SummaryRow};
 pub use directory::{Directories, Directory, Found};
 pub use server_kit::keys::Keys;
-pub use token::{Token, ValueSet};
+pub use token::{Token, ValueSet, authority};
+
+use crate::member::terms::Terms;
+use crate::member::{Foreign, MemberKind};
 
 use spargebra::term::{NamedNodePattern, TriplePattern};
 use std::collections::BTreeSet;
@@ -41,6 +44,8 @@ pub struct Source {
     pub hidden: BTreeSet<String>,
     /// Whether its agreement forbids to hand data on: then none of its values is shipped to another member.
     pub stays: bool,
+    /// How it is asked, and on what terms, when its member is no pod server.
+    pub foreign: Option<Foreign>,
 }
 
 /// What selection found for one source and one pattern.
@@ -55,6 +60,19 @@ pub enum Selection {
 }
 
 impl Source {
+    /// What its member is.
+    #[must_use]
+    pub fn kind(&self) -> MemberKind {
+        let foreign = self.foreign.as_ref();
+        foreign.map_or(MemberKind::Pod, |foreign| foreign.registration.kind())
+    }
+
+    /// What its owner grants to everybody, when the member cannot enforce a policy itself.
+    #[must_use]
+    pub fn terms(&self) -> Option<&Terms> {
+        self.foreign.as_ref()?.registration.terms.as_ref()
+    }
+
     /// Whether this source can answer the pattern, from its summary and the agreement alone.
     #[must_use]
     pub fn select(&self, pattern: &TriplePattern) -> Selection {

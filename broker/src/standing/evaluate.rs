@@ -189,7 +189,9 @@ pub(super) fn refused(manifest: &Manifest, complete_required: bool) -> Option<En
         );
         return Some(End::new("incomplete", reason));
     }
-    let answered = sources.iter().any(|source| source.status == SourceStatus::Answered);
+    let answered = sources
+        .iter()
+        .any(|source| matches!(source.status, SourceStatus::Answered | SourceStatus::Partial));
     let all = failed.iter().all(|source| {
         source
             .reasons

@@ -63,6 +63,10 @@ pub enum Behaviour {
     Huge,
     /// An empty body.
     Nothing,
+    /// As the protocol says, in XML whatever was asked for.
+    Xml,
+    /// Rows about something else than the values that were sent along.
+    OtherKeys,
 }
 
 /// A running member.
@@ -286,6 +290,24 @@ async fn misbehave(
             Ok(bytes) => response(StatusCode::OK, json, full(bytes)),
             Err(message) => response(StatusCode::BAD_REQUEST, "text/plain", full(message.into_bytes())),
         }),
+        Behaviour::Xml => evaluated_in(shared, query, QueryResultsFormat::Xml).await.map(|bytes| {
+            let xml = "application/sparql-results+xml; charset=utf-8";
+            response(StatusCode::OK, xml, full(bytes.unwrap_or_default()))
+        }),
+        Behaviour::OtherKeys => {
+            let columns = columns(&query);
+            let names: Vec<String> = columns.iter().map(|column| format!("\"{column}\"")).collect();
+            let cells: Vec<String> = names
+                .iter()
+                .map(|name| format!("{name}:{{\"type\":\"uri\",\"value\":\"http://elsewhere.example/x\"}}"))
+                .collect();
+            let text = format!(
+                "{{\"head\":{{\"vars\":[{}]}},\"results\":{{\"bindings\":[{{{}}}]}}}}",
+                names.join(","),
+                cells.join(",")
+            );
+            Ok(response(StatusCode::OK, json, full(text.into_bytes())))
+        }
         Behaviour::Hangs => std::future::pending().await,
         Behaviour::HangsAfterHead => Ok(response(
             StatusCode::OK,
@@ -416,6 +438,14 @@ fn first_column(query: &str) -> String {
 }
 
 async fn evaluated(shared: &Arc<Shared>, query: String) -> Result<Result<Vec<u8>, String>, std::io::Error> {
+    evaluated_in(shared, query, QueryResultsFormat::Json).await
+}
+
+async fn evaluated_in(
+    shared: &Arc<Shared>,
+    query: String,
+    format: QueryResultsFormat,
+) -> Result<Result<Vec<u8>, String>, std::io::Error> {
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
         let prepared = SparqlEvaluator::new()
@@ -425,14 +455,14 @@ async fn evaluated(shared: &Arc<Shared>, query: String) -> Result<Result<Vec<u8>
             .on_store(&shared.store)
             .execute()
             .map_err(|error| error.to_string())?;
-        write(results).map_err(|error| error.to_string())
+        write(results, format).map_err(|error| error.to_string())
     })
     .await
     .map_err(std::io::Error::other)
 }
 
-fn write(results: QueryResults<'_>) -> std::io::Result<Vec<u8>> {
-    let serializer = QueryResultsSerializer::from_format(QueryResultsFormat::Json);
+fn write(results: QueryResults<'_>, format: QueryResultsFormat) -> std::io::Result<Vec<u8>> {
+    let serializer = QueryResultsSerializer::from_format(format);
     match results {
         QueryResults::Boolean(value) => serializer.serialize_boolean_to_writer(Vec::new(), value),
         QueryResults::Solutions(solutions) => {

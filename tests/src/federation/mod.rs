@@ -3,9 +3,13 @@
 
 pub mod data;
 pub mod generate;
+pub mod kinds;
 pub mod member;
 pub mod network;
+pub mod raw;
 pub mod shop;
+pub mod site;
 
+pub use kinds::Kind;
 pub use member::{Behaviour, Member};
 pub use network::{Answered, Network};

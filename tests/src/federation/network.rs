@@ -9,10 +9,11 @@ use broker::exec::manifest::{Completeness, Ledger};
 use broker::exec::residual::Delivered;
 use broker::exec::{ExecError, ExecLimits, Session, residual, run};
 use broker::fetch::{Credentials, FetchError, SubRequest, Transport};
+use broker::member::{Foreign, evidence};
 use broker::plan::{PhysicalPlan, PlanLimits, plan};
 use broker::source::{Directories, Keys, Source, SourceDescription};
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method};
 use http_body_util::BodyExt;
 use oxigraph::sparql::SparqlEvaluator;
 use oxigraph::store::Store;
@@ -21,7 +22,9 @@ use server_kit::egress::{Egress, EgressConfig};
 use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
 use spargebra::{Query, SparqlParser};
 
-use super::Member;
+use super::kinds::{Kind, Server};
+use super::member::Member;
+use super::site::Site;
 
 /// A federation.
 pub struct Network {
@@ -34,6 +37,8 @@ pub struct Network {
     /// Bounds of planning.
     pub plan_limits: PlanLimits,
     directories: Directories,
+    /// Servers of members that are asked for documents.
+    pub sites: Vec<Site>,
     gate: Arc<Gate>,
     egress: Egress,
     merged: Store,
@@ -100,6 +105,39 @@ impl Network {
         Self::beside(members, sources, merged)
     }
 
+    /// Starts one member of a kind per set of triples.
+    ///
+    /// # Panics
+    /// When a port cannot be bound.
+    pub async fn of_kinds(data: Vec<(Kind, Vec<Triple>)>) -> Self {
+        let (mut members, mut sources, mut sites) = (Vec::new(), Vec::new(), Vec::new());
+        let mut quads = Vec::new();
+        for (at, (kind, triples)) in data.into_iter().enumerate() {
+            quads.extend(triples.iter().map(|t| t.clone().in_graph(GraphName::DefaultGraph)));
+            let (server, source) = kind.start(&format!("member{at}"), triples).await;
+            sources.push(source);
+            match server {
+                Server::Member(member) => members.push(member),
+                Server::Site(site) => sites.push(site),
+            }
+        }
+        let mut network = Self::beside(members, sources, store_of(quads));
+        network.sites = sites;
+        network
+    }
+
+    /// The same members beside another expectation.
+    #[must_use]
+    pub fn expecting(mut self, quads: Vec<Quad>) -> Self {
+        self.merged = store_of(quads);
+        self
+    }
+
+    /// Sends requests through another guard.
+    pub fn through(&mut self, egress: Egress) {
+        self.egress = egress;
+    }
+
     /// A network over members that run already.
     ///
     /// # Panics
@@ -140,6 +178,7 @@ impl Network {
             limits: ExecLimits::default(),
             plan_limits: PlanLimits::default(),
             directories: Directories::default(),
+            sites: Vec::new(),
             gate: Gate::new(GateLimits::default()),
             egress,
             merged,
@@ -171,8 +210,37 @@ impl Network {
     /// When the query cannot be parsed, planned or evaluated.
     #[allow(clippy::unwrap_used)]
     pub async fn ask(&self, query: &str) -> Result<Answered, ExecError> {
-        let planned = self.plan(query);
-        self.follow(planned, is_ordered(query)).await
+        let parsed = SparqlParser::new().parse_query(query).unwrap();
+        let sources = self.learnt(&parsed).await;
+        let planned = plan(&parsed, &sources, &self.directories, &self.plan_limits).unwrap();
+        self.follow(planned, &sources, is_ordered(query)).await
+    }
+
+    /// The sources with what is found out about them before planning, as the broker does.
+    async fn learnt(&self, query: &Query) -> Vec<Source> {
+        let mut sources = self.sources.clone();
+        for source in &mut sources {
+            source.foreign = source.foreign.as_ref().map(Foreign::afresh);
+        }
+        let found = evidence::gather(&self.session(&sources), query).await;
+        for (id, description) in found {
+            if let Some(source) = sources.get_mut(id) {
+                source.description = Arc::new(description);
+            }
+        }
+        sources
+    }
+
+    fn session<'a>(&'a self, sources: &'a [Source]) -> Session<'a> {
+        Session {
+            sources,
+            transport: &self.egress,
+            credentials: &Open,
+            gate: &self.gate,
+            limits: &self.limits,
+            plan_limits: &self.plan_limits,
+            traceparent: None,
+        }
     }
 
     /// Answers a query that is parsed already; rows are sorted.
@@ -183,23 +251,17 @@ impl Network {
     /// # Panics
     /// When the plan's rest cannot be evaluated.
     pub async fn ask_parsed(&self, query: &Query) -> Result<Answered, String> {
-        let planned =
-            plan(query, &self.sources, &self.directories, &self.plan_limits).map_err(|error| error.to_string())?;
-        self.follow(planned, false).await.map_err(|error| error.to_string())
+        let sources = self.learnt(query).await;
+        let planned = plan(query, &sources, &self.directories, &self.plan_limits).map_err(|error| error.to_string())?;
+        self.follow(planned, &sources, false)
+            .await
+            .map_err(|error| error.to_string())
     }
 
     #[allow(clippy::unwrap_used)]
-    async fn follow(&self, plan: PhysicalPlan, ordered: bool) -> Result<Answered, ExecError> {
-        let ledger = Ledger::new(&self.sources, &plan.withheld);
-        let session = Session {
-            sources: &self.sources,
-            transport: &self.egress,
-            credentials: &Open,
-            gate: &self.gate,
-            limits: &self.limits,
-            plan_limits: &self.plan_limits,
-            traceparent: None,
-        };
+    async fn follow(&self, plan: PhysicalPlan, sources: &[Source], ordered: bool) -> Result<Answered, ExecError> {
+        let ledger = Ledger::new(sources, &plan.withheld);
+        let session = self.session(sources);
         let delivered = run(&session, &plan, &ledger).await?;
         let rows = evaluated(plan.residual.clone(), delivered, ordered).await.unwrap();
         Ok(Answered {
@@ -240,6 +302,7 @@ impl Network {
         let mut runs = Vec::new();
         for _ in 0..RUNS {
             let request = SubRequest {
+                method: Method::POST,
                 url: source.endpoint.clone(),
                 headers: headers.clone(),
                 body: broker::fetch::form(source, "ASK {}", None),
@@ -280,6 +343,13 @@ pub(super) async fn evaluated(rest: Query, delivered: Delivered, ordered: bool) 
     .map_err(|error| error.to_string())?
 }
 
+#[allow(clippy::unwrap_used)]
+fn store_of(quads: Vec<Quad>) -> Store {
+    let store = Store::new().unwrap();
+    store.extend(quads).unwrap();
+    store
+}
+
 /// A source over a member.
 #[must_use]
 pub fn source(member: &Member, description: SourceDescription) -> Source {
@@ -293,6 +363,7 @@ pub fn source(member: &Member, description: SourceDescription) -> Source {
         properties: None,
         hidden: BTreeSet::new(),
         stays: false,
+        foreign: None,
     }
 }
 

@@ -5,6 +5,7 @@ use super::stream::{Stream, Wish, listeners, open, told};
 use broker::standing::event::{Event, Events};
 use http_body_util::BodyExt;
 use meent_tests::federation::Member;
+use meent_tests::federation::kinds::open_terms;
 use meent_tests::pod::{Agent, PodServer};
 use oxrdf::{Literal, NamedNode, Triple};
 use serde_json::{Value, json};
@@ -153,7 +154,7 @@ async fn who_does_not_tell_is_polled_or_refused() {
             .header("authorization", format!("Bearer {}", token.trim()))
             .content(
                 "application/json",
-                json!({ "name": "open", "sparql": open_data.endpoint }).to_string(),
+                json!({ "name": "open", "sparql": open_data.endpoint, "terms": open_terms() }).to_string(),
             );
         assert_eq!(joins.send().await.status, 204);
         let wish = Wish::new(query, &[]);

@@ -2,13 +2,14 @@
 //! that contribute to its answer, and the keys that each can match. Run over the same members with the same client and the same
 //! evaluator for what remains, it is what no planner can be much better than.
 
+use sparesults::QueryResultsFormat;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use broker::exec::residual::{Answer, Delivered};
 use broker::fetch::{Budget, SubRequest, Transport, form, parse};
-use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::{HeaderMap, Method};
 use oxrdf::{Dataset, Term, Variable};
 use spargebra::{Query, SparqlParser};
 use std::time::Duration;
@@ -193,6 +194,7 @@ impl<'a> Assigned<'a> {
                 headers.insert(CONTENT_TYPE, form_type);
                 headers.insert(ACCEPT, HeaderValue::from_static("application/sparql-results+json"));
                 let request = SubRequest {
+                    method: Method::POST,
                     url: source.endpoint.clone(),
                     headers,
                     body: form(source, &text, None),
@@ -205,13 +207,14 @@ impl<'a> Assigned<'a> {
                     return Err(format!("{status} for {text}"));
                 }
                 let expected = parse::Expected {
+                    keys: None,
                     variables: self.columns.get(at).cloned().unwrap_or_default(),
                     certain: Vec::new(),
                     rows_max: u64::MAX,
                     bytes_max: u64::MAX,
                     blank_prefix: format!("a{at}m{member}x"),
                 };
-                let rows = parse::read(body, expected, budget).await;
+                let rows = parse::read(body, QueryResultsFormat::Json, expected, budget).await;
                 rows.map(|read| (member, read.rows)).map_err(|error| error.to_string())
             }
         });
