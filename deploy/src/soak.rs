@@ -31,7 +31,11 @@ impl SoakCommand {
         let (variable, test, cases): (_, &[&str], _) = match self {
             Self::View(cases) => ("MEENT_VIEW_CASES", &["--lib", "generated_queries_answer"], cases.cases),
             Self::Odrl(cases) => ("MEENT_ODRL_CASES", &["--test", "odrl", "odrl_properties"], cases.cases),
-            Self::Federation(cases) => ("MEENT_FEDERATION_CASES", &["--test", "answers", "broker_properties"], cases.cases),
+            Self::Federation(cases) => (
+                "MEENT_FEDERATION_CASES",
+                &["--test", "answers", "broker_properties"],
+                cases.cases,
+            ),
         };
         let status = Command::new(env!("CARGO"))
             .args(["test", "--release", "--workspace"])
