@@ -160,7 +160,8 @@ impl Mapping {
                 let cell = || cells.iter().find(|(name, _)| name == variable).map(|(_, value)| value);
                 solution.get(variable).or_else(cell).cloned()
             };
-            let scope = format!("r{row}s{number}");
+            // Ends with what no number holds, so that the label of the template follows unmistakably.
+            let scope = format!("r{row}s{number}n");
             Ok(Mapped {
                 document: match value(&document) {
                     Some(Term::Literal(name)) => Some(name.value().to_owned()),

@@ -300,7 +300,7 @@ mod tests {
         vec![
             NamedNode::new("http://example.org/a").unwrap().into(),
             Literal::new_simple_literal("http://example.org/a").into(),
-            BlankNode::new("d1b0").unwrap().into(),
+            BlankNode::new("d1n0").unwrap().into(),
             Literal::new_simple_literal("").into(),
             Literal::new_language_tagged_literal("fiets", "nl").unwrap().into(),
             Literal::new_language_tagged_literal("fiets", "nl-be").unwrap().into(),

@@ -285,6 +285,12 @@ fn number_triples(
     Ok(())
 }
 
+/// The label of one blank node of one document version. The letter between the two numbers is not a hexadecimal digit,
+/// so that no two nodes share a label.
+fn label(document: u32, node: usize) -> BlankNode {
+    BlankNode::new_unchecked(format!("d{document:x}n{node:x}"))
+}
+
 /// Gives the blank nodes of a document labels that no other document version uses.
 struct Blanks {
     document: DocumentId,
@@ -297,7 +303,7 @@ impl Blanks {
         let document = self.document.0;
         self.labels
             .entry(node.clone())
-            .or_insert_with(|| BlankNode::new_unchecked(format!("d{document:x}b{next:x}")))
+            .or_insert_with(|| label(document, next))
             .clone()
     }
 
@@ -317,5 +323,43 @@ impl Blanks {
             }
             other => other.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Index, IndexLimits};
+    use super::*;
+
+    const DOCUMENTS: u32 = 40;
+    const NODES: u32 = 200;
+
+    /// Blank nodes of different documents stay different nodes, however many of both there are (RDF 1.1 Concepts §3.4).
+    #[test]
+    fn no_two_blank_nodes_of_many_documents_become_one() {
+        let index = Index::new(IndexLimits::default());
+        let predicate = NamedNode::new("https://example.org/p").unwrap();
+        let changes = (0..DOCUMENTS).map(|document| {
+            let graph = NamedNode::new(format!("https://example.org/{document}")).unwrap();
+            let triple = |node| {
+                Triple::new(
+                    BlankNode::new_unchecked(format!("n{node}")),
+                    predicate.clone(),
+                    graph.clone(),
+                )
+            };
+            Change::Put {
+                resource: ResourceId(document.into()),
+                storage: StorageId(1),
+                name: ResourceName::parse(&format!("/{document}")).unwrap(),
+                version: Sequence(1),
+                triples: (0..NODES).map(triple).collect(),
+                graph,
+            }
+        });
+        index.apply(changes.collect(), Sequence(1)).unwrap();
+        let nodes_graphs_and_predicate = DOCUMENTS * NODES + DOCUMENTS + 1;
+        assert_eq!(index.size().terms, nodes_graphs_and_predicate);
     }
 }

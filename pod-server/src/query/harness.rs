@@ -113,7 +113,7 @@ pub(super) fn relabelled(triples: &[Triple], document: u32) -> Vec<Triple> {
             labels.push(node.clone());
             labels.len() - 1
         });
-        BlankNode::new(format!("d{document:x}b{position:x}")).unwrap()
+        BlankNode::new(format!("d{document:x}n{position:x}")).unwrap()
     };
     let mut out = Vec::new();
     for triple in triples {
