@@ -138,9 +138,18 @@ struct QueryArgs {
     /// IRI of an agreement to use; may be repeated.
     #[arg(long = "agreement")]
     agreements: Vec<String>,
-    /// Media type of the answer.
-    #[arg(long, default_value = "text/csv")]
-    accept: String,
+    /// Format of the answer; rows are CSV and graphs Turtle unless told otherwise.
+    #[arg(long, value_enum, conflicts_with = "accept")]
+    format: Option<AnswerFormat>,
+    /// Media type of the answer, or several as in an HTTP `Accept` field.
+    #[arg(long)]
+    accept: Option<String>,
+    /// Let each row name the datasets that it rests on (in JSON, GeoJSON, Arrow and Parquet).
+    #[arg(long)]
+    provenance: bool,
+    /// Count a triple as often as it is held, instead of once.
+    #[arg(long)]
+    keep_duplicates: bool,
     /// Take a partial answer for an error.
     #[arg(long)]
     complete: bool,
@@ -150,6 +159,57 @@ struct QueryArgs {
     /// With `--standing`: least time between two looks at the members, seconds. Each look is a use of the agreements.
     #[arg(long)]
     interval: Option<u64>,
+}
+
+/// Formats by short names.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum AnswerFormat {
+    /// SPARQL results as JSON.
+    Json,
+    /// SPARQL results as XML.
+    Xml,
+    /// Comma-separated values.
+    Csv,
+    /// Tab-separated values, with terms in full.
+    Tsv,
+    /// A GeoJSON feature for each row.
+    Geojson,
+    /// A stream of Arrow batches.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
+    /// Turtle, of `CONSTRUCT` and `DESCRIBE` as all that follow.
+    Turtle,
+    /// N-Triples.
+    Ntriples,
+    /// JSON-LD.
+    Jsonld,
+    /// RDF/XML.
+    Rdfxml,
+    /// N-Quads.
+    Nquads,
+    /// TriG.
+    Trig,
+}
+
+impl AnswerFormat {
+    const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/sparql-results+json",
+            Self::Xml => "application/sparql-results+xml",
+            Self::Csv => "text/csv",
+            Self::Tsv => "text/tab-separated-values",
+            Self::Geojson => server_kit::results::GEOJSON,
+            Self::Arrow => server_kit::results::ARROW,
+            Self::Parquet => server_kit::results::PARQUET,
+            Self::Turtle => "text/turtle",
+            Self::Ntriples => "application/n-triples",
+            Self::Jsonld => "application/ld+json",
+            Self::Rdfxml => "application/rdf+xml",
+            Self::Nquads => "application/n-quads",
+            Self::Trig => "application/trig",
+        }
+    }
 }
 
 /// Why a command failed.
@@ -364,12 +424,25 @@ async fn query(args: QueryArgs) -> Result<(), Failure> {
             .await
             .map_err(said)?;
     }
+    let accept = match (args.format, &args.accept) {
+        (Some(format), _) => format.media_type(),
+        (None, Some(accept)) => accept,
+        (None, None) => "text/csv, text/turtle;q=0.9",
+    };
+    let mut parameters = Vec::new();
+    if args.provenance {
+        parameters.push(("provenance", "rows"));
+    }
+    if args.keep_duplicates {
+        parameters.push(("duplicates", "kept"));
+    }
     let asked = ConsumerQuery {
         query: &text,
         purpose: &args.purpose,
         agreements: &args.agreements,
-        accept: &args.accept,
+        accept,
         complete_required: args.complete,
+        parameters: &parameters,
     };
     if args.standing {
         let print = |event: &Event| {

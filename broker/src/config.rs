@@ -9,6 +9,7 @@ use serde::Deserialize;
 use server_kit::authn::AuthnConfig;
 use server_kit::config::ConfigError;
 use server_kit::egress::EgressConfig;
+use server_kit::results::GroupLimits;
 use server_kit::serve::ServeLimits;
 use server_kit::telemetry::TelemetryConfig;
 use server_kit::tls::TlsConfig;
@@ -176,6 +177,10 @@ pub struct QuerySection {
     pub delegations_max: usize,
     /// Most resources that one `DESCRIBE` describes.
     pub described_max: usize,
+    /// Bounds on row groups of Parquet and batches of Arrow.
+    pub groups: GroupLimits,
+    /// Most rows of JSON results that name their sources.
+    pub traced_rows_max: usize,
 }
 
 impl Default for QuerySection {
@@ -190,6 +195,8 @@ impl Default for QuerySection {
             manifest_sources_max: 200_000,
             delegations_max: 64,
             described_max: 1_000,
+            groups: GroupLimits::default(),
+            traced_rows_max: 1_000_000,
         }
     }
 }
@@ -226,6 +233,7 @@ impl Config {
             ("query.queries_max", self.query.queries_max),
             ("gate.requests_max", self.gate.requests_max),
             ("gate.member_requests_max", self.gate.member_requests_max),
+            ("query.groups.group_rows_max", self.query.groups.group_rows_max),
         ] {
             if value == 0 {
                 return Err(ConfigError::invalid(key, "zero would refuse everything"));

@@ -113,6 +113,8 @@ pub struct ConsumerQuery<'a> {
     pub accept: &'a str,
     /// Whether a partial answer is an error.
     pub complete_required: bool,
+    /// Further parameters of the broker, such as `provenance`.
+    pub parameters: &'a [(&'a str, &'a str)],
 }
 
 impl Consumer {
@@ -249,9 +251,7 @@ impl Consumer {
         if query.complete_required {
             form.append_pair("complete", "required");
         }
-        for (name, value) in further {
-            form.append_pair(name, value);
-        }
+        form.extend_pairs(query.parameters).extend_pairs(further);
         // All of hundreds of agreements would not fit into a header; and an owner sees the delegation that names its agreement, so
         // small ones tell it little about the others.
         let many = query.agreements.len() > AGREEMENTS_TOGETHER;

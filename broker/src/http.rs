@@ -88,6 +88,7 @@ pub fn negotiate<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str
         .get_all(ACCEPT)
         .iter()
         .filter_map(|value| value.to_str().ok())
+        .filter(|value| !value.trim().is_empty())
         .collect();
     if fields.is_empty() {
         return offered.first().copied();

@@ -1,5 +1,6 @@
 //! Conformance, scenario, fault and property tests over real servers, and what the benchmarks share with them.
 
+pub mod answers;
 pub mod bench;
 pub mod browser;
 pub mod conformance;

@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "broker_service/harness.rs"]
-mod harness;
+pub mod harness;
 #[path = "broker_service/kinds.rs"]
 mod kinds;
 #[path = "broker_service/origins.rs"]

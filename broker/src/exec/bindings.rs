@@ -13,7 +13,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub(super) type Block = Vec<Vec<GroundTerm>>;
 
 /// Distinct keys in an answer; `None` when a key cannot be sent (unbound or a blank node).
-pub(super) fn keys(bind: &Bind, columns: &[Variable], rows: &[Vec<Option<Term>>]) -> Option<Vec<Vec<Term>>> {
+pub(super) fn keys<'r>(
+    bind: &Bind,
+    columns: &[Variable],
+    rows: impl Iterator<Item = &'r Vec<Option<Term>>>,
+) -> Option<Vec<Vec<Term>>> {
     let positions: Vec<usize> = bind
         .variables
         .iter()

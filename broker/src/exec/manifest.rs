@@ -26,6 +26,8 @@ pub enum SourceStatus {
     Partial,
     /// Left out by the agreement's own terms.
     Withheld,
+    /// It was asked, and the answer was whole before it answered.
+    NotNeeded,
 }
 
 /// One source in the manifest.
@@ -75,8 +77,9 @@ pub struct Completeness {
 
 /// Collects what becomes of sources while a query runs.
 #[derive(Debug)]
-pub struct Ledger<'a> {
-    sources: &'a [Source],
+pub struct Ledger {
+    /// How many sources there are.
+    sources: usize,
     /// Only of sources that something became of: most of a large federation stay untouched by a selective query.
     entries: Mutex<BTreeMap<SourceId, Entry>>,
 }
@@ -94,10 +97,10 @@ struct Entry {
     terms: BTreeSet<Term>,
 }
 
-impl<'a> Ledger<'a> {
+impl Ledger {
     /// An empty ledger over these sources.
     #[must_use]
-    pub fn new(sources: &'a [Source], withheld: &BTreeMap<SourceId, BTreeSet<Withheld>>) -> Self {
+    pub fn new(sources: &[Source], withheld: &BTreeMap<SourceId, BTreeSet<Withheld>>) -> Self {
         let entries = withheld
             .iter()
             .filter(|(_, reasons)| !reasons.is_empty())
@@ -111,13 +114,13 @@ impl<'a> Ledger<'a> {
             })
             .collect();
         Self {
-            sources,
+            sources: sources.len(),
             entries: Mutex::new(entries),
         }
     }
 
     fn note(&self, id: SourceId, change: impl FnOnce(&mut Entry)) {
-        if id < self.sources.len() {
+        if id < self.sources {
             change(self.entries.lock().entry(id).or_default());
         }
     }
@@ -175,9 +178,18 @@ impl<'a> Ledger<'a> {
         });
     }
 
-    /// The manifest so far.
+    /// The answer is whole: of these sources, those that have not answered yet are not waited for.
+    pub fn unneeded(&self, asked: &BTreeSet<SourceId>) {
+        for id in asked {
+            self.note(*id, |entry| {
+                entry.status.get_or_insert(SourceStatus::NotNeeded);
+            });
+        }
+    }
+
+    /// The manifest so far, of the sources over which this ledger was made.
     #[must_use]
-    pub fn completeness(&self) -> Completeness {
+    pub fn completeness(&self, sources: &[Source]) -> Completeness {
         let entries = self.entries.lock();
         let untouched = Entry::default();
         let report = |(id, source): (SourceId, &Source)| {
@@ -198,10 +210,13 @@ impl<'a> Ledger<'a> {
                 terms: entry.terms.clone(),
             }
         };
-        let sources: Vec<SourceReport> = self.sources.iter().enumerate().map(report).collect();
-        let complete = sources
-            .iter()
-            .all(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::NotRelevant));
+        let sources: Vec<SourceReport> = sources.iter().enumerate().map(report).collect();
+        let complete = sources.iter().all(|report| {
+            matches!(
+                report.status,
+                SourceStatus::Answered | SourceStatus::NotRelevant | SourceStatus::NotNeeded
+            )
+        });
         Completeness { complete, sources }
     }
 }

@@ -1,6 +1,7 @@
 //! Running a plan: all sub-plans at once, within bounds, each feeding those that wait for its bindings; every failure ends up in the
 //! ledger, none of them in silence.
 
+pub mod arriving;
 mod bindings;
 pub mod gate;
 pub mod manifest;
@@ -13,12 +14,14 @@ use crate::member::documents::DocumentLimits;
 use crate::member::{At, Question, adapter};
 use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, Scan, SubPlan, SubPlanText, Wanted};
 use crate::source::{Source, SourceId};
+use arriving::{Arriving, Filling, Part, Values};
 use gate::Gate;
 use http::header::HeaderValue;
 use manifest::Ledger;
 use oxrdf::{Dataset, Quad, Term, Variable};
-use residual::{Answer, Delivered};
-use std::collections::HashSet;
+use parking_lot::Mutex;
+use residual::Delivered;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -89,52 +92,70 @@ pub struct Session<'a> {
     pub traceparent: Option<HeaderValue>,
 }
 
-type Slot = watch::Receiver<Option<Arc<Answer>>>;
+type Slot = watch::Receiver<bool>;
+
+/// Places for the answers of a plan's sub-plans.
+#[must_use]
+pub fn places(plan: &PhysicalPlan) -> Arc<[Arc<Arriving>]> {
+    let columns = plan.sub_plans.iter().map(|part| part.variables.clone());
+    columns.map(|columns| Arc::new(Arriving::new(columns.into()))).collect()
+}
 
 /// Runs all sub-plans. Dropping the future cancels every request.
 ///
 /// # Errors
 /// [`ExecError`] when the query as a whole fails; failures of single sources are in the ledger.
-pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger<'_>) -> Result<Delivered, ExecError> {
+pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger) -> Result<Delivered, ExecError> {
+    let answers = places(plan);
+    let dataset = fill(session, plan, ledger, &answers).await?;
+    answers.iter().for_each(|answer| answer.settle());
+    Ok(Delivered::whole(answers, dataset))
+}
+
+/// Runs all sub-plans, each source's answer being readable in its place as soon as it is there; gives the triples to merge. Dropping
+/// the future cancels every request and gives up the answers that are not whole.
+///
+/// # Errors
+/// As [`run`].
+pub async fn fill(
+    session: &Session<'_>,
+    plan: &PhysicalPlan,
+    ledger: &Ledger,
+    answers: &Arc<[Arc<Arriving>]>,
+) -> Result<Dataset, ExecError> {
     let budget = Budget::new(session.limits.rows_max, session.limits.bytes_max);
+    let filling = Filling(Arc::clone(answers));
     let all = async {
-        let mut senders = Vec::new();
-        let mut slots: Vec<Slot> = Vec::new();
-        for _ in &plan.sub_plans {
-            let (sender, receiver) = watch::channel(None);
-            senders.push(sender);
-            slots.push(receiver);
-        }
-        let parts = futures_util::future::join_all(plan.sub_plans.iter().zip(senders).map(|(part, sender)| {
-            let feed = part.bind.as_ref().and_then(|bind| slots.get(bind.from)).cloned();
+        let (senders, slots): (Vec<_>, Vec<Slot>) = plan.sub_plans.iter().map(|_| watch::channel(false)).unzip();
+        let runs = plan.sub_plans.iter().zip(answers.iter()).zip(senders);
+        let parts = futures_util::future::join_all(runs.map(|((part, place), sender)| {
+            let feed = part
+                .bind
+                .as_ref()
+                .and_then(|bind| Some((bind.from, slots.get(bind.from)?.clone())));
             let budget = Arc::clone(&budget);
             async move {
                 let feed = match feed {
-                    Some(mut slot) => slot
-                        .wait_for(Option::is_some)
-                        .await
-                        .ok()
-                        .and_then(|answer| answer.clone()),
+                    Some((from, mut slot)) => slot.wait_for(|whole| *whole).await.ok().and_then(|_| answers.get(from)),
                     None => None,
                 };
-                let answer = Arc::new(sub_plan(session, part, feed, ledger, &budget).await);
-                sender.send_replace(Some(Arc::clone(&answer)));
-                answer
+                sub_plan(session, part, feed, place, ledger, &budget).await;
+                sender.send_replace(true);
             }
         }));
         let triples = futures_util::future::join_all(plan.materialise.iter().map(|(id, wanted)| {
             let budget = Arc::clone(&budget);
             async move { merge_from(session, *id, wanted, ledger, &budget).await }
         }));
-        futures_util::future::join(parts, triples).await
+        futures_util::future::join(parts, triples).await.1
     };
     let limit = Duration::from_millis(session.limits.query_ms_max);
-    let (answers, triples) = tokio::time::timeout(limit, all)
+    let triples = tokio::time::timeout(limit, all)
         .await
         .map_err(|_| ExecError::TimedOut(session.limits.query_ms_max))?;
     if budget.is_exhausted() {
         let reason = ledger
-            .completeness()
+            .completeness(session.sources)
             .sources
             .into_iter()
             .flat_map(|report| report.reasons)
@@ -142,29 +163,31 @@ pub async fn run(session: &Session<'_>, plan: &PhysicalPlan, ledger: &Ledger<'_>
             .unwrap_or_default();
         return Err(ExecError::Budget(reason));
     }
+    drop(filling);
     let mut dataset = Dataset::new();
     for quad in triples.into_iter().flatten() {
         dataset.insert(&quad);
     }
-    Ok(Delivered {
-        answers: answers.into(),
-        dataset,
-    })
+    Ok(dataset)
 }
 
 /// One sub-plan: all its sources, with the bindings of another sub-plan when it waits for one.
 async fn sub_plan(
     session: &Session<'_>,
     part: &SubPlan,
-    feed: Option<Arc<Answer>>,
-    ledger: &Ledger<'_>,
+    feed: Option<&Arc<Arriving>>,
+    answer: &Arriving,
+    ledger: &Ledger,
     budget: &Arc<Budget>,
-) -> Answer {
+) {
     let mut requests: Vec<(SourceId, String, Option<Arc<SentKeys>>)> = Vec::new();
-    let keys = match (&part.bind, &feed) {
-        (Some(bind), Some(answer)) => bindings::keys(bind, &answer.variables, &answer.rows)
-            .filter(|keys| keys.len() <= session.plan_limits.bind_keys_max)
-            .map(|keys| (bind, keys)),
+    let keys = match (&part.bind, feed) {
+        (Some(bind), Some(feed)) => {
+            let parts = feed.parts();
+            bindings::keys(bind, &feed.variables, parts.iter().flat_map(|part| &part.rows))
+                .filter(|keys| keys.len() <= session.plan_limits.bind_keys_max)
+                .map(|keys| (bind, keys))
+        }
         _ => None,
     };
     match keys {
@@ -191,24 +214,66 @@ async fn sub_plan(
         bytes_max: session.limits.member_bytes_max,
         blank_prefix: format!("p{}s{id}x", part.id),
     };
-    let answers = futures_util::future::join_all(
-        requests
-            .iter()
-            .map(|(id, text, keys)| ask(session, *id, text, expected(*id, keys), ledger, budget)),
-    )
+    // Of a row that several sources hold it must be known who does before it is read.
+    let copies = part.copied;
+    let brought = Mutex::new(Vec::new());
+    let brought_here = &brought;
+    futures_util::future::join_all(requests.iter().enumerate().map(|(at, (source, text, keys))| {
+        let (source, expected) = (*source, expected(*source, keys));
+        async move {
+            if let Some(rows) = ask(session, source, text, expected, ledger, budget).await {
+                let part = Part {
+                    sources: vec![source],
+                    place: at,
+                    rows,
+                };
+                if copies {
+                    brought_here.lock().push(part)
+                } else {
+                    answer.add(part)
+                }
+            }
+        }
+    }))
     .await;
-    let mut rows = Vec::with_capacity(answers.iter().flatten().map(Vec::len).sum());
-    for answer in answers.into_iter().flatten() {
-        rows.extend(answer);
+    if copies {
+        once(brought.into_inner()).into_iter().for_each(|part| answer.add(part));
     }
-    if part.copied {
-        let mut seen: HashSet<Vec<Option<Term>>> = HashSet::with_capacity(rows.len());
-        rows.retain(|row| seen.insert(row.clone()));
+    answer.end();
+}
+
+/// Each row once, with all the sources that brought it, in the order in which they were asked.
+fn once(mut brought: Vec<Part>) -> Vec<Part> {
+    brought.sort_by_key(|part| part.place);
+    let mut known: HashMap<Values, usize> = HashMap::new();
+    let mut rows: Vec<(Values, Vec<SourceId>)> = Vec::new();
+    for Part { sources, rows: new, .. } in brought {
+        for row in new {
+            let at = *known.entry(row.clone()).or_insert(rows.len());
+            match rows.get_mut(at) {
+                Some((_, all)) => all.extend(
+                    sources
+                        .iter()
+                        .filter(|id| !all.contains(id))
+                        .copied()
+                        .collect::<Vec<_>>(),
+                ),
+                None => rows.push((row, sources.clone())),
+            }
+        }
     }
-    Answer {
-        variables: part.variables.clone().into(),
-        rows,
+    let mut parts: Vec<Part> = Vec::new();
+    for (row, sources) in rows {
+        match parts.last_mut() {
+            Some(part) if part.sources == sources => part.rows.push(row),
+            _ => parts.push(Part {
+                sources,
+                place: parts.len(),
+                rows: vec![row],
+            }),
+        }
     }
+    parts
 }
 
 /// Fetches triples of one source to be merged.
@@ -216,7 +281,7 @@ async fn merge_from(
     session: &Session<'_>,
     id: SourceId,
     wanted: &Wanted,
-    ledger: &Ledger<'_>,
+    ledger: &Ledger,
     budget: &Arc<Budget>,
 ) -> Vec<Quad> {
     let column = |name: &str| Variable::new_unchecked(name);
@@ -254,7 +319,7 @@ async fn ask(
     id: SourceId,
     text: &str,
     expected: parse::Expected,
-    ledger: &Ledger<'_>,
+    ledger: &Ledger,
     budget: &Arc<Budget>,
 ) -> Option<Vec<Vec<Option<Term>>>> {
     let source = session.sources.get(id)?;
@@ -292,5 +357,41 @@ async fn ask(
             ledger.failed(id, &error, ms);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oxrdf::Literal;
+
+    fn brought(source: SourceId, place: usize, values: &[i32]) -> Part {
+        let rows = values
+            .iter()
+            .map(|value| vec![Some(Literal::from(*value).into()), None]);
+        Part {
+            sources: vec![source],
+            place,
+            rows: rows.collect(),
+        }
+    }
+
+    /// Rows that several sources hold come once, and name all of them, whoever answered first.
+    #[test]
+    fn copied_rows_come_once_and_name_all_who_hold_them() {
+        let parts = once(vec![
+            brought(7, 2, &[3, 1]),
+            brought(4, 0, &[1, 2]),
+            brought(4, 1, &[2, 3]),
+        ]);
+        let found: Vec<(Vec<SourceId>, Vec<Values>)> =
+            parts.into_iter().map(|part| (part.sources, part.rows)).collect();
+        let rows = |values: &[i32]| brought(0, 0, values).rows;
+        let expected = [
+            (vec![4, 7], rows(&[1])),
+            (vec![4], rows(&[2])),
+            (vec![4, 7], rows(&[3])),
+        ];
+        assert_eq!(found, expected);
     }
 }

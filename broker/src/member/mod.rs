@@ -111,7 +111,7 @@ pub struct Question<'a> {
     /// What the whole query may use up.
     pub budget: &'a Arc<Budget>,
     /// Where the member's doings are noted.
-    pub ledger: &'a Ledger<'a>,
+    pub ledger: &'a Ledger,
 }
 
 /// How members of one kind are asked.

@@ -4,7 +4,7 @@ use super::expression;
 use super::local::Local;
 use super::replica;
 use super::rewrite::{Node, Planner};
-use super::{Bind, PhysicalPlan, PlanError, SubPlan, Wanted, Withheld, service_iri};
+use super::{Bind, Duplicates, PhysicalPlan, PlanError, SubPlan, Wanted, Withheld, service_iri};
 use crate::source::{Source, SourceId};
 use spargebra::Query;
 use spargebra::algebra::{Expression, GraphPattern};
@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Mark {
     shipped: usize,
     merged: usize,
+    merges: bool,
     materialise: BTreeMap<SourceId, Wanted>,
 }
 
@@ -27,9 +28,12 @@ impl Planner<'_> {
                 inner.push((**pattern).clone());
             }
         });
+        // Whether there is a solution does not depend on how often.
+        let merges = self.merges;
         for pattern in inner {
             self.materialise_pattern(&pattern);
         }
+        self.merges = merges;
     }
 
     /// Turns a node into a residual pattern; returns the sub-plans whose bindings hold in every solution of it.
@@ -222,12 +226,14 @@ impl Planner<'_> {
         self.starved = false;
         self.materialise.clear();
         self.merged.clear();
+        self.merges = false;
     }
 
     pub(super) fn mark(&self) -> Mark {
         Mark {
             shipped: self.shipped.len(),
             merged: self.merged.len(),
+            merges: self.merges,
             materialise: self.materialise.clone(),
         }
     }
@@ -235,6 +241,7 @@ impl Planner<'_> {
     pub(super) fn reset(&mut self, mark: Mark) {
         self.shipped.truncate(mark.shipped);
         self.merged.truncate(mark.merged);
+        self.merges = mark.merges;
         self.materialise = mark.materialise;
     }
 
@@ -245,6 +252,9 @@ impl Planner<'_> {
         delivered: GraphPattern,
         variables: Vec<Variable>,
     ) -> Result<PhysicalPlan, PlanError> {
+        if self.duplicates == Duplicates::Kept && self.merges {
+            return Err(PlanError::Merges);
+        }
         if self.shipped.len() > self.limits.sub_plans_max {
             return Err(PlanError::TooManySubPlans(self.limits.sub_plans_max));
         }

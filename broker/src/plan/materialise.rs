@@ -92,6 +92,7 @@ impl Planner<'_> {
             for source in local.sources.keys() {
                 self.want(*source, &text, &scan);
             }
+            self.merges |= !local.unique;
             self.merged.push(local);
         }
     }

@@ -21,11 +21,13 @@ mod rewrite;
 mod scan;
 mod shape;
 mod text;
+mod trace;
 
 pub use crate::source::Anchor;
 pub use materialise::{Scan, Wanted};
 pub(crate) use render::ground;
 pub use render::{MaterialiseText, SubPlanText};
+pub use trace::{TraceError, Traced, trace};
 
 use crate::source::{Column, Directories, Source, SourceId};
 use spargebra::Query;
@@ -67,6 +69,16 @@ impl Default for PlanLimits {
     }
 }
 
+/// What becomes of a triple that several sources hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Duplicates {
+    /// It counts once: the sources are merged as RDF graphs are.
+    #[default]
+    Merged,
+    /// It counts once for each source that holds it.
+    Kept,
+}
+
 /// Why planning stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
@@ -76,6 +88,11 @@ pub enum PlanError {
     /// More sub-plans than allowed.
     #[error("the query needs more than {0} sub-queries")]
     TooManySubPlans(usize),
+    /// Duplicates cannot be kept.
+    #[error(
+        "a triple cannot count as often as it is held: this query needs triples of several sources in one place, and more than one may hold the same"
+    )]
+    Merges,
     /// More patterns in named graphs than allowed.
     #[error("the query's patterns in the graphs that it names are more than {0}")]
     TooManyGraphScans(usize),
@@ -171,6 +188,12 @@ pub(crate) fn service_iri(id: usize) -> String {
     format!("urn:meent:subplan:{id}")
 }
 
+/// The column that names the source of each row of a sub-plan, in plans that were [traced](trace).
+#[must_use]
+pub fn source_column(id: usize) -> Variable {
+    Variable::new_unchecked(format!("meent_source{id}"))
+}
+
 /// Number of the sub-plan behind a service IRI.
 #[must_use]
 pub fn sub_plan_of(service: &str) -> Option<usize> {
@@ -187,15 +210,30 @@ pub fn plan(
     directories: &Directories,
     limits: &PlanLimits,
 ) -> Result<PhysicalPlan, PlanError> {
+    plan_with(query, sources, directories, limits, Duplicates::Merged)
+}
+
+/// Plans a parsed query over the given sources, with duplicate triples merged or kept.
+///
+/// # Errors
+/// As [`plan`]; [`PlanError::Merges`] when duplicates are to be kept and triples that several sources may hold must be merged.
+pub fn plan_with(
+    query: &Query,
+    sources: &[Source],
+    directories: &Directories,
+    limits: &PlanLimits,
+    duplicates: Duplicates,
+) -> Result<PhysicalPlan, PlanError> {
     if matches!(query, Query::Describe { .. }) {
         return Err(PlanError::Unsupported(
             "`DESCRIBE` is planned as a `CONSTRUCT` of each resource's triples".to_owned(),
         ));
     }
     let pattern = normalise::normalise(pattern_of(query))?;
-    let variables = root_variables(query);
+    let variables = columns(query);
     let directory = directories.of(sources);
     let mut planner = rewrite::Planner::new(sources, &directory, limits);
+    planner.duplicates = duplicates;
     let clause = clause::Clause::of(query, sources);
     planner.only = clause.only(&pattern);
     if clause.is_given() && planner.only.is_none() {
@@ -236,7 +274,8 @@ pub fn pattern_of(query: &Query) -> &GraphPattern {
 }
 
 /// The columns of a `SELECT`, in order; empty for other forms.
-fn root_variables(query: &Query) -> Vec<Variable> {
+#[must_use]
+pub fn columns(query: &Query) -> Vec<Variable> {
     let mut found: Vec<Variable> = Vec::new();
     if let Query::Select { pattern, .. } = query {
         pattern.on_in_scope_variable(|variable| {

@@ -5,6 +5,7 @@
 //! have values at any shop. But where the lists of [`Keys`](crate::source::Keys) show, for each maker that shop A refers to, that A holds
 //! exactly what every other source holds of it, no triple of another source can add a solution: the join is A's own.
 
+use super::Duplicates;
 use super::local::Local;
 use super::rewrite::Planner;
 use crate::source::description::{OBJECT_SHARE, authority};
@@ -164,7 +165,9 @@ impl Planner<'_> {
 
     /// Whether the solutions of `own` join, each at its own source, with all that any source holds of what it refers to.
     pub(super) fn refers_to_copies(&mut self, own: &Local, described: &Local) -> bool {
-        if !own.unique || own.aggregated || described.unique || described.aggregated {
+        // Copies that each count for themselves are no copies.
+        let kept = self.duplicates == Duplicates::Kept;
+        if kept || !own.unique || own.aggregated || described.unique || described.aggregated {
             return false;
         }
         let Some(TriplePattern {

@@ -5,7 +5,7 @@ use super::clause::Clause;
 use super::expression::{self, conjuncts, is_stable};
 use super::local::{Local, join_patterns};
 use super::shape::{self, extended, with_table};
-use super::{PlanLimits, SubPlan, Wanted, Withheld};
+use super::{Duplicates, PlanLimits, SubPlan, Wanted, Withheld};
 use crate::source::{Column, Directory, Found, Source, SourceId, ValueSet};
 use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{GroundTerm, TriplePattern, Variable};
@@ -39,6 +39,10 @@ pub(super) struct Planner<'a> {
     pub(super) withheld: BTreeMap<SourceId, BTreeSet<Withheld>>,
     pub(super) evidence: Vec<String>,
     pub(super) starved: bool,
+    /// What becomes of triples that several sources hold.
+    pub(super) duplicates: Duplicates,
+    /// Whether triples are merged that several sources may hold.
+    pub(super) merges: bool,
     /// Scans whose triples are merged: kept to see where blank nodes would have to survive two requests.
     pub(super) merged: Vec<Local>,
     pub(super) shipped: Vec<(SubPlan, Local)>,
@@ -64,6 +68,8 @@ impl<'a> Planner<'a> {
             withheld: BTreeMap::new(),
             evidence: Vec::new(),
             starved: false,
+            duplicates: Duplicates::default(),
+            merges: false,
             merged: Vec::new(),
             shipped: Vec::new(),
             clause: Clause::default(),

@@ -1,9 +1,9 @@
 //! Leaves of planning: one triple pattern against all sources, and the basic graph patterns grown from them.
 
-use super::Withheld;
 use super::local::Local;
 use super::replica::Named;
 use super::rewrite::{Node, Planner};
+use super::{Duplicates, Withheld};
 use crate::source::directory::End;
 use crate::source::{Column, Found, SourceId, ValueSet};
 use spargebra::algebra::GraphPattern;
@@ -144,10 +144,12 @@ impl Planner<'_> {
         found.sort_by_key(|(_, found)| found.triples.len());
         let mut units: Vec<Local> = Vec::with_capacity(found.len());
         for (pattern, found) in found {
-            let unit = match self.joinable(pattern, &found, &units) {
+            let mut unit = match self.joinable(pattern, &found, &units) {
                 Some(fewer) => Self::part(pattern, &fewer),
                 None => Self::part(pattern, &found),
             };
+            // What each source holds counts for itself then, as joins within one source do.
+            unit.unique |= self.duplicates == Duplicates::Kept;
             units.push(unit);
         }
         self.block(units, Vec::new())

@@ -1,54 +1,45 @@
 //! One query from admission to the last byte.
 
+use super::credentials::Delegated;
 use super::delegation::{Proofs, asker};
+use super::format::{self, Format, Offer};
+use super::head::{self, HangUp};
 use super::manifests::Manifest;
-use super::write::{self, Out};
-use super::{Asked, explain, prepare};
-use crate::agreement::Deposit;
+use super::provenance::Provenance;
+use super::write::{Out, Pen, Writing};
+use super::{Asked, Complete, explain, prepare};
 use crate::app::Broker;
 use crate::audit::Receipt;
 use crate::enforce::{Admission, Asker};
 use crate::error::{self, Answer};
 use crate::exec::manifest::{Completeness, Ledger, SourceStatus};
 use crate::exec::residual::{self, Delivered};
-use crate::exec::terms::{self, Term};
-use crate::exec::{ExecError, Session, run};
-use crate::fetch::{Credentials, FetchError};
+use crate::exec::{Session, run};
 use crate::http::Call;
-use crate::plan::PhysicalPlan;
-use crate::source::Source;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};
-use http::{HeaderMap, Method, Response, StatusCode};
+use crate::plan::{Duplicates, PhysicalPlan};
+use http::HeaderMap;
+use http::header::HeaderValue;
 use oxrdf::NamedNode;
 use policies::audit::{AuditAction, AuditRecord, Outcome};
-use server_kit::authn::client::DELEGATION;
 use server_kit::body::{self, Body};
 use server_kit::problem::Problem;
 use server_kit::trace;
 use sha2::{Digest, Sha256};
-use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
+use spareval::{CancellationToken, QueryResults};
 use spargebra::Query;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Says whether the answer is complete.
-pub const COMPLETE: HeaderName = HeaderName::from_static("meent-complete");
-/// How many datasets were withheld by policy.
-pub const WITHHELD: HeaderName = HeaderName::from_static("meent-withheld");
-/// Most links to terms in the header of one answer; its manifest has all of them.
-const TERM_LINKS_MAX: usize = 64;
-/// Name of the query, for its manifest.
-pub const QUERY: HeaderName = HeaderName::from_static("meent-query");
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Answers one query.
 ///
 /// # Errors
 /// A problem for the caller.
 pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
-    let _turn = broker.turn()?;
+    let turn = broker.turn()?;
     let (asker, proofs) = asker(broker, call, &asked)?;
-    let media_type = media_type(broker, call, &asked).await?;
+    let (media_type, format) = offer(broker, call, &asked).await?;
     let prepare::Prepared {
         selection,
         denied,
@@ -59,7 +50,7 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
     } = prepare::prepared(broker, &asker, &asked).await?;
     let id = broker.random.token(16);
     if denied {
-        let problem = nothing_agreed(&plan, &admission, &not_covered);
+        let problem = head::nothing_agreed(&plan, &admission, &not_covered);
         record(broker, &id, &asker, &asked, &plan, &admission, Outcome::Deny).await?;
         return Err(problem);
     }
@@ -89,69 +80,48 @@ pub async fn answer(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         admission,
         not_covered,
         media_type,
+        format,
+        turn: Some(turn),
     };
+    // Before anything is asked: whether rows can tell their sources.
+    run.provenance(&plan)?;
+    let later = run.asked.complete == Complete::Later && !run.asked.explain;
+    let early = later && selection.is_none() && plan.materialise.is_empty();
+    if early && run.format.flows() {
+        return run.answer_early(proofs, plan).await;
+    }
     run.answer(call, (plan, planning), selection, proofs).await
 }
 
-/// The format of the answer: rows or a graph, as the query's form needs.
-async fn media_type(broker: &Broker, call: &Call, asked: &Asked) -> Result<&'static str, Problem> {
+/// The format of the answer, as the query's form allows.
+async fn offer(broker: &Broker, call: &Call, asked: &Asked) -> Result<Offer, Problem> {
     let (text, base, limits) = (
         asked.query.clone(),
         broker.config.server.base_url.to_string(),
         broker.config.query.clone(),
     );
     let stack = limits.stack_bytes;
-    let graph = prepare::deep(stack, move || {
-        prepare::parse(&text, &base, &limits)
-            .map(|query| matches!(query, Query::Construct { .. } | Query::Describe { .. }))
+    let offered = prepare::deep(stack, move || {
+        prepare::parse(&text, &base, &limits).map(|query| format::offers(&query))
     })
     .await??;
-    let offered: &[&'static str] = if graph { &write::GRAPHS } else { &write::ROWS };
-    if asked.explain {
-        return Ok(offered.first().copied().unwrap_or_default());
-    }
-    call.negotiate(offered)
-        .and_then(|chosen| offered.iter().copied().find(|media_type| *media_type == chosen))
-        .ok_or_else(|| error::not_acceptable(&offered.join(", ")))
-}
-
-/// 403: nothing that could answer may be asked. Names each dataset with the reason.
-pub(crate) fn nothing_agreed(
-    plan: &PhysicalPlan,
-    admission: &Admission,
-    not_covered: &[crate::enforce::Refused],
-) -> Problem {
-    let mut refused: Vec<serde_json::Value> = not_covered
+    let names: Vec<&str> = offered.iter().map(|(media_type, _)| *media_type).collect();
+    let chosen = if asked.explain {
+        names.first().copied()
+    } else {
+        call.negotiate(&names)
+    };
+    let offer = offered
         .iter()
-        .filter_map(|refused| serde_json::to_value(refused).ok())
-        .collect();
-    let mut words: Vec<String> = not_covered
-        .iter()
-        .map(|refused| format!("<{}>: {}", refused.dataset, refused.reason))
-        .collect();
-    for (id, reasons) in &plan.withheld {
-        let Some(source) = admission.sources.get(*id) else {
-            continue;
-        };
-        for reason in reasons {
-            let said = crate::exec::manifest::words(reason);
-            refused.push(serde_json::json!({
-                "member": source.member, "dataset": source.dataset, "agreement": source.agreement,
-                "code": serde_json::to_value(reason).ok().and_then(|v| v.get("reason").cloned()), "reason": said,
-            }));
-            words.push(format!("<{}>: {said}", source.dataset));
-        }
+        .find(|(media_type, _)| Some(*media_type) == chosen)
+        .ok_or_else(|| error::not_acceptable(&names.join(", ")))?;
+    if asked.provenance && !offer.1.names_sources() {
+        return Err(error::bad_request(
+            "wrong-parameter",
+            "rows name their sources in SPARQL JSON, GeoJSON, Arrow and Parquet: ask for one of these with `Accept`",
+        ));
     }
-    const SHOWN: usize = 5;
-    let more = words.len().saturating_sub(SHOWN);
-    let mut detail = format!(
-        "no dataset that could answer may be asked. {}",
-        words.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("; ")
-    );
-    if more > 0 {
-        detail.push_str(&format!("; and {more} more, see `datasets`"));
-    }
-    error::forbidden("not-agreed", detail).with("datasets", refused)
+    Ok(*offer)
 }
 
 /// The record of a query, durable when this returns.
@@ -202,6 +172,9 @@ pub(crate) struct Run {
     pub(crate) admission: Admission,
     pub(crate) not_covered: Vec<crate::enforce::Refused>,
     pub(crate) media_type: &'static str,
+    pub(crate) format: Format,
+    /// Given back when the answer is written.
+    pub(crate) turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Run {
@@ -222,22 +195,17 @@ impl Run {
         if let Some(selection) = selection {
             let resources = self.resources(plan, delivered).await?;
             let query = prepare::describe_construction(&selection, resources);
-            let broker = &self.broker;
-            plan = prepare::planned(
-                &query,
-                &self.admission.sources,
-                &broker.directories,
-                &broker.config.plan,
-            )?;
+            // What describes is a graph, in which nothing is there twice.
+            let merged = Duplicates::Merged;
+            let (sources, broker) = (&self.admission.sources, &self.broker);
+            plan = prepare::planned(&query, sources, &broker.directories, &broker.config.plan, merged)?;
             let first = completeness.complete;
             (delivered, completeness) = self.fetch(&credentials, &plan).await?;
             completeness.complete &= first;
         }
-        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         metrics::histogram!("meent_query_fetch_seconds").record(started.elapsed().as_secs_f64());
-        let manifest = self.manifest(completeness, ms);
-        self.end(&manifest).await;
-        refuse_if_empty_handed(&manifest, self.asked.complete_required)?;
+        let manifest = self.concluded(completeness, started).await;
+        head::refuse_if_empty_handed(&manifest, self.asked.complete_required())?;
         if self.asked.explain {
             let measured = explain::Measured::of(&delivered, &manifest);
             return explain::respond(
@@ -251,14 +219,16 @@ impl Run {
                 },
             );
         }
-        tracing::debug!(
-            query = self.id,
-            leaf = self.receipt.leaf(),
-            ms,
-            complete = manifest.completeness.complete,
-            "query answered"
-        );
-        self.stream(plan, delivered, &manifest).await
+        self.stream(plan, delivered, manifest).await
+    }
+
+    /// What became of the sources, kept under the query's name and on record.
+    pub(super) async fn concluded(&self, completeness: Completeness, started: Instant) -> Arc<Manifest> {
+        let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let manifest = self.manifest(completeness, ms);
+        self.end(&manifest).await;
+        self.log(&manifest);
+        manifest
     }
 
     /// Keeps the manifest of what became of the sources.
@@ -284,7 +254,21 @@ impl Run {
         })
     }
 
-    fn credentials(&self, proofs: Proofs) -> Delegated {
+    /// How the query ended, for the operator: a line that names who did not answer, and why.
+    fn log(&self, manifest: &Manifest) {
+        let (query, leaf, ms) = (&self.id, self.receipt.leaf(), manifest.ms);
+        if manifest.completeness.complete {
+            tracing::debug!(query, leaf, ms, "query answered");
+            return;
+        }
+        let missing = head::missing(manifest);
+        let missing: Vec<String> = missing
+            .map(|report| format!("{}: {}", report.member, report.reasons.join(", ")))
+            .collect();
+        tracing::info!(query, leaf, ms, missing = missing.join("; "), "query answered in part");
+    }
+
+    pub(super) fn credentials(&self, proofs: Proofs) -> Delegated {
         Delegated {
             broker: Arc::clone(&self.broker),
             deposits: self.admission.deposits.clone(),
@@ -299,30 +283,24 @@ impl Run {
         plan: &PhysicalPlan,
     ) -> Result<(Delivered, Completeness), Problem> {
         let ledger = Ledger::new(&self.admission.sources, &plan.withheld);
-        let session = Session {
+        let traceparent = trace::current().and_then(|context| context.header());
+        let session = self.session(credentials, traceparent);
+        let delivered = run(&session, plan, &ledger)
+            .await
+            .map_err(|error| head::not_run(&error))?;
+        Ok((delivered, ledger.completeness(&self.admission.sources)))
+    }
+
+    pub(super) fn session<'s>(&'s self, credentials: &'s Delegated, traceparent: Option<HeaderValue>) -> Session<'s> {
+        Session {
             sources: &self.admission.sources,
             transport: &*self.broker.egress,
             credentials,
             gate: &self.broker.gate,
             limits: &self.broker.config.exec,
             plan_limits: &self.broker.config.plan,
-            traceparent: trace::current().and_then(|context| context.header()),
-        };
-        let delivered = run(&session, plan, &ledger).await.map_err(|error| match error {
-            ExecError::Budget(_) => Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "budget-exceeded",
-                "The query is too large",
-            )
-            .detail(format!(
-                "{error}: ask for less, for instance with narrower filters or aggregates"
-            )),
-            ExecError::TimedOut(_) => {
-                Problem::new(StatusCode::GATEWAY_TIMEOUT, "query-timeout", "The query took too long")
-                    .detail(error.to_string())
-            }
-        })?;
-        Ok((delivered, ledger.completeness()))
+            traceparent,
+        }
     }
 
     /// The resources that a `DESCRIBE` found.
@@ -344,7 +322,7 @@ impl Run {
             })
         })
         .await?
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| head::failed(&error))?;
         if found.len() > most {
             return Err(error::unprocessable(
                 "describes-too-much",
@@ -381,172 +359,102 @@ impl Run {
     }
 
     /// Evaluates and sends, beginning the response only when the first bytes are there.
-    async fn stream(self, plan: PhysicalPlan, delivered: Delivered, manifest: &Manifest) -> Answer {
-        let link = format!("{}queries/{}", self.broker.config.server.base_url, self.id);
-        let (sender, content) = body::channel(4);
-        let (begun, has_begun) = tokio::sync::oneshot::channel();
-        let json = self.media_type == "application/sparql-results+json";
-        let mut out = Out::new(
-            sender,
-            tokio::runtime::Handle::current(),
-            begun,
-            json.then(|| link.clone()),
-        );
-        let media_type = self.media_type;
-        let cancellation = CancellationToken::new();
-        let deadline = cancellation.clone();
-        let limit = Duration::from_millis(self.broker.config.exec.query_ms_max);
-        let timer = tokio::spawn(async move {
-            tokio::time::sleep(limit).await;
-            deadline.cancel();
-        });
-        let work = prepare::deep(self.broker.config.query.stack_bytes, move || {
-            let outcome = residual::evaluate(&plan.residual, &delivered, cancellation, |results| {
-                write::results(results, media_type, &mut out).map(|_| ())
-            });
-            timer.abort();
-            match outcome {
-                Ok(()) => out
-                    .finish()
-                    .map_err(|error| QueryEvaluationError::Unexpected(Box::new(error))),
+    async fn stream(self, plan: PhysicalPlan, delivered: Delivered, manifest: Arc<Manifest>) -> Answer {
+        let token = CancellationToken::new();
+        let mut hang_up = HangUp::new(token.clone());
+        let (pen, content, has_begun) = self.pen();
+        let writing = self.writing(&plan, Some(&manifest))?;
+        let deadline = self.deadline(token.clone());
+        let stack = self.broker.config.query.stack_bytes;
+        let evaluated = {
+            let pen = pen.clone();
+            prepare::deep(stack, move || writing.write(&delivered, &token, &pen))
+        };
+        let notes = head::tail(&manifest);
+        let link = self.link();
+        let turn = self.turn;
+        let finished = tokio::spawn(async move {
+            let _turn = turn;
+            let outcome = evaluated.await;
+            deadline.abort();
+            let Some(out) = pen.take() else { return Ok(()) };
+            let more = match outcome? {
+                Ok(more) => more,
                 Err(error) => {
                     if out.has_begun() {
                         tracing::info!(%error, "an answer was broken off");
                         out.break_off("the answer could not be completed");
                     }
-                    Err(error)
+                    return Err(head::failed(&error.0));
                 }
-            }
+            };
+            let more = notes.into_iter().chain(more).collect();
+            // Whoever hung up needs no reason.
+            let _ = out.finish(&more, HeaderMap::new()).await;
+            Ok(())
         });
-        let finished = tokio::spawn(work);
+        hang_up.also(finished.abort_handle());
         if has_begun.await.is_err() {
             // Nothing was sent: the evaluation failed before its first byte.
-            return match finished.await.map_err(|cause| error::internal(&cause))?? {
-                Err(cause) => Err(failed(&cause)),
+            return match finished.await.map_err(|cause| error::internal(&cause))? {
+                Err(problem) => Err(problem),
                 Ok(()) => Err(error::internal(&"an answer without bytes")),
             };
         }
-        Ok(headed(content, self.media_type, manifest, &link, &self.id))
+        Ok(head::headed(hang_up.watch(content), self.media_type, &manifest, &link))
     }
-}
 
-fn headed(content: Body, media_type: &'static str, manifest: &Manifest, link: &str, id: &str) -> Response<Body> {
-    let mut response = Response::new(content);
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    let complete = if manifest.completeness.complete {
-        "true"
-    } else {
-        "false"
-    };
-    headers.insert(COMPLETE, HeaderValue::from_static(complete));
-    if let Ok(value) = HeaderValue::from_str(&format!("<{link}>; rel=\"describedby\"; type=\"application/json\"")) {
-        headers.insert(LINK, value);
+    /// A pen, the body that it writes, and the news that the first bytes are there.
+    pub(super) fn pen(&self) -> (Pen, Body, tokio::sync::oneshot::Receiver<()>) {
+        let (sender, content) = body::channel(4);
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let link = self.format.is_results_json().then(|| self.link());
+        let out = Out::new(sender, tokio::runtime::Handle::current(), begun, link);
+        (Pen::new(out), content, has_begun)
     }
-    headers.insert(WITHHELD, HeaderValue::from(manifest.withheld));
-    // The terms of every source bind the whole answer.
-    let terms: BTreeSet<&Term> = manifest
-        .completeness
-        .sources
-        .iter()
-        .flat_map(|report| &report.terms)
-        .collect();
-    for value in terms.into_iter().take(TERM_LINKS_MAX).filter_map(terms::link) {
-        headers.append(LINK, value);
-    }
-    if let Ok(value) = HeaderValue::from_str(id) {
-        headers.insert(QUERY, value);
-    }
-    headers.insert(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
 
-/// An answer from nobody is no answer, and a partial one is none when a complete one was required.
-pub(crate) fn refuse_if_empty_handed(manifest: &Manifest, complete_required: bool) -> Result<(), Problem> {
-    let sources = &manifest.completeness.sources;
-    let failed: Vec<_> = sources
-        .iter()
-        .filter(|report| report.status == SourceStatus::Failed)
-        .collect();
-    let answered = sources
-        .iter()
-        .any(|report| matches!(report.status, SourceStatus::Answered | SourceStatus::Partial));
-    if manifest.completeness.complete || (answered && !complete_required) || (failed.is_empty() && !complete_required) {
-        return Ok(());
-    }
-    let all = |word: &str| {
-        !failed.is_empty()
-            && failed
-                .iter()
-                .all(|report| report.reasons.iter().any(|r| r.contains(word)))
-    };
-    let (status, kind, title) = if all("refused by the owner") {
-        (StatusCode::FORBIDDEN, "refused-by-owner", "Refused by the owner")
-    } else if all("no complete answer within") {
-        (StatusCode::GATEWAY_TIMEOUT, "incomplete", "No complete answer")
-    } else {
-        (StatusCode::BAD_GATEWAY, "incomplete", "No complete answer")
-    };
-    let words: Vec<String> = sources
-        .iter()
-        .filter(|report| !matches!(report.status, SourceStatus::Answered | SourceStatus::NotRelevant))
-        .map(|report| format!("{}: {}", report.member, report.reasons.join(", ")))
-        .collect();
-    Err(Problem::new(status, kind, title)
-        .detail(words.join("; "))
-        .with("manifest", serde_json::to_value(manifest).unwrap_or_default()))
-}
-
-pub(crate) fn failed(cause: &QueryEvaluationError) -> Problem {
-    match cause {
-        QueryEvaluationError::Cancelled => {
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "query-timeout", "The query took too long")
-                .detail("combining the sources' answers took too long")
+    /// How the plan's answer is written.
+    pub(super) fn writing(&self, plan: &PhysicalPlan, manifest: Option<&Manifest>) -> Result<Writing, Problem> {
+        let mut provenance = self.provenance(plan)?;
+        if let (Some(provenance), Some(manifest)) = (&mut provenance, manifest) {
+            let reports = manifest.completeness.sources.iter().enumerate();
+            let delivered = reports.filter(|(_, report)| report.rows > 0).map(|(id, _)| id);
+            provenance.delivered_by(&delivered.collect());
         }
-        other => error::internal(other),
-    }
-}
-
-/// Credentials for sub-queries: the agreement's token, a fresh proof by the broker's key, and the consumer's delegation.
-pub(crate) struct Delegated {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) deposits: BTreeMap<String, Arc<Deposit>>,
-    pub(crate) proofs: Proofs,
-    pub(crate) purpose: Option<String>,
-}
-
-impl Credentials for Delegated {
-    fn headers(&self, source: &Source, url: &str) -> Result<HeaderMap, FetchError> {
-        let mut headers = HeaderMap::new();
-        let Some(agreement) = &source.agreement else {
-            return Ok(headers);
-        };
-        let deposit = self
-            .deposits
-            .get(agreement)
-            .ok_or_else(|| FetchError::NoToken("none was deposited".to_owned()))?;
-        let delegation = self
-            .proofs
-            .get(agreement)
-            .cloned()
-            .ok_or_else(|| FetchError::NoToken("no delegation names it".to_owned()))?;
-        let now = self.broker.clock.unix();
-        self.broker
-            .key
-            .authorize(
-                &mut headers,
-                &Method::POST,
-                url,
-                &deposit.token,
-                now,
-                &*self.broker.random,
-            )
-            .map_err(|_| FetchError::NoToken("no proof could be made".to_owned()))?;
-        headers.insert(DELEGATION, delegation);
-        Ok(headers)
+        Ok(Writing {
+            query: plan.residual.clone(),
+            provenance,
+            format: self.format,
+            eager: manifest.is_none(),
+            notes: manifest
+                .map(|manifest| head::notes(manifest, &self.link()))
+                .unwrap_or_default(),
+            groups: self.broker.config.query.groups,
+            traced_rows_max: self.broker.config.query.traced_rows_max,
+        })
     }
 
-    fn purpose(&self) -> Option<&str> {
-        self.purpose.as_deref()
+    /// How rows tell their sources, when they are asked to.
+    fn provenance(&self, plan: &PhysicalPlan) -> Result<Option<Provenance>, Problem> {
+        let wanted = self
+            .asked
+            .provenance
+            .then(|| Provenance::of(plan, &self.admission.sources));
+        let provenance = wanted.transpose();
+        provenance.map_err(|error| error::bad_request("sources-unknown", error.to_string()))
+    }
+
+    /// Ends an evaluation that takes too long.
+    pub(super) fn deadline(&self, token: CancellationToken) -> tokio::task::JoinHandle<()> {
+        let limit = Duration::from_millis(self.broker.config.exec.query_ms_max);
+        tokio::spawn(async move {
+            tokio::time::sleep(limit).await;
+            token.cancel();
+        })
+    }
+
+    /// Where the manifest is.
+    pub(super) fn link(&self) -> String {
+        format!("{}queries/{}", self.broker.config.server.base_url, self.id)
     }
 }

@@ -4,6 +4,7 @@
 use super::manifests::Manifest;
 use crate::enforce::{Admission, Refused};
 use crate::error::{self, Answer};
+use crate::exec::arriving::Arriving;
 use crate::exec::manifest;
 use crate::exec::residual::Delivered;
 use crate::http::{Call, json, respond as response};
@@ -13,6 +14,7 @@ use crate::source::{Source, SourceId};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most sources that are named one by one in the text of a part; the JSON has all of them.
@@ -37,8 +39,9 @@ impl Measured {
     /// From what was delivered and the account of it.
     #[must_use]
     pub fn of(delivered: &Delivered, manifest: &Manifest) -> Self {
+        let rows = |answer: &Arc<Arriving>| answer.parts().iter().map(|part| part.rows.len()).sum();
         Self {
-            rows: delivered.answers.iter().map(|answer| answer.rows.len()).collect(),
+            rows: delivered.answers.iter().map(rows).collect(),
             merged: delivered.dataset.len(),
             requests: manifest.completeness.sources.iter().map(|source| source.requests).sum(),
             ms: manifest.ms,

@@ -1,15 +1,21 @@
 //! `/sparql`: the SPARQL 1.1 Protocol with `agreement` and `purpose`, and honest answers.
 
 pub mod answer;
+pub(crate) mod credentials;
 pub(crate) mod delegation;
+mod early;
 pub mod explain;
+pub mod format;
+pub(crate) mod head;
 pub mod manifests;
 pub mod prepare;
+pub mod provenance;
 pub mod write;
 
 use crate::app::Broker;
 use crate::error::{self, Answer};
 use crate::http::Call;
+use crate::plan::Duplicates;
 use http::Method;
 use spargebra::algebra::QueryDataset;
 use spargebra::term::NamedNode;
@@ -26,12 +32,35 @@ pub struct Asked {
     pub purpose: Option<String>,
     /// The agreements named; empty for all that fit.
     pub agreements: Vec<String>,
-    /// Whether a partial answer is an error.
-    pub complete_required: bool,
+    /// What becomes of an answer that is not complete.
+    pub complete: Complete,
+    /// Whether each row says which sources it rests on.
+    pub provenance: bool,
+    /// What becomes of triples that several sources hold.
+    pub duplicates: Duplicates,
     /// Whether the plan is wanted instead of the answer.
     pub explain: bool,
     /// Whether that plan is followed first, so that it tells beside each estimate what really came.
     pub measured: bool,
+}
+
+impl Asked {
+    /// Whether a partial answer is an error.
+    #[must_use]
+    pub fn complete_required(&self) -> bool {
+        self.complete == Complete::Required
+    }
+}
+
+/// What becomes of an answer that is not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Complete {
+    /// It is given, and says so.
+    BestEffort,
+    /// It is an error.
+    Required,
+    /// Rows are given as sources answer; whether they were all is said at the end.
+    Later,
 }
 
 /// Answers calls to `/sparql` and `/explain`.
@@ -41,6 +70,12 @@ pub struct Asked {
 pub async fn respond(broker: &Arc<Broker>, call: Call) -> Answer {
     let asked = asked(&call)?;
     if !asked.explain && crate::standing::wanted(&call) {
+        if asked.provenance || asked.complete == Complete::Later {
+            return Err(error::bad_request(
+                "wrong-parameter",
+                "a standing query takes neither `provenance=rows` nor `complete=later`",
+            ));
+        }
         return crate::standing::open(broker, &call, asked).await;
     }
     answer::answer(broker, &call, asked).await
@@ -94,24 +129,51 @@ fn asked(call: &Call) -> Result<Asked, server_kit::problem::Problem> {
             }
         }
     };
-    let complete_required = match call.parameter("complete") {
-        None | Some("best-effort") => false,
-        Some("required") => true,
-        Some(other) => {
-            return Err(error::bad_request(
-                "wrong-parameter",
-                format!("`complete` is `required` or `best-effort`, not `{other}`"),
-            ));
-        }
-    };
+    let complete = one_of(
+        call,
+        "complete",
+        &[
+            ("best-effort", Complete::BestEffort),
+            ("required", Complete::Required),
+            ("later", Complete::Later),
+        ],
+    )?;
+    let provenance = one_of(call, "provenance", &[("none", false), ("rows", true)])?;
+    let duplicates = one_of(
+        call,
+        "duplicates",
+        &[("merged", Duplicates::Merged), ("kept", Duplicates::Kept)],
+    )?;
     Ok(Asked {
         query,
         dataset: dataset(call)?,
         purpose: call.parameter("purpose").map(str::to_owned),
         agreements: call.all("agreement").map(str::to_owned).collect(),
-        complete_required,
+        complete,
+        provenance,
+        duplicates,
         explain: call.path == "/explain" || matches!(call.parameter("explain"), Some("true" | "measured")),
         measured: call.parameter("explain") == Some("measured"),
+    })
+}
+
+/// A parameter that takes one of a few words; the first is meant when it is absent.
+fn one_of<T: Copy>(call: &Call, name: &str, words: &[(&str, T)]) -> Result<T, server_kit::problem::Problem> {
+    let asked = call.parameter(name);
+    let found = match asked {
+        None => words.first(),
+        Some(asked) => words.iter().find(|(word, _)| *word == asked),
+    };
+    found.map(|(_, meaning)| *meaning).ok_or_else(|| {
+        let known: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
+        error::bad_request(
+            "wrong-parameter",
+            format!(
+                "`{name}` is {}, not `{}`",
+                known.join(" or "),
+                asked.unwrap_or_default()
+            ),
+        )
     })
 }
 

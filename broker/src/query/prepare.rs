@@ -7,7 +7,7 @@ use crate::config::QuerySection;
 use crate::enforce::{Admission, Asker, Refused, admit};
 use crate::error;
 use crate::member::evidence;
-use crate::plan::{PhysicalPlan, PlanError, PlanLimits, plan};
+use crate::plan::{Duplicates, PhysicalPlan, PlanError, PlanLimits, plan_with};
 use crate::source::{Directories, Selection, Source};
 use server_kit::problem::Problem;
 use server_kit::sparql_text::{self, TextBounds, TextRejection};
@@ -116,9 +116,11 @@ pub fn planned(
     sources: &[Source],
     directories: &Directories,
     limits: &PlanLimits,
+    duplicates: Duplicates,
 ) -> Result<PhysicalPlan, Problem> {
-    plan(query, sources, directories, limits).map_err(|error| match error {
+    plan_with(query, sources, directories, limits, duplicates).map_err(|error| match error {
         PlanError::Unsupported(words) => error::bad_request("unsupported-query", words),
+        PlanError::Merges => error::bad_request("duplicates-merged", error.to_string()),
         PlanError::TooManySubPlans(_) | PlanError::TooManyGraphScans(_) => {
             error::unprocessable("query-too-wide", error.to_string())
         }
@@ -149,6 +151,7 @@ pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked)
     let deposits = broker.deposits.of(asker.web_id.as_str());
     let (now, plan_limits, who) = (broker.clock.now(), broker.config.plan.clone(), asker.clone());
     let (directories, stack_bytes) = (Arc::clone(&broker.directories), limits.stack_bytes);
+    let duplicates = asked.duplicates;
     let first = deep(stack_bytes, move || {
         let began = Instant::now();
         let query = about(parse(&text, &base, &limits)?, named);
@@ -162,7 +165,7 @@ pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked)
                 began.elapsed(),
             ))));
         }
-        let mut prepared = over(&query, admission, &directories, &plan_limits)?;
+        let mut prepared = over(&query, admission, &directories, &plan_limits, duplicates)?;
         prepared.planning = began.elapsed();
         Ok(First::Prepared(Box::new(prepared)))
     })
@@ -175,7 +178,7 @@ pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked)
             deep(stack_bytes, move || {
                 let began = Instant::now();
                 // What such members hold is found out for each query, so that nobody else can use its directory.
-                let mut prepared = over(&query, admission, &Directories::new(1), &plan_limits)?;
+                let mut prepared = over(&query, admission, &Directories::new(1), &plan_limits, duplicates)?;
                 prepared.planning = before + began.elapsed();
                 Ok::<_, Problem>(prepared)
             })
@@ -200,10 +203,11 @@ fn over(
     admission: Admission,
     directories: &Directories,
     limits: &PlanLimits,
+    duplicates: Duplicates,
 ) -> Result<Prepared, Problem> {
     let selection = describe_selection(query);
     let wanted = selection.as_ref().unwrap_or(query);
-    let plan = planned(wanted, &admission.sources, directories, limits)?;
+    let plan = planned(wanted, &admission.sources, directories, limits, duplicates)?;
     let not_covered: Vec<Refused> = could_contribute(query, &admission.refused)
         .into_iter()
         .cloned()

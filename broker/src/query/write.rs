@@ -1,25 +1,26 @@
 //! Results on their way out: written as they are computed, broken off (never cleanly ended) when something fails on the way.
 
+use super::format::Format;
+use super::provenance::Provenance;
+use crate::exec::residual::{self, Delivered};
+use crate::source::SourceId;
 use bytes::Bytes;
-use oxrdfio::{RdfFormat, RdfSerializer};
+use http::HeaderMap;
+use oxrdf::Variable;
+use oxrdfio::RdfSerializer;
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
 use server_kit::body::Sender;
+use server_kit::results::{Features, GroupLimits, Layout, Notes, ResultsError, Row, Sink, Table, write as write_rows};
 use sparesults::{QueryResultsFormat, QueryResultsSerializer};
-use spareval::{QueryEvaluationError, QueryResults};
-use std::io::{self, Write};
+use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
+use spargebra::Query;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 
 /// Bytes of one frame.
 const FRAME_BYTES: usize = 32 * 1024;
-
-/// Formats of rows and booleans, best first.
-pub const ROWS: [&str; 4] = [
-    "application/sparql-results+json",
-    "application/sparql-results+xml",
-    "text/csv",
-    "text/tab-separated-values",
-];
-
-/// Formats of graphs, best first.
-pub const GRAPHS: [&str; 4] = crate::http::RDF;
 
 /// A writer into a response body that another task reads. It says when it has begun, so that a failure before that can still become
 /// a proper response.
@@ -29,10 +30,13 @@ pub struct Out {
     buffer: Vec<u8>,
     begun: Option<tokio::sync::oneshot::Sender<()>>,
     link: Option<String>,
+    json: bool,
+    results: u64,
 }
 
 impl Out {
-    /// A writer; `link` goes into the head of JSON results (SPARQL 1.1 Results JSON §3.1.2).
+    /// A writer; with a `link` it is one of JSON results: the link goes into their head (SPARQL 1.1 Results JSON §3.1.2), and their last
+    /// bracket waits for what [`finish`](Self::finish) adds.
     #[must_use]
     pub fn new(
         sender: Sender,
@@ -45,32 +49,59 @@ impl Out {
             runtime,
             buffer: Vec::with_capacity(FRAME_BYTES + 1024),
             begun: Some(begun),
+            json: link.is_some(),
             link,
+            results: 0,
         }
     }
 
-    fn pass(&mut self) -> io::Result<()> {
+    /// What can be sent of the buffer.
+    fn frame(&mut self, last: bool) -> Bytes {
         if let Some(link) = self.link.take() {
             self.buffer = linked(std::mem::take(&mut self.buffer), &link);
         }
         if let Some(begun) = self.begun.take() {
             let _ = begun.send(());
         }
-        let frame = Bytes::from(std::mem::replace(
-            &mut self.buffer,
-            Vec::with_capacity(FRAME_BYTES + 1024),
-        ));
+        let next = Vec::with_capacity(FRAME_BYTES + 1024);
+        let mut frame = std::mem::replace(&mut self.buffer, next);
+        if self.json && !last {
+            self.buffer.extend(frame.pop());
+        }
+        Bytes::from(frame)
+    }
+
+    fn pass(&mut self) -> io::Result<()> {
+        let frame = self.frame(false);
         self.runtime
             .block_on(self.sender.send(frame))
             .map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the caller hung up"))
     }
 
-    /// Sends the rest and ends the body.
+    /// Sends what is written so far, if there is a result in it.
+    fn flush_results(&mut self) -> io::Result<()> {
+        if self.results == 0 || self.buffer.len() <= usize::from(self.json) {
+            return Ok(());
+        }
+        self.pass()
+    }
+
+    /// Sends the rest with `more` as member `meent` of JSON results, then trailers, and ends the body.
     ///
     /// # Errors
     /// When the caller hung up.
-    pub fn finish(mut self) -> io::Result<()> {
-        self.pass()
+    pub async fn finish(mut self, more: &Map<String, Value>, trailers: HeaderMap) -> io::Result<()> {
+        if self.json && self.buffer.pop_if(|last| *last == b'}').is_some() {
+            let member = format!(",\"meent\":{}}}", Value::Object(more.clone()));
+            self.buffer.extend_from_slice(member.as_bytes());
+        }
+        let frame = self.frame(true);
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the caller hung up");
+        self.sender.send(frame).await.map_err(gone)?;
+        if !trailers.is_empty() {
+            self.sender.trailers(trailers).await.map_err(gone)?;
+        }
+        Ok(())
     }
 
     /// Breaks the body off.
@@ -99,6 +130,50 @@ impl Write for Out {
     }
 }
 
+/// The writing end that evaluation holds; the other is there to flush it while evaluation waits, and to end it.
+#[derive(Clone)]
+pub struct Pen(Arc<Mutex<Option<Out>>>);
+
+impl Pen {
+    /// A pen for a writer.
+    #[must_use]
+    pub fn new(out: Out) -> Self {
+        Self(Arc::new(Mutex::new(Some(out))))
+    }
+
+    /// Sends what is written so far, if there is a result in it. That the caller hung up is found out at the next write.
+    pub fn flush_results(&self) {
+        if let Some(out) = &mut *self.0.lock() {
+            let _ = out.flush_results();
+        }
+    }
+
+    /// Takes the writer away from whoever still holds a pen.
+    #[must_use]
+    pub fn take(&self) -> Option<Out> {
+        self.0.lock().take()
+    }
+
+    fn count(&self) {
+        if let Some(out) = &mut *self.0.lock() {
+            out.results += 1;
+        }
+    }
+}
+
+impl Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut *self.0.lock() {
+            Some(out) => out.write(bytes),
+            None => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the answer was ended")),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Puts `"link"` into the head of JSON results.
 fn linked(bytes: Vec<u8>, link: &str) -> Vec<u8> {
     const HEAD: &[u8] = b"{\"head\":{";
@@ -106,7 +181,7 @@ fn linked(bytes: Vec<u8>, link: &str) -> Vec<u8> {
         return bytes;
     };
     let mut out = HEAD.to_vec();
-    out.extend_from_slice(format!("\"link\":[{}]", serde_json::Value::from(link)).as_bytes());
+    out.extend_from_slice(format!("\"link\":[{}]", Value::from(link)).as_bytes());
     if !rest.starts_with(b"}") {
         out.push(b',');
     }
@@ -114,43 +189,240 @@ fn linked(bytes: Vec<u8>, link: &str) -> Vec<u8> {
     out
 }
 
-/// Writes results in a media type.
-///
-/// # Errors
-/// Of evaluation, or when the caller hung up.
-pub fn results<'w>(
-    results: QueryResults<'_>,
-    media_type: &str,
-    out: &'w mut Out,
-) -> Result<&'w mut Out, QueryEvaluationError> {
-    let broken = |error: io::Error| QueryEvaluationError::Unexpected(Box::new(error));
-    let format = QueryResultsFormat::from_media_type(media_type).unwrap_or(QueryResultsFormat::Json);
-    match results {
-        QueryResults::Boolean(value) => {
-            QueryResultsSerializer::from_format(format)
-                .serialize_boolean_to_writer(&mut *out, value)
-                .map_err(broken)?;
-        }
-        QueryResults::Solutions(solutions) => {
-            let variables = solutions.variables().to_vec();
-            let mut writer = QueryResultsSerializer::from_format(format)
-                .serialize_solutions_to_writer(&mut *out, variables)
-                .map_err(broken)?;
-            for solution in solutions {
-                writer.serialize(&solution?).map_err(broken)?;
-            }
-            writer.finish().map_err(broken)?;
-        }
-        QueryResults::Graph(triples) => {
-            let format = RdfFormat::from_media_type(media_type).unwrap_or(RdfFormat::Turtle);
-            let mut writer = RdfSerializer::from_format(format).for_writer(&mut *out);
-            for triple in triples {
-                writer.serialize_triple(&triple?).map_err(broken)?;
-            }
-            writer.finish().map_err(broken)?;
+/// What is written, and how.
+pub struct Writing {
+    /// The query that is evaluated here, when rows need not tell their sources.
+    pub query: Query,
+    /// How rows tell their sources, when they do.
+    pub provenance: Option<Provenance>,
+    /// The format.
+    pub format: Format,
+    /// Whether what is written must be there to be sent while evaluation waits.
+    pub eager: bool,
+    /// What is said about the answer, in formats that hold it.
+    pub notes: Notes,
+    /// Bounds on row groups.
+    pub groups: GroupLimits,
+    /// Most rows whose sources JSON results list.
+    pub traced_rows_max: usize,
+}
+
+/// Why writing stopped.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Stop(#[from] pub QueryEvaluationError);
+
+impl From<ResultsError> for Stop {
+    fn from(error: ResultsError) -> Self {
+        Self(QueryEvaluationError::Unexpected(Box::new(error)))
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self(QueryEvaluationError::Unexpected(Box::new(error)))
+    }
+}
+
+impl Writing {
+    /// Where bytes go: gathered first, unless they may have to leave at any time.
+    fn target(&self, pen: &Pen) -> Box<dyn Write + Send> {
+        if self.eager {
+            Box::new(pen.clone())
+        } else {
+            Box::new(BufWriter::with_capacity(FRAME_BYTES / 2, pen.clone()))
         }
     }
-    Ok(out)
+
+    fn query(&self) -> &Query {
+        self.provenance
+            .as_ref()
+            .map_or(&self.query, |provenance| &provenance.traced.query)
+    }
+
+    /// Evaluates and writes; gives what JSON results say about the sources of their rows.
+    ///
+    /// # Errors
+    /// [`Stop`], also when the caller hung up.
+    pub fn write(
+        self,
+        delivered: &Delivered,
+        token: &CancellationToken,
+        pen: &Pen,
+    ) -> Result<Map<String, Value>, Stop> {
+        match self.format {
+            Format::Rows(format) => self.flowing(format, delivered, token, pen),
+            Format::Graph(format) => {
+                residual::evaluate(self.query(), delivered, token.clone(), |results| {
+                    let QueryResults::Graph(triples) = results else {
+                        return Ok(());
+                    };
+                    let mut writer = RdfSerializer::from_format(format).for_writer(self.target(pen));
+                    for triple in triples {
+                        writer.serialize_triple(&triple?).map_err(broken)?;
+                        if self.eager {
+                            pen.count();
+                        }
+                    }
+                    writer.finish().and_then(|mut out| out.flush()).map_err(broken)?;
+                    Ok(())
+                })?;
+                Ok(Map::new())
+            }
+            Format::Table(format) => {
+                let layout = Table::new(format, self.variables(), self.provenance.is_some());
+                self.settled(layout, delivered, token, pen)
+            }
+            Format::Features => self.settled(Features::new(self.variables()), delivered, token, pen),
+        }
+    }
+
+    fn flowing(
+        &self,
+        format: QueryResultsFormat,
+        delivered: &Delivered,
+        token: &CancellationToken,
+        pen: &Pen,
+    ) -> Result<Map<String, Value>, Stop> {
+        let mut sources = RowSources::default();
+        residual::evaluate(self.query(), delivered, token.clone(), |results| {
+            let serializer = QueryResultsSerializer::from_format(format);
+            match results {
+                QueryResults::Boolean(value) => {
+                    serializer
+                        .serialize_boolean_to_writer(pen.clone(), value)
+                        .map_err(broken)?;
+                }
+                QueryResults::Solutions(solutions) => {
+                    let variables = match &self.provenance {
+                        Some(provenance) => provenance.variables().to_vec(),
+                        None => solutions.variables().to_vec(),
+                    };
+                    let mut writer = serializer
+                        .serialize_solutions_to_writer(self.target(pen), variables.clone())
+                        .map_err(broken)?;
+                    for solution in solutions {
+                        let solution = solution?;
+                        match &self.provenance {
+                            Some(provenance) => {
+                                sources.add(provenance.sources(&solution), self.traced_rows_max)?;
+                                let own = variables
+                                    .iter()
+                                    .filter_map(|variable| Some((variable, solution.get(variable)?)));
+                                writer.serialize(own).map_err(broken)?;
+                            }
+                            None => writer.serialize(&solution).map_err(broken)?,
+                        }
+                        if self.eager {
+                            pen.count();
+                        }
+                    }
+                    writer.finish().and_then(|mut out| out.flush()).map_err(broken)?;
+                }
+                QueryResults::Graph(_) => {}
+            }
+            Ok(())
+        })?;
+        Ok(self
+            .provenance
+            .as_ref()
+            .map(|provenance| sources.told(provenance))
+            .unwrap_or_default())
+    }
+
+    /// The answer's columns, in order.
+    fn variables(&self) -> Vec<Variable> {
+        match &self.provenance {
+            Some(provenance) => provenance.variables().to_vec(),
+            None => crate::plan::columns(&self.query),
+        }
+    }
+
+    fn settled(
+        &self,
+        layout: impl Layout,
+        delivered: &Delivered,
+        token: &CancellationToken,
+        pen: &Pen,
+    ) -> Result<Map<String, Value>, Stop> {
+        let variables = self.variables();
+        let mut notes = self.notes.clone();
+        if let Some(provenance) = &self.provenance {
+            notes
+                .entries
+                .insert("sourcesExact".to_owned(), Value::from(provenance.is_exact()));
+        }
+        let rows = |sink: &mut Sink<'_>| -> Result<(), Stop> {
+            Ok(residual::evaluate(self.query(), delivered, token.clone(), |results| {
+                let QueryResults::Solutions(solutions) = results else {
+                    return Ok(());
+                };
+                for solution in solutions {
+                    let solution = solution?;
+                    let row = Row {
+                        values: variables
+                            .iter()
+                            .map(|variable| solution.get(variable).cloned())
+                            .collect(),
+                        sources: self.provenance.as_ref().map(|provenance| {
+                            let ids = provenance.sources(&solution).into_iter();
+                            ids.map(|id| provenance.name(id).to_owned()).collect()
+                        }),
+                    };
+                    sink(row).map_err(|error| Stop::from(error).0)?;
+                }
+                Ok(())
+            })?)
+        };
+        write_rows(layout, &notes, self.groups, &mut pen.clone(), rows)?;
+        Ok(Map::new())
+    }
+}
+
+fn broken(error: io::Error) -> QueryEvaluationError {
+    QueryEvaluationError::Unexpected(Box::new(error))
+}
+
+/// The sources of all rows of JSON results, each set once.
+#[derive(Default)]
+struct RowSources {
+    sets: HashMap<BTreeSet<SourceId>, u32>,
+    rows: Vec<u32>,
+}
+
+impl RowSources {
+    fn add(&mut self, set: BTreeSet<SourceId>, rows_max: usize) -> Result<(), QueryEvaluationError> {
+        if self.rows.len() >= rows_max {
+            let words = format!("more than {rows_max} rows whose sources JSON results would have to list");
+            return Err(Stop::from(ResultsError::Unfit(words)).0);
+        }
+        let next = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
+        self.rows.push(*self.sets.entry(set).or_insert(next));
+        Ok(())
+    }
+
+    /// `sources` are the datasets; `rows` has, for each row, their places in `sources`.
+    fn told(self, provenance: &Provenance) -> Map<String, Value> {
+        let used: BTreeSet<SourceId> = self.sets.keys().flatten().copied().collect();
+        let place = |id: &SourceId| used.iter().position(|other| other == id);
+        let mut sets: Vec<(u32, Value)> = self
+            .sets
+            .iter()
+            .map(|(set, number)| (*number, set.iter().filter_map(place).collect()))
+            .collect();
+        sets.sort_by_key(|(number, _)| *number);
+        let of_row = |number: &u32| {
+            let set = usize::try_from(*number).ok().and_then(|at| sets.get(at));
+            set.map_or(Value::Null, |(_, set)| set.clone())
+        };
+        let names: Vec<&str> = used.iter().map(|id| provenance.name(*id)).collect();
+        let rows: Vec<Value> = self.rows.iter().map(of_row).collect();
+        let told = json!({ "sources": names, "rows": rows, "sourcesExact": provenance.is_exact() });
+        match told {
+            Value::Object(members) => members,
+            _ => Map::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -245,7 +245,7 @@ impl Driver {
             .await;
         drop(turn);
         let evaluation = evaluation.map_err(|problem| End::new(problem.kind, problem.detail))?;
-        if let Some(end) = refused(&evaluation.manifest, self.question.asked.complete_required) {
+        if let Some(end) = refused(&evaluation.manifest, self.question.asked.complete_required()) {
             return Err(end);
         }
         self.follow(&evaluation)?;

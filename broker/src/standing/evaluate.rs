@@ -10,12 +10,16 @@ use crate::exec::manifest::SourceStatus;
 use crate::exec::residual;
 use crate::plan::{MaterialiseText, PhysicalPlan, SubPlanText};
 use crate::query::Asked;
-use crate::query::answer::{Delegated, Run, failed, nothing_agreed, record};
+use crate::query::answer::{Run, record};
+use crate::query::credentials::Delegated;
+use crate::query::format::Format;
+use crate::query::head::{failed, nothing_agreed};
 use crate::query::manifests::Manifest;
 use crate::query::prepare::{self, Prepared};
 use crate::source::Source;
 use policies::audit::Outcome;
 use server_kit::problem::Problem;
+use sparesults::QueryResultsFormat;
 use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -135,6 +139,8 @@ impl Question {
             admission,
             not_covered: prepared.not_covered,
             media_type: "text/event-stream",
+            format: Format::Rows(QueryResultsFormat::Json),
+            turn: None,
         };
         let started = Instant::now();
         let (delivered, completeness) = run.fetch(&credentials, &plan).await?;

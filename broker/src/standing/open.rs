@@ -11,9 +11,10 @@ use super::{Delegation, End, Entry};
 use crate::app::Broker;
 use crate::error::{self, Answer};
 use crate::http::{Call, json};
-use crate::query::Asked;
-use crate::query::answer::{QUERY, refuse_if_empty_handed};
+use crate::plan::Duplicates;
 use crate::query::delegation::asker;
+use crate::query::head::{QUERY, refuse_if_empty_handed};
+use crate::query::{Asked, Complete};
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use http::{Method, Response, StatusCode};
@@ -89,7 +90,7 @@ pub async fn open(broker: &Arc<Broker>, call: &Call, asked: Asked) -> Answer {
         .evaluate(format!("{id}-{}-{}", rows.number() + 1, broker.random.token(4)))
         .await?;
     drop(turn);
-    refuse_if_empty_handed(&evaluation.manifest, question.asked.complete_required)?;
+    refuse_if_empty_handed(&evaluation.manifest, question.asked.complete_required())?;
     let entry = Arc::new(Entry {
         web_id,
         jkt,
@@ -275,7 +276,9 @@ pub fn renew(broker: &Arc<Broker>, call: &Call) -> Answer {
         dataset: None,
         purpose: entry.purpose.clone(),
         agreements: Vec::new(),
-        complete_required: false,
+        complete: Complete::BestEffort,
+        provenance: false,
+        duplicates: Duplicates::Merged,
         explain: false,
         measured: false,
     };

@@ -69,6 +69,14 @@ impl Sender {
         self.inner.send_data(bytes).await.map_err(|_| ReceiverGone)
     }
 
+    /// Sends the fields that follow the body (RFC 9110 §6.5); then nothing more may be sent.
+    ///
+    /// # Errors
+    /// When the receiver went away.
+    pub async fn trailers(&mut self, fields: http::HeaderMap) -> Result<(), ReceiverGone> {
+        self.inner.send_trailers(fields).await.map_err(|_| ReceiverGone)
+    }
+
     /// Breaks the body, so that the receiver cannot take it for complete.
     pub fn abort(self, error: io::Error) {
         self.inner.abort(error);

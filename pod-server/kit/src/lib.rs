@@ -14,6 +14,7 @@ pub mod language;
 pub mod network;
 pub mod problem;
 pub mod random;
+pub mod results;
 pub mod secret_file;
 pub mod serve;
 pub mod shutdown;

@@ -10,7 +10,7 @@ use broker::exec::residual::Delivered;
 use broker::exec::{ExecError, ExecLimits, Session, residual, run};
 use broker::fetch::{Credentials, FetchError, SubRequest, Transport};
 use broker::member::{Foreign, evidence};
-use broker::plan::{PhysicalPlan, PlanLimits, plan};
+use broker::plan::{Duplicates, PhysicalPlan, PlanError, PlanLimits, plan, plan_with};
 use broker::source::{Directories, Keys, Source, SourceDescription};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method};
@@ -258,6 +258,22 @@ impl Network {
             .map_err(|error| error.to_string())
     }
 
+    /// Answers a query with each triple counting as often as it is held; rows are sorted.
+    ///
+    /// # Errors
+    /// [`PlanError`], when the triples cannot count so.
+    ///
+    /// # Panics
+    /// When the query cannot be parsed or evaluated.
+    #[allow(clippy::unwrap_used)]
+    pub async fn ask_kept(&self, query: &str) -> Result<Answered, PlanError> {
+        let parsed = SparqlParser::new().parse_query(query).unwrap();
+        let sources = self.learnt(&parsed).await;
+        let kept = Duplicates::Kept;
+        let planned = plan_with(&parsed, &sources, &self.directories, &self.plan_limits, kept)?;
+        Ok(self.follow(planned, &sources, false).await.unwrap())
+    }
+
     #[allow(clippy::unwrap_used)]
     async fn follow(&self, plan: PhysicalPlan, sources: &[Source], ordered: bool) -> Result<Answered, ExecError> {
         let ledger = Ledger::new(sources, &plan.withheld);
@@ -266,7 +282,7 @@ impl Network {
         let rows = evaluated(plan.residual.clone(), delivered, ordered).await.unwrap();
         Ok(Answered {
             rows,
-            completeness: ledger.completeness(),
+            completeness: ledger.completeness(sources),
             plan,
         })
     }

@@ -1,12 +1,14 @@
 //! A broker with members that are no pod servers: only what their owners grant is asked, and everybody can see on what terms.
 
 use super::harness::{BrokerServer, JSON, PURPOSE, ask, numbers};
+use meent_tests::answers::read_parquet;
 use meent_tests::federation::Member;
 use meent_tests::federation::kinds::{pod, stream};
 use meent_tests::federation::site::Site;
 use meent_tests::pod::PodServer;
 use oxrdf::{Literal, NamedNode, Triple};
 use serde_json::{Value, json};
+use server_kit::results::PARQUET;
 
 const QUERY: &str = "SELECT ?n WHERE { ?s <http://open.example/p> ?n } ORDER BY ?n";
 
@@ -103,6 +105,69 @@ async fn members_of_other_kinds_are_asked_as_their_owners_grant() {
     let auditor = &broker.running.as_ref().unwrap().broker.auditor;
     let checkpoint = auditor.checkpoint().unwrap();
     assert!(checkpoint.contains("\n4\n"), "{checkpoint}");
+    broker.stop().await;
+}
+
+/// Rows of members of every kind name whom they rest on: the very member where each counts for itself, and all that delivered triples where
+/// what may be the same is merged; a row that two hold is there once or twice as is asked for, also while members still answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_every_kind_name_their_members_and_count_as_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    let pod_server = PodServer::start().await;
+    let broker = BrokerServer::start(directory.path(), &[&pod_server], json!({})).await;
+    let agent = pod_server.agent("someone").await;
+    let endpoint = Member::start("open", vec![fact(1), fact(2)]).await.unwrap();
+    let documents = Site::start(|root| pod(root, &[fact(2)])).await;
+    let events = Site::start(|root| stream(root, &[fact(3)])).await;
+    for member in [
+        json!({ "name": "endpoint", "kind": "sparql", "url": endpoint.endpoint, "terms": terms(&["query"]) }),
+        json!({ "name": "documents", "kind": "solid", "url": documents.root, "terms": terms(&["query"]) }),
+        json!({ "name": "events", "kind": "ldes", "url": events.root, "terms": terms(&["query", "replicate"]) }),
+    ] {
+        assert_eq!(register(&broker, directory.path(), &member).await.status, 204);
+    }
+    let (first, second, third) = (&endpoint.endpoint, &documents.root, &events.root);
+    for complete in ["best-effort", "required", "later"] {
+        for (duplicates, expected) in [("merged", vec![1, 2, 3]), ("kept", vec![1, 2, 2, 3])] {
+            let fields = [("complete", complete), ("duplicates", duplicates)];
+            let reply = ask(&agent, &broker, &[], QUERY, &fields, JSON).await;
+            assert_eq!(numbers(&reply), expected, "{fields:?}: {}", reply.text());
+            assert_eq!(reply.json()["meent"]["complete"], true, "{fields:?}: {}", reply.text());
+
+            let traced = [fields[0], fields[1], ("provenance", "rows")];
+            let reply = ask(&agent, &broker, &[], QUERY, &traced, PARQUET).await;
+            let read = read_parquet(&reply.body);
+            let exact = duplicates == "kept";
+            assert_eq!(
+                read.note("sourcesExact"),
+                Some(exact.to_string().as_str()),
+                "{traced:?}"
+            );
+            let named = read.sources.unwrap();
+            assert_eq!(named.len(), expected.len(), "{traced:?}");
+            for (number, sources) in expected.iter().zip(&named) {
+                let holders: &[&String] = match number {
+                    1 => &[first],
+                    2 => &[first, second],
+                    _ => &[third],
+                };
+                if exact {
+                    assert!(
+                        sources.len() == 1 && holders.contains(&&sources[0]),
+                        "{number}: {sources:?}"
+                    );
+                } else {
+                    assert!(
+                        holders.iter().all(|holder| sources.contains(holder)),
+                        "{number}: {sources:?}"
+                    );
+                }
+            }
+            if exact {
+                assert_ne!(named[1], named[2], "each of the two rows is another member's");
+            }
+        }
+    }
     broker.stop().await;
 }
 
@@ -211,6 +276,16 @@ async fn a_part_of_a_pod_is_no_complete_answer() {
         "{}",
         part.text()
     );
+    for fields in [&[][..], &[("complete", "later"), ("duplicates", "kept")][..]] {
+        let told = ask(&agent, &broker, &[], QUERY, fields, JSON).await.json();
+        assert_eq!(told["meent"]["complete"], false, "{told}");
+        let missing = &told["meent"]["missing"][0];
+        assert_eq!(missing["status"], "partial", "{told}");
+        assert!(
+            missing["reasons"].to_string().contains("more than 3 documents"),
+            "{told}"
+        );
+    }
     let whole = ask(&agent, &broker, &[], QUERY, &[("complete", "required")], JSON).await;
     assert_eq!(whole.status, 502, "{}", whole.text());
     assert!(whole.text().contains("more than 3 documents"), "{}", whole.text());

@@ -131,6 +131,53 @@ async fn changes_arrive_as_exact_differences() {
     broker.stop().await;
 }
 
+/// Where duplicates are kept, a triple that two owners hold comes and goes with each of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_hold_comes_and_goes_with_each() {
+    let directory = tempfile::tempdir().unwrap();
+    let (gent, brugge) = (
+        municipality("Gent", 10, "<>").await,
+        municipality("Brugge", 20, "<>").await,
+    );
+    let broker = BrokerServer::start(directory.path(), &[&gent, &brugge], eager()).await;
+    broker.knows(2).await;
+    let home = PodServer::start().await;
+    let company = home.agent("company").await;
+    let both = [
+        agree(&company, &gent, &broker).await,
+        agree(&company, &brugge, &broker).await,
+    ];
+    let query = "SELECT ?n WHERE { <http://shared.example/x> <http://vocab.example/bicycles> ?n }";
+    let kept = [("duplicates", "kept")];
+    let wish = Wish {
+        fields: &kept,
+        ..Wish::new(query, &both)
+    };
+    let mut stream = start(&company, &broker, &wish).await;
+    let (_, data) = stream.next().await;
+    assert_eq!(told(&data, "results"), [0_i64; 0]);
+    for pod in [&gent, &brugge] {
+        let body = format!("{PREFIXES}<http://shared.example/x> ex:bicycles 5 .");
+        let put = owner_of(pod).client().put("/city/counts/shared", TURTLE, body).await;
+        assert!(put.status.is_success(), "{}", put.text());
+        let (_, data) = stream.next().await;
+        assert_eq!((told(&data, "added"), told(&data, "removed")), (vec![5], vec![]));
+    }
+    for pod in [&brugge, &gent] {
+        assert!(
+            owner_of(pod)
+                .client()
+                .delete("/city/counts/shared")
+                .await
+                .status
+                .is_success()
+        );
+        let (_, data) = stream.next().await;
+        assert_eq!((told(&data, "added"), told(&data, "removed")), (vec![], vec![5]));
+    }
+    broker.stop().await;
+}
+
 /// A city whose dataset is over three citizens' counts, all of whom consent.
 async fn citizens() -> (PodServer, Vec<Agent>) {
     let settings = json!({ "dataspace": { "umbrella_storages": ["city"] } });

@@ -87,6 +87,7 @@ async fn a_consumer_follows_by_itself() {
             agreements: &agreements,
             accept: "text/csv",
             complete_required: false,
+            parameters: &[],
         };
         let each = |event: &Event| {
             let _ = sender.send(event.clone());

@@ -6,7 +6,8 @@ use sparesults::QueryResultsFormat;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use broker::exec::residual::{Answer, Delivered};
+use broker::exec::arriving::{Arriving, Part};
+use broker::exec::residual::Delivered;
 use broker::fetch::{Budget, SubRequest, Transport, form, parse};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method};
@@ -74,7 +75,7 @@ impl<'a> Assigned<'a> {
     /// # Errors
     /// In words, when a member refuses or the rest cannot be evaluated.
     pub async fn run(&self) -> Result<Vec<String>, String> {
-        let mut answers: Vec<Arc<Answer>> = Vec::new();
+        let mut answers: Vec<Arc<Arriving>> = Vec::new();
         let mut waiting: Vec<usize> = Vec::new();
         // Steps without keys go at once, then those that wait for them: no plan here is deeper.
         for (at, step) in self.kind.steps.iter().enumerate() {
@@ -114,7 +115,7 @@ impl<'a> Assigned<'a> {
 
     /// Asks everybody, and keeps whoever's rows alone lead to an answer.
     async fn choose(&mut self) -> Result<(), String> {
-        let mut answers: Vec<Arc<Answer>> = Vec::new();
+        let mut answers: Vec<Arc<Arriving>> = Vec::new();
         let mut each: Vec<Vec<(usize, Rows)>> = Vec::new();
         for (at, step) in self.kind.steps.iter().enumerate() {
             let text = self.text(step, &keys_of(step, &answers));
@@ -175,12 +176,16 @@ impl<'a> Assigned<'a> {
         self.constants.fill(&step.text.replace("$keys", &table))
     }
 
-    fn answer(&self, at: usize, rows: Rows) -> Arc<Answer> {
+    fn answer(&self, at: usize, rows: Rows) -> Arc<Arriving> {
         let variables: Vec<Variable> = self.columns.get(at).cloned().unwrap_or_default();
-        Arc::new(Answer {
-            variables: variables.into(),
+        let answer = Arriving::new(variables.into());
+        answer.add(Part {
+            sources: Vec::new(),
+            place: 0,
             rows,
-        })
+        });
+        answer.end();
+        Arc::new(answer)
     }
 
     async fn ask(&self, at: usize, tasks: Vec<(usize, String)>) -> Result<Vec<(usize, Rows)>, String> {
@@ -221,11 +226,8 @@ impl<'a> Assigned<'a> {
         futures_util::future::join_all(asked).await.into_iter().collect()
     }
 
-    async fn evaluate(&self, rest: &Query, answers: Vec<Arc<Answer>>) -> Result<Vec<String>, String> {
-        let delivered = Delivered {
-            answers: answers.into(),
-            dataset: Dataset::new(),
-        };
+    async fn evaluate(&self, rest: &Query, answers: Vec<Arc<Arriving>>) -> Result<Vec<String>, String> {
+        let delivered = Delivered::whole(answers.into(), Dataset::new());
         evaluated(rest.clone(), delivered, self.ordered).await
     }
 }
@@ -239,7 +241,7 @@ fn key(row: &[Option<Term>], places: &[usize]) -> Option<Vec<Term>> {
 }
 
 /// The distinct keys that an earlier answer gives a step.
-fn keys_of(step: &Step, answers: &[Arc<Answer>]) -> Vec<Vec<Term>> {
+fn keys_of(step: &Step, answers: &[Arc<Arriving>]) -> Vec<Vec<Term>> {
     let Some((from, names)) = step.keys else {
         return Vec::new();
     };
@@ -251,7 +253,9 @@ fn keys_of(step: &Step, answers: &[Arc<Answer>]) -> Vec<Vec<Term>> {
         .filter_map(|name| answer.variables.iter().position(|column| column.as_str() == *name))
         .collect();
     let mut seen = HashSet::new();
-    let keys = answer.rows.iter().filter_map(|row| key(row, &places));
+    let parts = answer.parts();
+    let rows = parts.iter().flat_map(|part| &part.rows);
+    let keys = rows.filter_map(|row| key(row, &places));
     keys.filter(|key| seen.insert(key.clone())).collect()
 }
 
