@@ -9,7 +9,7 @@ use policies::contract::AgreementState;
 use policies::decision::Obligation;
 use policies::explain::{self, Language};
 use policies::facts::{AgreementFact, DatasetFact};
-use policies::odrl::{Circumstances, stays_with_recipient};
+use policies::odrl::{Circumstances, masks_keys, stays_with_recipient};
 use policies::request::WebId;
 use policies::{AccessRequest, Action, Fact, FactRequest, Facts, Response, Subject, decide};
 use serde::Serialize;
@@ -87,6 +87,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
             properties: None,
             hidden: BTreeSet::new(),
             stays: false,
+            masks: false,
             foreign: dataset.foreign.as_ref().map(Foreign::afresh),
         };
         if dataset.foreign.is_some() {
@@ -112,6 +113,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
                     source.properties = view.properties;
                     source.hidden = view.hidden;
                     source.stays = stays_with_recipient(&deposit.policy);
+                    source.masks = masks_keys(&deposit.policy);
                     admission
                         .deposits
                         .insert(deposit.agreement.clone(), Arc::clone(deposit));

@@ -6,10 +6,18 @@
 use meent_tests::federation::Network;
 use meent_tests::federation::data::{Dealing, QUERIES, dealt, query};
 use oxrdf::{GraphName, NamedNode};
+use server_kit::mask;
 use spargebra::SparqlParser;
 
 async fn same_as_merged(members: usize, dealing: Dealing) {
-    let network = Network::start(dealt(members, dealing)).await;
+    answers_as_merged(
+        &Network::start(dealt(members, dealing)).await,
+        &format!("{members} members, {dealing:?}"),
+    )
+    .await;
+}
+
+async fn answers_as_merged(network: &Network, case: &str) {
     let mut wrong = Vec::new();
     for (name, body) in QUERIES {
         let text = query(body);
@@ -18,7 +26,7 @@ async fn same_as_merged(members: usize, dealing: Dealing) {
         assert!(answered.completeness.complete, "{name}: {:?}", answered.completeness);
         if answered.rows != expected {
             wrong.push(format!(
-                "{name} ({members} members, {dealing:?}):\n  expected {} rows {:?}\n  answered {} rows {:?}\n  residual {}\n  evidence {:#?}",
+                "{name} ({case}):\n  expected {} rows {:?}\n  answered {} rows {:?}\n  residual {}\n  evidence {:#?}",
                 expected.len(),
                 expected.iter().take(4).collect::<Vec<_>>(),
                 answered.rows.len(),
@@ -61,6 +69,39 @@ async fn subjects_without_an_owner_are_merged() {
 async fn replicated_triples_count_once() {
     same_as_merged(2, Dealing::Replicated).await;
     same_as_merged(5, Dealing::Replicated).await;
+}
+
+/// Requirement ENF-34: keys behind masks narrow what is asked for and change no answer; no key is sent in the open.
+#[tokio::test(flavor = "multi_thread")]
+async fn masked_keys_change_no_answer() {
+    for dealing in [Dealing::ByOwner, Dealing::SharedAuthority, Dealing::Replicated] {
+        let mut network = Network::start(dealt(5, dealing)).await;
+        for source in &mut network.sources {
+            source.masks = true;
+        }
+        answers_as_merged(&network, &format!("masked, {dealing:?}")).await;
+        let sent: Vec<String> = network
+            .members
+            .iter()
+            .flat_map(|member| member.take_queries())
+            .collect();
+        assert!(sent.iter().any(|text| text.contains(mask::FUNCTION)), "{dealing:?}");
+        for (name, body) in QUERIES {
+            let plan = network.plan(&query(body));
+            for part in &plan.sub_plans {
+                let Some(bind) = part.bind.as_ref().filter(|bind| !bind.masked) else {
+                    continue;
+                };
+                let from = plan.sub_plans.iter().find(|other| other.id == bind.from).unwrap();
+                let ids: Vec<_> = from.sources.keys().chain(part.sources.keys()).collect();
+                assert!(
+                    ids.windows(2).all(|pair| pair[0] == pair[1]),
+                    "{name}: {:#?}",
+                    plan.evidence
+                );
+            }
+        }
+    }
 }
 
 /// `FROM` and `FROM NAMED` name datasets of members, whose whole content is meant, or graphs that lie at any of them (SPARQL 1.1 Query

@@ -40,6 +40,7 @@ vocabulary! {
         GENERALISE "generalise",
         HASH "hash",
         DROP "drop",
+        MASK_KEYS "maskKeys",
         // Usage-control classes of International Data Spaces.
         PC1 "pc1",
         PC2 "pc2",
@@ -168,6 +169,7 @@ mod tests {
             (GENERALISE, "odrl:Action"),
             (HASH, "odrl:Action"),
             (DROP, "odrl:Action"),
+            (MASK_KEYS, "odrl:Action"),
             (AGGREGATE_ONLY, "odrl:Action"),
             (LOG, "odrl:Action"),
         ] {

@@ -1,11 +1,13 @@
 //! Keys of a bound join: distinct bindings, sent to their owners only, in blocks sized by bytes.
 
 use super::Session;
-use crate::plan::{Anchor, Bind, SubPlan};
+use crate::plan::{Anchor, Bind, SubPlan, SubPlanText};
 use crate::source::description::authority;
 use crate::source::{Keys, SourceId, ValueSet};
-use oxrdf::{NamedNode, Term, Variable};
+use oxrdf::{NamedNode, NamedNodeRef, Term, Variable};
 use server_kit::keys::{Key, key};
+use server_kit::mask::{Mask, SALT};
+use server_kit::random::{Random, SystemRandom};
 use spargebra::term::GroundTerm;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -132,6 +134,27 @@ impl<'a> Prepared<'a> {
             authorities,
         }
     }
+}
+
+/// The sub-query narrowed to keys behind a mask; whole where the keys are not IRIs alone, or too many for one.
+pub(super) fn masked(part: &SubPlan, bind: &Bind, blocks: &[Block]) -> String {
+    let tuples: Option<Vec<_>> = blocks.iter().flatten().map(|row| iris(row)).collect();
+    let mut salt = [0; SALT];
+    SystemRandom.fill(&mut salt);
+    match tuples.and_then(|tuples| Mask::of(salt, &tuples)) {
+        Some(mask) => SubPlanText::masked(part, &bind.variables, &mask),
+        None => SubPlanText::whole(part),
+    }
+}
+
+/// The IRIs of a row; `None` when something else stands in it.
+fn iris(row: &[GroundTerm]) -> Option<Vec<NamedNodeRef<'_>>> {
+    row.iter()
+        .map(|term| match term {
+            GroundTerm::NamedNode(node) => Some(node.as_ref()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// What one source can hold in each column.

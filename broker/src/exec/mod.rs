@@ -192,8 +192,11 @@ async fn sub_plan(
     };
     match keys {
         Some((bind, keys)) => {
-            let blocks = bindings::blocks(part, bind, &keys, session);
-            for (source, blocks) in blocks {
+            for (source, blocks) in bindings::blocks(part, bind, &keys, session) {
+                if bind.masked {
+                    requests.push((source, bindings::masked(part, bind, &blocks), None));
+                    continue;
+                }
                 for block in blocks {
                     let text = SubPlanText::bound(part, &bind.variables, &block);
                     let variables = bind.variables.clone();

@@ -11,6 +11,15 @@ use spargebra::algebra::{Expression, GraphPattern};
 use spargebra::term::{NamedNode, Variable};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// How join keys go from one owner to another (ENF-34).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Travel {
+    /// As they are.
+    Plain,
+    /// Behind a mask.
+    Masked,
+}
+
 /// A point to which planning can return.
 pub(super) struct Mark {
     shipped: usize,
@@ -136,7 +145,11 @@ impl Planner<'_> {
             "sub-plan {id} goes whole to {} sources{}",
             local.sources.len(),
             bind.as_ref()
-                .map(|bind| format!(", narrowed by the bindings of sub-plan {}", bind.from))
+                .map(|bind| format!(
+                    ", narrowed by the {}bindings of sub-plan {}",
+                    if bind.masked { "masked " } else { "" },
+                    bind.from
+                ))
                 .unwrap_or_default()
         ));
         let anchors = bind.iter().flat_map(|bind| &bind.variables);
@@ -175,8 +188,8 @@ impl Planner<'_> {
                 let keys = other.estimate();
                 keys <= self.limits.bind_keys_max as f64 && keys * 2.0 < own
             })
-            .filter(|(part, _)| self.may_send_keys(&part.sources, &local.sources))
             .filter_map(|(part, other)| {
+                let masked = self.keys_travel(&part.sources, &local.sources)? == Travel::Masked;
                 let variables: Vec<Variable> = other
                     .certain
                     .intersection(&local.certain)
@@ -193,6 +206,7 @@ impl Planner<'_> {
                     Bind {
                         from: part.id,
                         variables,
+                        masked,
                     },
                 ))
             })
@@ -200,24 +214,30 @@ impl Planner<'_> {
             .map(|(_, bind)| bind)
     }
 
-    /// Whether every value of these sources may be sent to each of those as a join key.
-    fn may_send_keys(&self, origins: &BTreeMap<SourceId, f64>, targets: &BTreeMap<SourceId, f64>) -> bool {
+    /// How values of these sources may be sent to all of those as join keys; `None` when some may not.
+    fn keys_travel(&self, origins: &BTreeMap<SourceId, f64>, targets: &BTreeMap<SourceId, f64>) -> Option<Travel> {
         let known = |ids: &BTreeMap<SourceId, f64>| -> Option<Vec<(SourceId, &Source)>> {
             ids.keys().map(|id| Some((*id, self.sources.get(*id)?))).collect()
         };
-        let (Some(origins), Some(targets)) = (known(origins), known(targets)) else {
-            return false;
-        };
+        let (origins, targets) = (known(origins)?, known(targets)?);
         // Open data may be sent to anyone, and agreed data to whoever is asked under an agreement, unless it has to stay.
         let all_agreed = targets.iter().all(|(_, target)| target.agreement.is_some());
         let guarded = |source: &Source| source.stays || source.agreement.is_some() && !all_agreed;
-        origins
-            .iter()
-            .filter(|(_, origin)| guarded(origin))
-            .all(|(from, origin)| {
-                let mut targets = targets.iter();
-                targets.all(|(to, target)| from == to || target.may_receive_keys_of(origin))
-            })
+        let mut guarded = origins.iter().filter(|(_, origin)| guarded(origin));
+        let may_go = guarded.all(|(from, origin)| {
+            let mut targets = targets.iter();
+            targets.all(|(to, target)| from == to || target.may_receive_keys_of(origin))
+        });
+        let leaves = |origin: &Source| targets.iter().any(|(_, target)| target.member != origin.member);
+        let masked = origins.iter().any(|(_, origin)| origin.masks && leaves(origin));
+        match (may_go, masked) {
+            (false, _) => None,
+            (true, false) => Some(Travel::Plain),
+            (true, true) => targets
+                .iter()
+                .all(|(_, target)| target.looks_through_masks())
+                .then_some(Travel::Masked),
+        }
     }
 
     /// Drops all sub-plans, to plan by merging alone.

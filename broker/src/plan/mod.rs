@@ -130,6 +130,8 @@ pub struct Bind {
     pub from: usize,
     /// The shared variables.
     pub variables: Vec<Variable>,
+    /// Whether the bindings go behind a mask, because somebody whose values they are asks for that (ENF-34).
+    pub masked: bool,
 }
 
 /// Why a source that could answer was left out.

@@ -7,9 +7,10 @@ use super::rewrite::Planner;
 use super::text::select;
 use super::{PhysicalPlan, PlanError, SubPlan, expression, sub_plan_of};
 use oxrdf::Term;
+use server_kit::mask::{FUNCTION, Mask};
 use spargebra::Query;
-use spargebra::algebra::GraphPattern;
-use spargebra::term::{GroundTerm, NamedNodePattern, Variable};
+use spargebra::algebra::{Expression, Function, GraphPattern};
+use spargebra::term::{GroundTerm, Literal, NamedNode, NamedNodePattern, Variable};
 use std::collections::BTreeSet;
 
 /// Puts a plan together.
@@ -224,12 +225,33 @@ impl SubPlanText {
             variables: variables.to_vec(),
             bindings: rows.iter().map(|row| row.iter().cloned().map(Some).collect()).collect(),
         };
-        select(narrowed(part.pattern.clone(), &table, variables), &part.variables)
+        let join = |pattern| join_patterns(table.clone(), pattern);
+        select(narrowed(part.pattern.clone(), &join, variables), &part.variables)
+    }
+
+    /// The sub-query narrowed to bindings that may be behind a mask.
+    #[must_use]
+    pub fn masked(part: &SubPlan, variables: &[Variable], mask: &Mask) -> String {
+        let text = Expression::Literal(Literal::new_simple_literal(mask.to_text()));
+        let asked = variables.iter().cloned().map(Expression::Variable);
+        let may_be_among = Expression::FunctionCall(
+            Function::Custom(NamedNode::new_unchecked(FUNCTION)),
+            std::iter::once(text).chain(asked).collect(),
+        );
+        let filter = |inner| GraphPattern::Filter {
+            expr: may_be_among.clone(),
+            inner: Box::new(inner),
+        };
+        select(narrowed(part.pattern.clone(), &filter, variables), &part.variables)
     }
 }
 
-/// Joins a table in as deep as it can go without changing the meaning: sources then use it as an access path.
-fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable]) -> GraphPattern {
+/// Narrows a pattern as deep as can be without changing the meaning: sources then use a table as an access path, and drop rows early.
+fn narrowed(
+    pattern: GraphPattern,
+    narrow: &dyn Fn(GraphPattern) -> GraphPattern,
+    variables: &[Variable],
+) -> GraphPattern {
     let holds = |pattern: &GraphPattern| {
         let certain = super::shape::certain(pattern);
         variables.iter().all(|variable| certain.contains(variable))
@@ -237,14 +259,14 @@ fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable])
     match pattern {
         GraphPattern::Filter { expr, inner } if holds(&inner) => GraphPattern::Filter {
             expr,
-            inner: Box::new(narrowed(*inner, table, variables)),
+            inner: Box::new(narrowed(*inner, narrow, variables)),
         },
         GraphPattern::Extend {
             inner,
             variable,
             expression,
         } if holds(&inner) => GraphPattern::Extend {
-            inner: Box::new(narrowed(*inner, table, variables)),
+            inner: Box::new(narrowed(*inner, narrow, variables)),
             variable,
             expression,
         },
@@ -253,7 +275,7 @@ fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable])
             right,
             expression,
         } if holds(&left) => GraphPattern::LeftJoin {
-            left: Box::new(narrowed(*left, table, variables)),
+            left: Box::new(narrowed(*left, narrow, variables)),
             right,
             expression,
         },
@@ -261,7 +283,7 @@ fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable])
             inner,
             variables: columns,
         } if holds(&inner) && variables.iter().all(|v| columns.contains(v)) => GraphPattern::Project {
-            inner: Box::new(narrowed(*inner, table, variables)),
+            inner: Box::new(narrowed(*inner, narrow, variables)),
             variables: columns,
         },
         GraphPattern::Group {
@@ -269,11 +291,11 @@ fn narrowed(pattern: GraphPattern, table: &GraphPattern, variables: &[Variable])
             variables: keys,
             aggregates,
         } if holds(&inner) && variables.iter().all(|variable| keys.contains(variable)) => GraphPattern::Group {
-            inner: Box::new(narrowed(*inner, table, variables)),
+            inner: Box::new(narrowed(*inner, narrow, variables)),
             variables: keys,
             aggregates,
         },
-        other => join_patterns(table.clone(), other),
+        other => narrow(other),
     }
 }
 

@@ -59,6 +59,7 @@ fn policy(source: &Source) -> Value {
         "hidden": source.hidden,
         "aggregatesOverAtLeast": source.aggregate_only,
         "staysWithRecipient": source.stays,
+        "masksKeys": source.masks,
     })
 }
 
@@ -80,6 +81,9 @@ fn policy_words(source: &Source) -> String {
     }
     if source.stays {
         words.push_str(", not to be handed on");
+    }
+    if source.masks {
+        words.push_str(", join keys leave masked");
     }
     words
 }
@@ -141,6 +145,7 @@ pub fn value(explained: &Explained<'_>) -> Value {
                 "aggregated": part.aggregated,
                 "narrowedBy": part.bind.as_ref().map(|bind| json!({
                     "subPlan": bind.from,
+                    "masked": bind.masked,
                     "variables": bind.variables.iter().map(|v| v.as_str().to_owned()).collect::<Vec<_>>(),
                 })),
                 "rowsEstimated": part.sources.values().sum::<f64>().round(),
@@ -265,7 +270,8 @@ fn sub_plan(out: &mut String, part: &SubPlan, admission: &Admission, measured: O
     if let Some(bind) = &part.bind {
         let variables: Vec<&str> = bind.variables.iter().map(|variable| variable.as_str()).collect();
         out.push_str(&format!(
-            "  narrowed by the bindings of ?{} from sub-plan {}, to their owners only\n",
+            "  narrowed by the {}bindings of ?{} from sub-plan {}, to their owners only\n",
+            if bind.masked { "masked " } else { "" },
             variables.join(", ?"),
             bind.from
         ));

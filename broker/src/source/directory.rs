@@ -501,6 +501,7 @@ mod tests {
             properties: None,
             hidden: BTreeSet::new(),
             stays: false,
+            masks: false,
             foreign: None,
         };
         let mut sources: Vec<Source> = descriptions().iter().map(source).collect();

@@ -44,6 +44,8 @@ pub struct Source {
     pub hidden: BTreeSet<String>,
     /// Whether its agreement forbids to hand data on: then none of its values is shipped to another member.
     pub stays: bool,
+    /// Whether its agreement lets its values reach other members only behind a mask.
+    pub masks: bool,
     /// How it is asked, and on what terms, when its member is no pod server.
     pub foreign: Option<Foreign>,
 }
@@ -101,5 +103,11 @@ impl Source {
     pub fn may_receive_keys_of(&self, origin: &Self) -> bool {
         let agreed = origin.agreement.is_none() || self.agreement.is_some();
         agreed && (!origin.stays || origin.member == self.member)
+    }
+
+    /// Whether keys can be sent to this source behind a mask: pod servers know the function.
+    #[must_use]
+    pub fn looks_through_masks(&self) -> bool {
+        self.kind() == MemberKind::Pod
     }
 }

@@ -11,6 +11,7 @@ pub mod config;
 pub mod egress;
 pub mod keys;
 pub mod language;
+pub mod mask;
 pub mod network;
 pub mod problem;
 pub mod random;

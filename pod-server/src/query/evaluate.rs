@@ -16,6 +16,7 @@ use super::aggregate::{AggregateRejection, Grouping, guard};
 use super::dataset::{Execution, ScanError, ScopedDataset};
 use super::format::AnswerFormat;
 use super::limits::QueryLimits;
+use super::masks::with_masks;
 use super::order::order;
 use super::parse::ParsedQuery;
 use super::view::View;
@@ -128,7 +129,7 @@ pub fn evaluate(
         waiting: Vec::with_capacity(limits.chunk_bytes + 1_024),
         chunk_bytes: limits.chunk_bytes.max(1),
     };
-    let evaluator = QueryEvaluator::new().with_cancellation_token(token.clone());
+    let evaluator = with_masks(QueryEvaluator::new().with_cancellation_token(token.clone()));
     let written = metered(token, limits.copies_max, || {
         evaluator
             .prepare(&plan.query)

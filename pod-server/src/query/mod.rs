@@ -14,6 +14,7 @@ pub mod evaluate;
 pub mod format;
 pub mod limits;
 pub mod marks;
+mod masks;
 pub mod named;
 pub mod order;
 pub mod parse;

@@ -12,6 +12,7 @@ use spargebra::algebra::{
 use spargebra::{GraphUpdateOperation, Query, SparqlParser};
 
 use super::limits::QueryLimits;
+use super::masks;
 
 /// A query that may be planned. Its dataset clause is kept apart.
 #[derive(Clone, Debug, PartialEq)]
@@ -267,7 +268,15 @@ fn check_expression(expression: &Expression, depth: usize) -> Result<(), Fault> 
             if let Function::Custom(name) = function
                 && !is_cast(name)
             {
-                return Err(clause(name.to_string(), "no function of this name exists"));
+                if !masks::is_function(name) {
+                    return Err(clause(name.to_string(), "no function of this name exists"));
+                }
+                if !masks::well_called(arguments) {
+                    return Err(clause(
+                        name.to_string(),
+                        "it takes the text of a mask and one or more variables",
+                    ));
+                }
             }
             arguments.iter().try_for_each(|item| check_expression(item, depth))
         }
@@ -313,6 +322,14 @@ mod tests {
             ("SELECT * { FILTER EXISTS { SERVICE <http://a/> {} } }", "SERVICE"),
             ("SELECT (<http://a.example/f>(1) AS ?x) {}", "no function of this name"),
             ("SELECT (<java:x>(?s) AS ?x) { ?s ?p ?o } ", "no function of this name"),
+            (
+                "SELECT * { ?s ?p ?o FILTER(<https://w3id.org/meent/fn#mayBeAmong>('no mask', ?s)) }",
+                "the text of a mask and one or more variables",
+            ),
+            (
+                "SELECT * { ?s ?p ?o FILTER(<https://w3id.org/meent/fn#mayBeAmong>(STR(?o), ?s)) }",
+                "the text of a mask and one or more variables",
+            ),
         ] {
             let message = rejection(text);
             assert!(message.contains(part), "{text}: {message}");

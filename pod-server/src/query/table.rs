@@ -14,6 +14,7 @@ use super::answers::Group;
 use super::dataset::{Execution, ScopedDataset};
 use super::evaluate::{EvaluationFailure, Fault};
 use super::limits::QueryLimits;
+use super::masks::with_masks;
 use super::order::order;
 use super::population::{Grain, Population, Populations, Sketches, telling};
 use super::sketch::{Number, SketchKey};
@@ -55,7 +56,7 @@ impl Table {
         let execution = Execution::new(view, None, token.clone(), limits).attributed();
         let populations = Populations::default();
         let gathering = populations.clone();
-        let evaluator = QueryEvaluator::new()
+        let evaluator = with_masks(QueryEvaluator::new())
             .with_cancellation_token(token.clone())
             .with_custom_aggregate_function(Populations::name(), move || gathering.gathering());
         let rows = metered(token, limits.copies_max, || {

@@ -217,7 +217,9 @@ impl List {
             action @ (meent::GENERALISE | meent::HASH | meent::DROP | meent::PSEUDONYMISE) => {
                 (changed(action, duty, language), ClauseClass::Technical)
             }
-            odrl::DELETE | odrl::NEXT_POLICY | odrl::ATTRIBUTE | cc::ATTRIBUTION => conditions::duty(duty, language),
+            odrl::DELETE | odrl::NEXT_POLICY | odrl::ATTRIBUTE | cc::ATTRIBUTION | meent::MASK_KEYS => {
+                conditions::duty(duty, language)
+            }
             other => {
                 let text = ["Verplichting: {}.", "Obligation : {}.", "Duty: {}."];
                 (language.fill(text, action(other, language)), ClauseClass::Contract)

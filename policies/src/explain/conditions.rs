@@ -128,7 +128,7 @@ fn measured(atomic: &AtomicConstraint, language: Language) -> Option<String> {
     Some(language.fill(text, what))
 }
 
-/// A duty to delete, or one that is fulfilled by what goes along with the answer.
+/// A duty to delete, or one that is fulfilled by what goes along with the answer or by how a join is carried out.
 pub(super) fn duty(duty: &Duty, language: Language) -> (String, ClauseClass) {
     match duty.action.id.as_str() {
         odrl::NEXT_POLICY => {
@@ -147,6 +147,14 @@ pub(super) fn duty(duty: &Duty, language: Language) -> (String, ClauseClass) {
                 "The source has to be named. It goes along with each answer.",
             ];
             (language.pick(text).to_owned(), ClauseClass::Contract)
+        }
+        meent::MASK_KEYS => {
+            let text = [
+                "Namen uit deze gegevens bereiken andere eigenaars alleen afgeschermd, wanneer gegevens verbonden worden.",
+                "Lors d'une jointure, les noms de ces données n'atteignent d'autres propriétaires que masqués.",
+                "Where data are joined, names from these data reach other owners only behind a mask.",
+            ];
+            (language.pick(text).to_owned(), ClauseClass::Attested)
         }
         _ => {
             let mut conditions = duty.constraints.iter().chain(&duty.action.refinements);

@@ -80,13 +80,14 @@ const INCLUDED_IN: [(&str, Option<&str>); 72] = [
 ];
 
 /// Meent's own actions, all duties or ways of using.
-const OWN: [(&str, &str); 6] = [
+const OWN: [(&str, &str); 7] = [
     (meent::AGGREGATE_ONLY, odrl::USE),
     (meent::LOG, odrl::USE),
     (meent::PSEUDONYMISE, odrl::USE),
     (meent::GENERALISE, odrl::USE),
     (meent::HASH, odrl::USE),
     (meent::DROP, odrl::USE),
+    (meent::MASK_KEYS, odrl::USE),
 ];
 
 /// Every action of the vocabulary, widest first.

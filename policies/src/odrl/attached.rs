@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use vocab::{cc, odrl};
+use vocab::{cc, meent, odrl};
 
 use super::model::{Duty, Policy};
 use crate::decision::{Reason, ReasonCode};
@@ -43,6 +43,15 @@ pub fn stays_with_recipient(policy: &Policy) -> bool {
     policy.prohibitions.iter().any(|rule| hands_on(&rule.action.id))
 }
 
+/// Whether a policy lets values reach other owners, as keys of a join, only behind a mask: by a duty of any of its permissions, or of
+/// the policy.
+#[must_use]
+pub fn masks_keys(policy: &Policy) -> bool {
+    let of_rules = policy.permissions.iter().flat_map(|rule| &rule.duties);
+    let mut duties = of_rules.chain(&policy.obligations);
+    duties.any(|duty| duty.action.id == meent::MASK_KEYS)
+}
+
 /// What a policy asks to go along with each answer, whichever of its permissions is used.
 #[must_use]
 pub fn attached(policy: &Policy) -> Attached {
@@ -67,7 +76,7 @@ pub fn attached(policy: &Policy) -> Attached {
     found
 }
 
-/// Whether a duty is one that is fulfilled by sending something along, and can be.
+/// Whether a duty is one that is fulfilled by sending something along, or by how a join is carried out, and can be.
 ///
 /// # Errors
 /// When it names what cannot be sent along.
@@ -91,6 +100,11 @@ pub(super) fn check(duty: &Duty) -> Result<bool, Reason> {
                 .iter()
                 .all(|(function, party)| function == odrl::ATTRIBUTED_PARTY && party.refinements.is_empty());
             if conditions || duty.target.is_some() || !named {
+                return Err(unknown());
+            }
+        }
+        meent::MASK_KEYS => {
+            if conditions || !duty.parties.is_empty() || duty.target.is_some() {
                 return Err(unknown());
             }
         }

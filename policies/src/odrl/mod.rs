@@ -39,7 +39,7 @@ mod value;
 mod world;
 pub mod write;
 
-pub use attached::{Attached, attached, stays_with_recipient};
+pub use attached::{Attached, attached, masks_keys, stays_with_recipient};
 pub use canonical::{CanonicalError, canonical_hash, canonical_n_quads};
 pub use circumstance::{Circumstances, Known, Statements};
 pub use compare::{Proof, at_least_as_strict, can_never_hold, permits_nothing};

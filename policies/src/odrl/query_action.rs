@@ -26,7 +26,7 @@ pub(crate) const WRITING: [&str; 5] = [
 ];
 
 /// Actions that happen after the answer has left, or are not queries at all: forbidding them binds by contract.
-pub(crate) const AFTERWARDS: [&str; 36] = [
+pub(crate) const AFTERWARDS: [&str; 37] = [
     vocab::odrl::TRANSFER,
     vocab::odrl::ANNOTATE,
     vocab::odrl::ANONYMIZE,
@@ -63,4 +63,5 @@ pub(crate) const AFTERWARDS: [&str; 36] = [
     vocab::cc::NOTICE,
     vocab::meent::LOG,
     vocab::meent::AGGREGATE_ONLY,
+    vocab::meent::MASK_KEYS,
 ];

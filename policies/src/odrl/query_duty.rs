@@ -31,7 +31,7 @@ impl Asked {
     /// A duty that is not understood, or that cannot be carried out here, is not fulfilled.
     pub(super) fn take(&mut self, duty: &Duty) -> Result<(), Reason> {
         let unknown = |about: &str| Reason::new(ReasonCode::UnknownDuty, about);
-        // Fulfilled by what goes along with the answer, see `odrl::attached`.
+        // Fulfilled by what goes along with the answer or by how a join is carried out, see `odrl::attached`.
         if attached::check(duty)? {
             return Ok(());
         }

@@ -127,6 +127,7 @@ pub fn registered(config: MemberConfig) -> Source {
         properties: None,
         hidden: BTreeSet::new(),
         stays: false,
+        masks: false,
         foreign: Some(Foreign::new(Arc::new(config))),
     }
 }

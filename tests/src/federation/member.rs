@@ -16,7 +16,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use oxigraph::sparql::{QueryResults, SparqlEvaluator};
 use oxigraph::store::Store;
-use oxrdf::{GraphName, Quad, Triple};
+use oxrdf::{GraphName, Literal, NamedNode, Quad, Term, Triple};
+use server_kit::mask;
 use sparesults::{QueryResultsFormat, QueryResultsSerializer};
 use std::sync::Mutex;
 use tokio::net::TcpListener;
@@ -449,6 +450,7 @@ async fn evaluated_in(
     let shared = Arc::clone(shared);
     tokio::task::spawn_blocking(move || {
         let prepared = SparqlEvaluator::new()
+            .with_custom_function(NamedNode::new_unchecked(mask::FUNCTION), may_be_among)
             .parse_query(&query)
             .map_err(|error| format!("{error} in {query}"))?;
         let results = prepared
@@ -459,6 +461,15 @@ async fn evaluated_in(
     })
     .await
     .map_err(std::io::Error::other)
+}
+
+/// What pod servers add to SPARQL.
+fn may_be_among(arguments: &[Term]) -> Option<Term> {
+    let [Term::Literal(text), tuple @ ..] = arguments else {
+        return None;
+    };
+    let mask = mask::Mask::parse(text.value())?;
+    Some(Literal::from(mask.may_hold(tuple)).into())
 }
 
 fn write(results: QueryResults<'_>, format: QueryResultsFormat) -> std::io::Result<Vec<u8>> {

@@ -379,6 +379,7 @@ pub fn source(member: &Member, description: SourceDescription) -> Source {
         properties: None,
         hidden: BTreeSet::new(),
         stays: false,
+        masks: false,
         foreign: None,
     }
 }

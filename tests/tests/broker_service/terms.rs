@@ -9,6 +9,7 @@ use meent_tests::pod::sparql::ask as ask_pod;
 use meent_tests::pod::{Agent, PodServer};
 use serde_json::{Value, json};
 use server_kit::authn::client::DpopKey;
+use server_kit::mask;
 
 use super::harness::{BrokerServer, JSON, PURPOSE, ROWS, agree, ask, delegation, municipality, numbers};
 
@@ -226,4 +227,63 @@ async fn join_keys_stay_where_they_may_not_be_handed_on() {
             assert!(!sent.contains("VALUES"), "{}: {sent}", member.name);
         }
     }
+    for source in &mut network.sources {
+        (source.stays, source.masks) = (false, true);
+    }
+    assert_eq!(network.ask(text).await.unwrap().rows, before, "behind masks");
+    let sent: Vec<String> = network
+        .members
+        .iter()
+        .flat_map(|member| member.take_queries())
+        .collect();
+    assert!(sent.iter().any(|text| text.contains(mask::FUNCTION)), "{sent:#?}");
+    assert!(!sent.iter().any(|text| text.contains("VALUES")), "{sent:#?}");
+}
+
+/// Requirement ENF-34: an owner's duty to mask reaches the broker with the agreement, and the other pod looks through the mask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_duty_masks_join_keys_between_pods() {
+    let directory = tempfile::tempdir().unwrap();
+    let (gent, brugge) = (
+        municipality("Gent", 10, "<> ; odrl:duty [ odrl:action meent:maskKeys ]").await,
+        municipality("Brugge", 20, "<>").await,
+    );
+    let streets: String = (0..40)
+        .map(|n| format!("<http://streets.example/{n}> <http://vocab.example/length> {n}00 .\n"))
+        .collect();
+    let put = city_of(&brugge)
+        .client()
+        .put("/city/counts/streets", "text/turtle", streets)
+        .await;
+    assert!(put.status.is_success(), "{}", put.text());
+    let broker = BrokerServer::start(directory.path(), &[&gent, &brugge], json!({})).await;
+    broker.knows(2).await;
+    let home = PodServer::start().await;
+    let company = home.agent("company").await;
+    let both = [
+        agree(&company, &gent, &broker).await,
+        agree(&company, &brugge, &broker).await,
+    ];
+    let query = "SELECT ?n ?length WHERE { ?o <http://vocab.example/bicycles> ?n ; <http://vocab.example/street> ?s .
+        ?s <http://vocab.example/length> ?length } ORDER BY ?n";
+    let plan = ask(&company, &broker, &both, query, &[("explain", "true")], "text/plain")
+        .await
+        .text();
+    assert!(plan.contains("narrowed by the masked bindings of ?s"), "{plan}");
+    assert!(plan.contains("join keys leave masked"), "{plan}");
+    let answer = ask(&company, &broker, &both, query, &[], JSON).await;
+    let rows = answer.json()["results"]["bindings"].clone();
+    let rows: Vec<[i64; 2]> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| ["n", "length"].map(|name| row[name]["value"].as_str().unwrap().parse().unwrap()))
+        .collect();
+    assert_eq!(
+        rows,
+        [[10, 0], [11, 100], [12, 0], [20, 0], [21, 100], [22, 0]],
+        "{}",
+        answer.text()
+    );
+    broker.stop().await;
 }

@@ -8,7 +8,7 @@ use super::*;
 use crate::decision::{Effect, ReasonCode};
 use crate::explain::{self, ClauseClass, Language};
 use crate::odrl::circumstance::answerable;
-use crate::odrl::{Circumstances, Known, Statements, attached, retention, stays_with_recipient};
+use crate::odrl::{Circumstances, Known, Statements, attached, masks_keys, retention, stays_with_recipient};
 
 fn known() -> Known {
     Known {
@@ -242,6 +242,40 @@ fn next_policies_and_sources_go_along() {
         duty("odrl:action odrl:nextPolicy"),
         duty("odrl:action odrl:attribute ; odrl:target <urn:x:other>"),
         duty("odrl:action odrl:attribute ; odrl:trackingParty <urn:x:other>"),
+    ] {
+        assert_eq!(judge(&broken).effect, Effect::Deny, "{broken}");
+    }
+}
+
+/// Requirement ENF-34: join keys that leave only behind a mask are a duty that the broker's node attests; with conditions it is not
+/// understood, and permits nothing.
+#[test]
+fn join_keys_leave_masked() {
+    for (rules, expected) in [
+        (duty("odrl:action meent:maskKeys"), true),
+        (
+            format!("{} ; odrl:obligation [ odrl:action meent:maskKeys ]", permission("")),
+            true,
+        ),
+        (duty("odrl:action meent:log"), false),
+    ] {
+        let policy = read(&agreement(&rules));
+        assert_eq!(
+            (judge(&rules).effect, masks_keys(&policy)),
+            (Effect::Permit, expected),
+            "{rules}"
+        );
+        for language in Language::ALL {
+            let clauses = explain::policy(&policy, language);
+            let attested = clauses.iter().any(|clause| clause.class == ClauseClass::Attested);
+            assert_eq!(attested, expected, "{clauses:?}");
+        }
+    }
+    for broken in [
+        duty("odrl:action meent:maskKeys ; odrl:target <urn:x:other>"),
+        duty(
+            "odrl:action meent:maskKeys ; odrl:constraint [ odrl:leftOperand odrl:count ; odrl:operator odrl:lt ; odrl:rightOperand 3 ]",
+        ),
     ] {
         assert_eq!(judge(&broken).effect, Effect::Deny, "{broken}");
     }
