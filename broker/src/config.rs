@@ -179,7 +179,7 @@ pub struct QuerySection {
     pub described_max: usize,
     /// Bounds on row groups of Parquet and batches of Arrow.
     pub groups: GroupLimits,
-    /// Most rows of JSON results that name their sources.
+    /// Most rows of JSON results that name their sources, and most sources in all the sets that they name.
     pub traced_rows_max: usize,
 }
 

@@ -2,9 +2,10 @@
 
 use crate::error::{self, Answer};
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use policies::request::Agent;
+use server_kit::accept;
 use server_kit::authn::Credentials;
 use server_kit::body::{self, Body};
 use server_kit::problem::Problem;
@@ -77,61 +78,8 @@ impl Call {
     /// The best of the offered media types for the caller (RFC 9110 §12.5.1); the first when nothing is asked for.
     #[must_use]
     pub fn negotiate<'a>(&self, offered: &[&'a str]) -> Option<&'a str> {
-        negotiate(&self.headers, offered)
+        accept::negotiate(&self.headers, offered)
     }
-}
-
-/// Content negotiation over a list in the server's order of preference.
-#[must_use]
-pub fn negotiate<'a>(headers: &HeaderMap, offered: &[&'a str]) -> Option<&'a str> {
-    let fields: Vec<&str> = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .filter(|value| !value.trim().is_empty())
-        .collect();
-    if fields.is_empty() {
-        return offered.first().copied();
-    }
-    let ranges: Vec<(String, f32)> = fields
-        .iter()
-        .flat_map(|field| field.split(','))
-        .map(|range| {
-            let mut parts = range.split(';').map(str::trim);
-            let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-            let quality = parts
-                .find_map(|part| part.strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()))
-                .unwrap_or(1.0);
-            (name, quality)
-        })
-        .collect();
-    let quality = |media_type: &str| {
-        let family = media_type.split('/').next().unwrap_or_default();
-        ranges
-            .iter()
-            .filter_map(|(range, quality)| {
-                let specific = if range == media_type {
-                    3
-                } else if *range == format!("{family}/*") {
-                    2
-                } else if range == "*/*" {
-                    1
-                } else {
-                    return None;
-                };
-                Some((specific, *quality))
-            })
-            .max_by(|a, b| a.0.cmp(&b.0))
-            .map_or(0.0, |(_, quality)| quality)
-    };
-    let mut best: Option<(&'a str, f32)> = None;
-    for media_type in offered {
-        let quality = quality(media_type);
-        if quality > 0.0 && best.is_none_or(|(_, other)| quality > other) {
-            best = Some((media_type, quality));
-        }
-    }
-    best.map(|(media_type, _)| media_type)
 }
 
 /// Decodes parameters of a URL or form.

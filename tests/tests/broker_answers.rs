@@ -333,10 +333,12 @@ async fn rows_name_their_sources() {
         let found = reply.json();
         let names = found["meent"]["sources"].as_array().unwrap();
         let name = |at: &Value| names[usize::try_from(at.as_u64().unwrap()).unwrap()].as_str().unwrap();
+        let sets = found["meent"]["sets"].as_array().unwrap();
         let rows = found["meent"]["rows"].as_array().unwrap();
+        let set = |row: &Value| &sets[usize::try_from(row.as_u64().unwrap()).unwrap()];
         let rows: Vec<Vec<&str>> = rows
             .iter()
-            .map(|row| row.as_array().unwrap().iter().map(name).collect())
+            .map(|row| set(row).as_array().unwrap().iter().map(name).collect())
             .collect();
         let mut expected = expected;
         expected.iter_mut().for_each(|row| row.sort());

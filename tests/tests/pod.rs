@@ -13,6 +13,7 @@ mod pod_patch;
 mod pod_resources;
 mod query_agreements;
 mod query_endpoint;
+mod query_formats;
 mod storage_archive;
 mod storage_origins;
 mod storage_templates;

@@ -30,6 +30,7 @@ pub use render::{MaterialiseText, SubPlanText};
 pub use trace::{TraceError, Traced, trace};
 
 use crate::source::{Column, Directories, Source, SourceId};
+use server_kit::results::columns;
 use spargebra::Query;
 use spargebra::algebra::GraphPattern;
 use spargebra::term::Variable;
@@ -273,20 +274,6 @@ pub fn pattern_of(query: &Query) -> &GraphPattern {
         | Query::Describe { pattern, .. }
         | Query::Ask { pattern, .. } => pattern,
     }
-}
-
-/// The columns of a `SELECT`, in order; empty for other forms.
-#[must_use]
-pub fn columns(query: &Query) -> Vec<Variable> {
-    let mut found: Vec<Variable> = Vec::new();
-    if let Query::Select { pattern, .. } = query {
-        pattern.on_in_scope_variable(|variable| {
-            if !found.contains(variable) {
-                found.push(variable.clone());
-            }
-        });
-    }
-    found
 }
 
 /// All triple patterns of a query, wherever they stand: for finding out who could contribute to it.

@@ -2,7 +2,6 @@
 
 use super::credentials::Delegated;
 use super::delegation::{Proofs, asker};
-use super::format::{self, Format, Offer};
 use super::head::{self, HangUp};
 use super::manifests::Manifest;
 use super::provenance::Provenance;
@@ -23,6 +22,7 @@ use oxrdf::NamedNode;
 use policies::audit::{AuditAction, AuditRecord, Outcome};
 use server_kit::body::{self, Body};
 use server_kit::problem::Problem;
+use server_kit::results::{self, Format, Offer};
 use server_kit::trace;
 use sha2::{Digest, Sha256};
 use spareval::{CancellationToken, QueryResults};
@@ -102,26 +102,22 @@ async fn offer(broker: &Broker, call: &Call, asked: &Asked) -> Result<Offer, Pro
     );
     let stack = limits.stack_bytes;
     let offered = prepare::deep(stack, move || {
-        prepare::parse(&text, &base, &limits).map(|query| format::offers(&query))
+        prepare::parse(&text, &base, &limits).map(|query| results::offers(&query))
     })
     .await??;
-    let names: Vec<&str> = offered.iter().map(|(media_type, _)| *media_type).collect();
-    let chosen = if asked.explain {
-        names.first().copied()
+    let offer = if asked.explain {
+        offered.first().copied()
     } else {
-        call.negotiate(&names)
+        results::negotiate(&call.headers, offered)
     };
-    let offer = offered
-        .iter()
-        .find(|(media_type, _)| Some(*media_type) == chosen)
-        .ok_or_else(|| error::not_acceptable(&names.join(", ")))?;
+    let offer = offer.ok_or_else(|| error::not_acceptable(&results::names(offered)))?;
     if asked.provenance && !offer.1.names_sources() {
         return Err(error::bad_request(
             "wrong-parameter",
             "rows name their sources in SPARQL JSON, GeoJSON, Arrow and Parquet: ask for one of these with `Accept`",
         ));
     }
-    Ok(*offer)
+    Ok(offer)
 }
 
 /// The record of a query, durable when this returns.

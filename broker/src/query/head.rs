@@ -185,7 +185,8 @@ pub(crate) fn failed(error: &QueryEvaluationError) -> Problem {
                     .detail(words.clone());
             }
             ResultsError::Unfit(words) => return error::unprocessable("does-not-fit", words.clone()),
-            ResultsError::Changed | ResultsError::Io(_) => {}
+            changed @ ResultsError::Changed => return error::unprocessable("does-not-fit", changed.to_string()),
+            ResultsError::Io(_) => {}
         }
     }
     match error {

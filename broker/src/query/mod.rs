@@ -5,7 +5,6 @@ pub(crate) mod credentials;
 pub(crate) mod delegation;
 mod early;
 pub mod explain;
-pub mod format;
 pub(crate) mod head;
 pub mod manifests;
 pub mod prepare;

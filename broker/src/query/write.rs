@@ -1,6 +1,5 @@
 //! Results on their way out: written as they are computed, broken off (never cleanly ended) when something fails on the way.
 
-use super::format::Format;
 use super::provenance::Provenance;
 use crate::exec::residual::{self, Delivered};
 use crate::source::SourceId;
@@ -9,9 +8,11 @@ use http::HeaderMap;
 use oxrdf::Variable;
 use oxrdfio::RdfSerializer;
 use parking_lot::Mutex;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use server_kit::body::Sender;
-use server_kit::results::{Features, GroupLimits, Layout, Notes, ResultsError, Row, Sink, Table, write as write_rows};
+use server_kit::results::{
+    Features, Format, GroupLimits, Layout, Notes, ResultsError, Row, Sink, Table, columns, write as write_rows,
+};
 use sparesults::{QueryResultsFormat, QueryResultsSerializer};
 use spareval::{CancellationToken, QueryEvaluationError, QueryResults};
 use spargebra::Query;
@@ -334,7 +335,7 @@ impl Writing {
     fn variables(&self) -> Vec<Variable> {
         match &self.provenance {
             Some(provenance) => provenance.variables().to_vec(),
-            None => crate::plan::columns(&self.query),
+            None => columns(&self.query),
         }
     }
 
@@ -386,42 +387,46 @@ fn broken(error: io::Error) -> QueryEvaluationError {
 /// The sources of all rows of JSON results, each set once.
 #[derive(Default)]
 struct RowSources {
-    sets: HashMap<BTreeSet<SourceId>, u32>,
-    rows: Vec<u32>,
+    sets: HashMap<BTreeSet<SourceId>, usize>,
+    /// Sources in all sets.
+    named: usize,
+    rows: Vec<usize>,
 }
 
 impl RowSources {
-    fn add(&mut self, set: BTreeSet<SourceId>, rows_max: usize) -> Result<(), QueryEvaluationError> {
-        if self.rows.len() >= rows_max {
-            let words = format!("more than {rows_max} rows whose sources JSON results would have to list");
+    fn add(&mut self, set: BTreeSet<SourceId>, traced_max: usize) -> Result<(), QueryEvaluationError> {
+        let next = self.sets.len();
+        let size = set.len();
+        let number = *self.sets.entry(set).or_insert(next);
+        if number == next {
+            self.named += size;
+        }
+        self.rows.push(number);
+        if self.rows.len() > traced_max || self.named > traced_max {
+            let words = format!("more than {traced_max} rows whose sources JSON results would have to list");
             return Err(Stop::from(ResultsError::Unfit(words)).0);
         }
-        let next = u32::try_from(self.sets.len()).unwrap_or(u32::MAX);
-        self.rows.push(*self.sets.entry(set).or_insert(next));
         Ok(())
     }
 
-    /// `sources` are the datasets; `rows` has, for each row, their places in `sources`.
+    /// `sources` are the datasets, `sets` has places in `sources`, and `rows` has, for each row, the place of its set.
     fn told(self, provenance: &Provenance) -> Map<String, Value> {
         let used: BTreeSet<SourceId> = self.sets.keys().flatten().copied().collect();
-        let place = |id: &SourceId| used.iter().position(|other| other == id);
-        let mut sets: Vec<(u32, Value)> = self
+        let places: HashMap<SourceId, usize> = used.iter().enumerate().map(|(place, id)| (*id, place)).collect();
+        let mut sets: Vec<(usize, Value)> = self
             .sets
             .iter()
-            .map(|(set, number)| (*number, set.iter().filter_map(place).collect()))
+            .map(|(set, number)| (*number, set.iter().filter_map(|id| places.get(id).copied()).collect()))
             .collect();
         sets.sort_by_key(|(number, _)| *number);
-        let of_row = |number: &u32| {
-            let set = usize::try_from(*number).ok().and_then(|at| sets.get(at));
-            set.map_or(Value::Null, |(_, set)| set.clone())
-        };
         let names: Vec<&str> = used.iter().map(|id| provenance.name(*id)).collect();
-        let rows: Vec<Value> = self.rows.iter().map(of_row).collect();
-        let told = json!({ "sources": names, "rows": rows, "sourcesExact": provenance.is_exact() });
-        match told {
-            Value::Object(members) => members,
-            _ => Map::new(),
-        }
+        let sets: Vec<Value> = sets.into_iter().map(|(_, set)| set).collect();
+        Map::from_iter([
+            ("sources".to_owned(), Value::from(names)),
+            ("sets".to_owned(), Value::from(sets)),
+            ("rows".to_owned(), Value::from(self.rows)),
+            ("sourcesExact".to_owned(), Value::from(provenance.is_exact())),
+        ])
     }
 }
 

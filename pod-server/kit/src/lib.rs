@@ -3,6 +3,7 @@
 //! Everything that both servers must do in the same way at the edge of the process lives here. This crate never decides
 //! about access (that is `policies`) and knows nothing of resources, datasets or query plans (that is the servers).
 
+pub mod accept;
 pub mod audit_log;
 pub mod authn;
 pub mod body;

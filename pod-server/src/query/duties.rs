@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use server_kit::results::Format;
 use sparesults::QueryResultsFormat;
 use spareval::CancellationToken;
 
 use super::evaluate::{EvaluationFailure, QueryPlan, evaluate, grouping};
-use super::format::AnswerFormat;
 use super::harness::{BASE, Gathered, Source, all, answer, index_of, lines};
 use super::parse::parse;
 use super::{QueryLimits, View};
@@ -367,7 +367,7 @@ fn t73_a_stopped_evaluation_ends_soon() {
         let parsed = parse(&format!("{PREFIX}{query}"), BASE, &limits).unwrap();
         let plan = QueryPlan::new(parsed, &view);
         let started = Instant::now();
-        let format = AnswerFormat::Table(QueryResultsFormat::Csv);
+        let format = Format::Rows(QueryResultsFormat::Csv).into();
         let mut sink = Gathered::default();
         let many_rows = QueryLimits {
             rows_max: u64::MAX,
@@ -375,7 +375,7 @@ fn t73_a_stopped_evaluation_ends_soon() {
             copies_max: u64::MAX,
             ..limits.clone()
         };
-        let failure = evaluate(&plan, &view, format, &many_rows, &token, &mut sink).unwrap_err();
+        let failure = evaluate(&plan, &view, &format, &many_rows, &token, &mut sink).unwrap_err();
         assert!(matches!(failure, EvaluationFailure::Stopped), "{query}: {failure}");
         assert!(started.elapsed() < HANGS, "{query}: {:?}", started.elapsed());
         timer.join().unwrap();

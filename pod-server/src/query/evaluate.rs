@@ -6,15 +6,17 @@
 use std::io::{self, Write};
 
 use bytes::Bytes;
-use oxrdfio::RdfSerializer;
-use sparesults::QueryResultsSerializer;
+use oxrdfio::{RdfFormat, RdfSerializer};
+use server_kit::results::{
+    Features, Format, Layout, Notes, ResultsError, Row, Sink as RowSink, Table, columns, write as write_rows,
+};
+use sparesults::{QueryResultsFormat, QueryResultsSerializer};
 use spareval::{CancellationToken, QueryEvaluationError, QueryEvaluator, QueryResults};
 use spargebra::Query;
 use spargebra::algebra::QueryDataset;
 
 use super::aggregate::{AggregateRejection, Grouping, guard};
 use super::dataset::{Execution, ScanError, ScopedDataset};
-use super::format::AnswerFormat;
 use super::limits::QueryLimits;
 use super::masks::with_masks;
 use super::order::order;
@@ -97,6 +99,12 @@ pub enum EvaluationFailure {
     /// The answer has more rows than allowed.
     #[error("the answer has more than {0} rows")]
     Rows(u64),
+    /// The format has no place for the answer as a whole.
+    #[error("{0}")]
+    Unsuited(String),
+    /// A value of the answer does not fit the format.
+    #[error("{0}")]
+    Unfit(String),
     /// Nobody takes the answer any more.
     #[error("the caller hung up")]
     HungUp,
@@ -106,9 +114,27 @@ pub enum EvaluationFailure {
 }
 
 /// Where an answer goes, piece by piece.
-pub trait Sink {
+pub trait Sink: Send {
     /// Takes a piece; false when nobody wants more.
     fn take(&mut self, piece: Bytes) -> bool;
+}
+
+/// How an answer is written.
+#[derive(Clone, Debug)]
+pub struct Writing {
+    /// The format.
+    pub format: Format,
+    /// What is said about the answer, in formats that hold it.
+    pub notes: Notes,
+}
+
+impl From<Format> for Writing {
+    fn from(format: Format) -> Self {
+        Self {
+            format,
+            notes: Notes::default(),
+        }
+    }
 }
 
 /// Evaluates a plan over its view and writes the answer.
@@ -118,39 +144,107 @@ pub trait Sink {
 pub fn evaluate(
     plan: &QueryPlan,
     view: &View,
-    format: AnswerFormat,
+    writing: &Writing,
     limits: &QueryLimits,
     token: &CancellationToken,
     sink: &mut dyn Sink,
 ) -> Result<Tally, EvaluationFailure> {
-    let execution = Execution::new(view, plan.dataset.as_ref(), token.clone(), limits);
+    let mut evaluation = Evaluation {
+        plan,
+        view,
+        limits,
+        token,
+        tally: Tally::default(),
+    };
     let mut pieces = Pieces {
         sink,
         waiting: Vec::with_capacity(limits.chunk_bytes + 1_024),
         chunk_bytes: limits.chunk_bytes.max(1),
     };
-    let evaluator = with_masks(QueryEvaluator::new().with_cancellation_token(token.clone()));
-    let written = metered(token, limits.copies_max, || {
-        evaluator
-            .prepare(&plan.query)
-            .execute(ScopedDataset(&execution))
-            .map_err(Fault::Evaluation)
-            .and_then(|results| write(results, format, limits.rows_max, token, &mut pieces))
-    });
-    let rows = written
-        .unwrap_or_else(|cut_off| Err(Fault::CutOff(cut_off)))
-        .map_err(|fault| fault.explain(&execution))?;
-    // A scan that stopped early inside an expression makes an error there, which SPARQL drops: look here as well.
-    if let Some(stopped) = execution.stopped() {
-        return Err(stopped.into());
+    match writing.format {
+        Format::Rows(format) => evaluation.pass(|results, meter| rows(results, format, meter, &mut pieces))?,
+        Format::Graph(format) => evaluation.pass(|results, meter| graph(results, format, meter, &mut pieces))?,
+        Format::Table(format) => {
+            let table = Table::new(format, columns(&plan.query), false);
+            evaluation.settled(table, &writing.notes, &mut pieces)?;
+        }
+        Format::Features => {
+            let features = Features::new(columns(&plan.query));
+            evaluation.settled(features, &writing.notes, &mut pieces)?;
+        }
     }
     if !pieces.flush_rest() {
         return Err(EvaluationFailure::HungUp);
     }
-    Ok(Tally {
-        rows,
-        scanned: execution.scanned(),
-    })
+    Ok(evaluation.tally)
+}
+
+/// A query on its way through the evaluator.
+struct Evaluation<'e> {
+    plan: &'e QueryPlan,
+    view: &'e View,
+    limits: &'e QueryLimits,
+    token: &'e CancellationToken,
+    tally: Tally,
+}
+
+impl Evaluation<'_> {
+    /// Evaluates once, within all bounds.
+    fn pass(
+        &mut self,
+        write: impl FnOnce(QueryResults<'_>, &mut Meter<'_>) -> Result<(), Fault>,
+    ) -> Result<(), EvaluationFailure> {
+        let (plan, limits, token) = (self.plan, self.limits, self.token);
+        let execution = Execution::new(self.view, plan.dataset.as_ref(), token.clone(), limits);
+        let mut meter = Meter {
+            rows: 0,
+            rows_max: limits.rows_max,
+            token,
+        };
+        let evaluator = with_masks(QueryEvaluator::new().with_cancellation_token(token.clone()));
+        let written = metered(token, limits.copies_max, || {
+            evaluator
+                .prepare(&plan.query)
+                .execute(ScopedDataset(&execution))
+                .map_err(Fault::Evaluation)
+                .and_then(|results| write(results, &mut meter))
+        });
+        written
+            .unwrap_or_else(|cut_off| Err(Fault::CutOff(cut_off)))
+            .map_err(|fault| fault.explain(&execution))?;
+        // A scan that stopped early inside an expression makes an error there, which SPARQL drops: look here as well.
+        if let Some(stopped) = execution.stopped() {
+            return Err(stopped.into());
+        }
+        self.tally.rows = meter.rows;
+        self.tally.scanned += execution.scanned();
+        Ok(())
+    }
+
+    /// Writes a format that must know all rows before the first: what is more than one group is evaluated twice.
+    fn settled(&mut self, layout: impl Layout, notes: &Notes, out: &mut Pieces<'_>) -> Result<(), EvaluationFailure> {
+        let variables = columns(&self.plan.query);
+        let groups = self.limits.groups;
+        let rows = |sink: &mut RowSink<'_>| {
+            self.pass(|results, meter| {
+                let QueryResults::Solutions(solutions) = results else {
+                    return Err(misfit());
+                };
+                for solution in solutions {
+                    let solution = solution.map_err(Fault::Evaluation)?;
+                    meter.row()?;
+                    let values = variables.iter().map(|variable| solution.get(variable).cloned());
+                    let row = Row {
+                        values: values.collect(),
+                        sources: None,
+                    };
+                    sink(row).map_err(Fault::Results)?;
+                }
+                Ok(())
+            })
+        };
+        write_rows(layout, notes, groups, out, rows)
+    }
 }
 
 impl From<ScanError> for EvaluationFailure {
@@ -166,10 +260,23 @@ impl From<ScanError> for EvaluationFailure {
     }
 }
 
+impl From<ResultsError> for EvaluationFailure {
+    fn from(error: ResultsError) -> Self {
+        match error {
+            ResultsError::Unsuited(words) => Self::Unsuited(words),
+            ResultsError::Unfit(words) => Self::Unfit(words),
+            changed @ ResultsError::Changed => Self::Unfit(changed.to_string()),
+            ResultsError::Io(error) if error.kind() == io::ErrorKind::BrokenPipe => Self::HungUp,
+            ResultsError::Io(error) => Self::Evaluation(error.to_string()),
+        }
+    }
+}
+
 /// Why an evaluation failed, before it is known what its execution says.
 pub(super) enum Fault {
     Evaluation(QueryEvaluationError),
     Write(io::Error),
+    Results(ResultsError),
     Rows(u64),
     Groups(usize),
     Stopped,
@@ -186,6 +293,7 @@ impl Fault {
             Self::Evaluation(error) => EvaluationFailure::Evaluation(error.to_string()),
             Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe => EvaluationFailure::HungUp,
             Self::Write(error) => EvaluationFailure::Evaluation(error.to_string()),
+            Self::Results(error) => error.into(),
             Self::Rows(max) => EvaluationFailure::Rows(max),
             Self::Groups(max) => EvaluationFailure::Groups(max),
             Self::CutOff(CutOff::Cancelled) => EvaluationFailure::Stopped,
@@ -214,21 +322,17 @@ impl Meter<'_> {
     }
 }
 
-fn write(
+/// Writes solutions or a truth value.
+fn rows(
     results: QueryResults<'_>,
-    format: AnswerFormat,
-    rows_max: u64,
-    token: &CancellationToken,
+    format: QueryResultsFormat,
+    meter: &mut Meter<'_>,
     out: &mut Pieces<'_>,
-) -> Result<u64, Fault> {
-    let mut meter = Meter {
-        rows: 0,
-        rows_max,
-        token,
-    };
-    match (results, format) {
-        (QueryResults::Solutions(solutions), AnswerFormat::Table(format)) => {
-            let mut writer = QueryResultsSerializer::from_format(format)
+) -> Result<(), Fault> {
+    let serializer = QueryResultsSerializer::from_format(format);
+    match results {
+        QueryResults::Solutions(solutions) => {
+            let mut writer = serializer
                 .serialize_solutions_to_writer(out, solutions.variables().to_vec())
                 .map_err(Fault::Write)?;
             for solution in solutions {
@@ -238,26 +342,38 @@ fn write(
             }
             writer.finish().map_err(Fault::Write)?;
         }
-        (QueryResults::Boolean(value), AnswerFormat::Table(format)) => {
-            QueryResultsSerializer::from_format(format)
+        QueryResults::Boolean(value) => {
+            serializer
                 .serialize_boolean_to_writer(out, value)
                 .map_err(Fault::Write)?;
         }
-        (QueryResults::Graph(triples), AnswerFormat::Graph(format)) => {
-            let mut writer = RdfSerializer::from_format(format.rdf()).for_writer(out);
-            for triple in triples {
-                let triple = triple.map_err(Fault::Evaluation)?;
-                meter.row()?;
-                writer.serialize_triple(&triple).map_err(Fault::Write)?;
-            }
-            writer.finish().map_err(Fault::Write)?;
-        }
-        _ => {
-            let error = io::Error::other("the format does not fit the form of the query");
-            return Err(Fault::Write(error));
-        }
+        QueryResults::Graph(_) => return Err(misfit()),
     }
-    Ok(meter.rows)
+    Ok(())
+}
+
+/// Writes triples.
+fn graph(
+    results: QueryResults<'_>,
+    format: RdfFormat,
+    meter: &mut Meter<'_>,
+    out: &mut Pieces<'_>,
+) -> Result<(), Fault> {
+    let QueryResults::Graph(triples) = results else {
+        return Err(misfit());
+    };
+    let mut writer = RdfSerializer::from_format(format).for_writer(out);
+    for triple in triples {
+        let triple = triple.map_err(Fault::Evaluation)?;
+        meter.row()?;
+        writer.serialize_triple(&triple).map_err(Fault::Write)?;
+    }
+    writer.finish().map_err(Fault::Write)?;
+    Ok(())
+}
+
+fn misfit() -> Fault {
+    Fault::Write(io::Error::other("the format does not fit the form of the query"))
 }
 
 /// Gathers what is written into pieces.

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use oxrdf::{BlankNode, NamedNode, NamedOrBlankNode, Term, Triple};
+use oxrdfio::RdfFormat;
 use roaring::RoaringBitmap;
+use server_kit::results::Format;
 use sparesults::QueryResultsFormat;
 use spareval::CancellationToken;
+use spargebra::Query;
 
 use super::answers::{Answers, AnswersLimits};
 use super::evaluate::{EvaluationFailure, QueryPlan, Sink, Tally, evaluate, grouping};
-use super::format::{AnswerFormat, Form, GraphFormat};
 use super::parse::{ParsedQuery, parse};
 use super::sketch::SketchKey;
 use super::table::{Table, Tabulation};
@@ -153,9 +155,9 @@ pub(super) fn answer(
     limits: &QueryLimits,
 ) -> Result<(Vec<u8>, Tally), EvaluationFailure> {
     let parsed = parse(text, BASE, limits).unwrap();
-    let format = match Form::of(&parsed.query) {
-        Form::Graph => AnswerFormat::Graph(GraphFormat::NTriples),
-        _ => AnswerFormat::Table(QueryResultsFormat::Tsv),
+    let format = match &parsed.query {
+        Query::Construct { .. } | Query::Describe { .. } => Format::Graph(RdfFormat::NTriples),
+        Query::Select { .. } | Query::Ask { .. } => Format::Rows(QueryResultsFormat::Tsv),
     };
     let plan = match subjects_min {
         None => QueryPlan::new(parsed, view),
@@ -166,7 +168,14 @@ pub(super) fn answer(
         }
     };
     let mut gathered = Gathered::default();
-    let tally = evaluate(&plan, view, format, limits, &CancellationToken::new(), &mut gathered)?;
+    let tally = evaluate(
+        &plan,
+        view,
+        &format.into(),
+        limits,
+        &CancellationToken::new(),
+        &mut gathered,
+    )?;
     Ok((gathered.0.concat(), tally))
 }
 

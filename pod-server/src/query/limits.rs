@@ -1,6 +1,7 @@
 //! The bounds of query answering, in one place.
 
 use serde::Deserialize;
+use server_kit::results::GroupLimits;
 use server_kit::sparql_text::TextBounds;
 
 /// Bounds of the SPARQL endpoints.
@@ -36,6 +37,9 @@ pub struct QueryLimits {
     pub chunk_bytes: usize,
     /// Pieces that wait for a slow reader before the evaluation pauses.
     pub chunks_waiting_max: usize,
+    /// Bounds on row groups of Parquet and batches of Arrow: what an answer in these formats, and in GeoJSON, keeps in memory. One of more
+    /// rows is evaluated twice, each time within all other bounds.
+    pub groups: GroupLimits,
     /// Most names and values that are replaced in one evaluation, where an agreement asks for that.
     pub replaced_max: usize,
     /// Most triples of data subjects that one evaluation of aggregates may match.
@@ -92,6 +96,7 @@ impl Default for QueryLimits {
             literal_bytes_max: 1024 * 1024,
             chunk_bytes: 32 * 1024,
             chunks_waiting_max: 8,
+            groups: GroupLimits::default(),
             replaced_max: 2_000_000,
             traced_max: 2_000_000,
             groups_max: 10_000,

@@ -11,7 +11,6 @@ pub mod changes;
 mod codes;
 pub mod dataset;
 pub mod evaluate;
-pub mod format;
 pub mod limits;
 pub mod marks;
 mod masks;

@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 use server_kit::problem::Problem;
+use server_kit::results::{Offer, names};
 use server_kit::sparql_text::TextRejection;
 
 use super::aggregate::AggregateRejection;
 use super::evaluate::EvaluationFailure;
-use super::format::Form;
 use super::limits::QueryLimits;
 use super::parse::QueryRejection;
 use super::request::RequestRejection;
@@ -87,14 +87,15 @@ pub(super) fn of_aggregate(rejection: &AggregateRejection) -> Problem {
 }
 
 /// No format fits.
-pub(super) fn not_acceptable(form: Form) -> Problem {
-    let offers: Vec<&str> = form.offers().iter().map(|offer| offer.0).collect();
+pub(super) fn not_acceptable(offers: &[Offer]) -> Problem {
+    let available: Vec<&str> = offers.iter().map(|(media_type, _)| *media_type).collect();
     Problem::new(
         StatusCode::NOT_ACCEPTABLE,
         "not-acceptable",
         "No acceptable representation",
     )
-    .detail(format!("answers of this query come as {}", offers.join(", ")))
+    .detail(format!("answers of this query come as {}", names(offers)))
+    .with("available", available)
 }
 
 /// Every evaluator is busy.
@@ -120,6 +121,18 @@ pub(super) fn of_failure(failure: &EvaluationFailure, limits: &QueryLimits) -> P
         EvaluationFailure::Traced(max) => ("traced_max", *max as u64),
         EvaluationFailure::Groups(max) => ("groups_max", *max as u64),
         EvaluationFailure::Rows(max) => ("rows_max", *max),
+        EvaluationFailure::Unsuited(words) => {
+            return Problem::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "Not in this format")
+                .detail(words.clone());
+        }
+        EvaluationFailure::Unfit(words) => {
+            return Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "does-not-fit",
+                "A value does not fit the format",
+            )
+            .detail(words.clone());
+        }
         EvaluationFailure::HungUp | EvaluationFailure::Evaluation(_) => {
             tracing::error!(%failure, "a query could not be evaluated");
             return Problem::internal();

@@ -15,13 +15,13 @@ use server_kit::authn::Credentials;
 use server_kit::body::{self, Body, ReadLimits, Reader};
 use server_kit::clock::Clock;
 use server_kit::problem::Problem;
+use server_kit::results::{Notes, negotiate, offers};
 use sha2::{Digest, Sha256};
 use spareval::CancellationToken;
 use tokio::sync::{oneshot, watch};
 
 use super::changes::{Feed, FeedParts};
-use super::evaluate::{EvaluationFailure, QueryPlan, Sink, evaluate, grouping};
-use super::format::{AnswerFormat, Form, negotiate};
+use super::evaluate::{EvaluationFailure, QueryPlan, Sink, Writing, evaluate, grouping};
 use super::limits::QueryLimits;
 use super::named::predicates;
 use super::parse::{ParsedQuery, parse, with_protocol_dataset};
@@ -32,7 +32,7 @@ use super::steps::departure;
 use super::table::{Table, Tabulation};
 use super::view::View;
 use crate::authz::Authorized;
-use crate::authz::scope::{Admission, Asked, Refusal, Scope, ScopedView};
+use crate::authz::scope::{Admission, AnswerTerms, Asked, Refusal, Scope, ScopedView};
 use crate::dataspace::Call;
 use crate::dataspace::edge::Answer;
 use crate::error::Error;
@@ -200,9 +200,9 @@ impl QueryService {
         let asked = SparqlRequest::read(&parts.method, parts.uri.query(), text_of(header::CONTENT_TYPE), &bytes)
             .map_err(|rejection| problems::of_request(&rejection))?;
         let parsed = self.parse(&asked, storage.as_ref()).await?;
-        let form = Form::of(&parsed.query);
-        let Some((media_type, format)) = negotiate(text_of(header::ACCEPT), form) else {
-            return Err(problems::not_acceptable(form).into());
+        let offered = offers(&parsed.query);
+        let Some((media_type, format)) = negotiate(&parts.headers, offered) else {
+            return Err(problems::not_acceptable(offered).into());
         };
         let asked = Asked {
             subject: Subject {
@@ -230,8 +230,12 @@ impl QueryService {
         let answered = async {
             let proof = self.scope.authorize(&asked, &admission).await?;
             let terms = proof.operation().terms().cloned();
+            let writing = Writing {
+                format,
+                notes: notes(terms.as_deref()),
+            };
             let body = self
-                .answer(proof, asked.clone(), parsed.clone(), format, revocations)
+                .answer(proof, asked.clone(), parsed.clone(), writing, revocations)
                 .await?;
             Ok::<_, Problem>((body, terms))
         };
@@ -284,7 +288,7 @@ impl QueryService {
         proof: Authorized<ScopedView>,
         asked: Asked,
         parsed: ParsedQuery,
-        format: AnswerFormat,
+        writing: Writing,
         revocations: watch::Receiver<u64>,
     ) -> Result<Body, Problem> {
         let token = CancellationToken::new();
@@ -296,7 +300,7 @@ impl QueryService {
             proof,
             asked,
             parsed,
-            format,
+            writing,
             token,
             limits: Arc::clone(&self.limits),
             scope: Arc::clone(&self.scope),
@@ -382,6 +386,16 @@ impl QueryService {
     }
 }
 
+/// What binds the use of an answer, for a file that outlives the header fields it came with.
+fn notes(terms: Option<&AnswerTerms>) -> Notes {
+    let mut notes = Notes::default();
+    if let Some(terms) = terms {
+        let links = terms.links().iter().filter_map(|link| link.to_str().ok());
+        notes.entries.insert("terms".to_owned(), links.collect());
+    }
+    notes
+}
+
 fn options() -> Response<Body> {
     let mut response = Response::new(body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -407,7 +421,7 @@ struct Job {
     proof: Authorized<ScopedView>,
     asked: Asked,
     parsed: ParsedQuery,
-    format: AnswerFormat,
+    writing: Writing,
     token: CancellationToken,
     limits: Arc<QueryLimits>,
     scope: Arc<Scope>,
@@ -460,7 +474,7 @@ impl Job {
             }
             token.cancel();
         });
-        let result = evaluate(&plan, scoped.view(), self.format, &self.limits, &self.token, &mut out);
+        let result = evaluate(&plan, scoped.view(), &self.writing, &self.limits, &self.token, &mut out);
         watcher.abort();
         metrics::histogram!("query_seconds").record(began.elapsed().as_secs_f64());
         match result {

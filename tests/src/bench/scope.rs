@@ -14,7 +14,6 @@ use pod_server::consent::stored::{self, StoredConsent, notice_hash};
 use pod_server::index::{Change, Index, IndexLimits};
 use pod_server::name::ResourceName;
 use pod_server::query::evaluate::{QueryPlan, Sink, evaluate};
-use pod_server::query::format::AnswerFormat;
 use pod_server::query::parse::parse;
 use pod_server::query::{Predicates, QueryLimits, View};
 use pod_server::store::{
@@ -25,6 +24,7 @@ use policies::consent::{ConsentRecord, ConsentStatus, ConsentedData, Notice, Rec
 use policies::request::WebId;
 use serde_json::json;
 use server_kit::clock::{Clock, SystemClock};
+use server_kit::results::Format;
 use sparesults::QueryResultsFormat;
 use spareval::CancellationToken;
 use time::OffsetDateTime;
@@ -452,9 +452,9 @@ fn ask(view: &View, text: &str) -> Result<u64, BenchError> {
     let limits = QueryLimits::default();
     let parsed = parse(text, BASE, &limits).map_err(|error| BenchError::of("a query", &error))?;
     let plan = QueryPlan::new(parsed, view);
-    let format = AnswerFormat::Table(QueryResultsFormat::Json);
+    let format = Format::Rows(QueryResultsFormat::Json).into();
     let mut sink = Counted(0);
-    let tally = evaluate(&plan, view, format, &limits, &CancellationToken::new(), &mut sink);
+    let tally = evaluate(&plan, view, &format, &limits, &CancellationToken::new(), &mut sink);
     Ok(tally.map_err(|error| BenchError::of("a query", &error))?.rows)
 }
 

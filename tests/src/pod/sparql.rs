@@ -6,6 +6,11 @@ use super::{Client, Reply};
 
 /// Asks an endpoint by form, with further parameters of the protocol.
 pub async fn ask(client: &Client, path: &str, query: &str, parameters: &[(&str, &str)]) -> Reply {
+    ask_in(client, path, query, parameters, "").await
+}
+
+/// Asks in the same way for the answer in a format.
+pub async fn ask_in(client: &Client, path: &str, query: &str, parameters: &[(&str, &str)], accept: &str) -> Reply {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("query", query);
     for (name, value) in parameters {
@@ -14,6 +19,7 @@ pub async fn ask(client: &Client, path: &str, query: &str, parameters: &[(&str, 
     let body = form.finish();
     client
         .request("POST", path)
+        .header("accept", accept)
         .content("application/x-www-form-urlencoded", body)
         .send()
         .await

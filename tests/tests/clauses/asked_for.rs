@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use meent_tests::answers::{read_parquet, table_of_json};
 use meent_tests::pod::PodServer;
-use meent_tests::pod::sparql::{ask, kind};
+use meent_tests::pod::sparql::{ask, ask_in, kind};
 use pod_server::dataspace::{dataset, graph, offer};
 use serde_json::{Value, json};
+use server_kit::results::PARQUET;
 
 use super::{ALL, PREFIXES, RESEARCH, Scene, TURTLE, post, speeds};
 
@@ -254,6 +256,12 @@ async fn terms_go_along_with_answers() {
         let expected = format!("<{target}>; rel=\"{relation}\"");
         assert!(links.contains(&expected), "{expected} is not in {links:?}");
     }
+    // A file outlives the header fields it came with: it says so itself.
+    let table = ask_in(&client, "/gent/sparql", ALL, &[("purpose", RESEARCH)], PARQUET).await;
+    let read = read_parquet(&table.body);
+    let noted: Vec<String> = serde_json::from_str(read.note("terms").unwrap()).unwrap();
+    assert_eq!(noted, links);
+    assert_eq!(read.table, table_of_json(&reply.json()));
     // An answer by access rules has no agreement behind it.
     let own = ask(&scene.owner.client(), "/gent/sparql", ALL, &[]).await;
     assert_eq!((own.status.as_u16(), own.header("link")), (200, ""));

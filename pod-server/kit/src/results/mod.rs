@@ -1,13 +1,14 @@
-//! Solutions of a query for analysis and for maps: Apache Arrow streams, Apache Parquet files and GeoJSON. The four formats of SPARQL
-//! itself are written by `sparesults`.
+//! The formats of answers to queries, and their writers for analysis and for maps: Apache Arrow streams, Apache Parquet files and GeoJSON.
+//! The four formats of SPARQL itself are written by `sparesults`, and those of RDF by `oxrdfio`.
 //!
-//! These formats need to know something about all rows before the first can be written: the type of every column, or which column holds
+//! Tables and features need to know something about all rows before the first can be written: the type of every column, or which column holds
 //! the geometry. So rows are looked at first and written after. While they fit into one row group they are kept in between; beyond
 //! that they are computed a second time, so that memory never holds more than one row group.
 
 mod calendar;
 mod column;
 mod features;
+mod format;
 mod geometry;
 mod table;
 mod wkt;
@@ -17,6 +18,7 @@ use std::io::{self, Write};
 
 pub use column::{Column, Kind, Shape};
 pub use features::{Features, GEOJSON};
+pub use format::{Format, Offer, columns, names, negotiate, offers};
 pub use geometry::geometry;
 pub use table::{ARROW, PARQUET, SOURCES, Table, TableFormat};
 
@@ -85,7 +87,9 @@ pub enum ResultsError {
     #[error("{0}")]
     Unfit(String),
     /// A second evaluation gave other rows than the first.
-    #[error("the rows changed while they were written")]
+    #[error(
+        "the query gives other rows each time, as with `RAND()`: only SPARQL's own formats can hold such an answer"
+    )]
     Changed,
     /// Nobody takes the bytes any more, or an encoder failed.
     #[error(transparent)]

@@ -1,7 +1,10 @@
-//! The formats of answers, and which of them a query can have.
+//! The formats of answers, and which of them a query can have (SPARQL 1.1 Protocol §2.1.6).
 
+use super::{ARROW, GEOJSON, PARQUET, TableFormat};
+use crate::accept;
+use http::HeaderMap;
+use oxrdf::Variable;
 use oxrdfio::{JsonLdProfileSet, RdfFormat};
-use server_kit::results::{ARROW, GEOJSON, PARQUET, TableFormat};
 use sparesults::QueryResultsFormat;
 use spargebra::Query;
 
@@ -75,6 +78,35 @@ pub const fn offers(query: &Query) -> &'static [Offer] {
         Query::Ask { .. } => &TRUTH,
         Query::Construct { .. } | Query::Describe { .. } => &GRAPHS,
     }
+}
+
+/// The offer that suits the caller best; `None` when none does.
+#[must_use]
+pub fn negotiate(headers: &HeaderMap, offers: &[Offer]) -> Option<Offer> {
+    let names: Vec<&'static str> = offers.iter().map(|(media_type, _)| *media_type).collect();
+    let chosen = accept::negotiate(headers, &names)?;
+    offers.iter().find(|(media_type, _)| *media_type == chosen).copied()
+}
+
+/// The media types of offers, for people.
+#[must_use]
+pub fn names(offers: &[Offer]) -> String {
+    let names: Vec<&str> = offers.iter().map(|(media_type, _)| *media_type).collect();
+    names.join(", ")
+}
+
+/// The columns of a `SELECT`, in order; empty for other forms.
+#[must_use]
+pub fn columns(query: &Query) -> Vec<Variable> {
+    let mut found: Vec<Variable> = Vec::new();
+    if let Query::Select { pattern, .. } = query {
+        pattern.on_in_scope_variable(|variable| {
+            if !found.contains(variable) {
+                found.push(variable.clone());
+            }
+        });
+    }
+    found
 }
 
 impl Format {
