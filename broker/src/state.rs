@@ -4,6 +4,8 @@
 use parking_lot::Mutex;
 use rusqlite::{Connection, params};
 use server_kit::audit_log::{self, AuditLogError};
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// Why the database cannot be used.
@@ -67,7 +69,8 @@ impl State {
     /// # Errors
     /// [`StateError`].
     pub fn open(directory: &Path) -> Result<Self, StateError> {
-        std::fs::create_dir_all(directory)?;
+        // Tokens lie in it: nobody else on the machine may look.
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         let connection = Connection::open(directory.join("broker.sqlite"))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

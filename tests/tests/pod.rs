@@ -7,6 +7,7 @@ mod backup_restore;
 mod migrate_css;
 mod permission_table;
 mod pod_access;
+mod pod_commands;
 mod pod_http;
 mod pod_operation;
 mod pod_patch;

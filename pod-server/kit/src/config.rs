@@ -101,7 +101,11 @@ fn describe(error: figment::Error, path: Option<&Path>) -> ConfigError {
         }
         Kind::MissingField(name) => {
             parts.push(name.clone().into_owned());
-            "missing".to_owned()
+            if path.is_none() {
+                "missing: no configuration file was named (`--config FILE`), and no variable sets it".to_owned()
+            } else {
+                "missing".to_owned()
+            }
         }
         kind => kind.to_string(),
     };

@@ -76,7 +76,7 @@ impl AccountCommand {
             .map_err(|error| Failure::Said(error.to_string()))?;
         say(&format!("webid {}", created.account.webid));
         if let Some(url) = &created.setup_url {
-            say(&format!("setup {url}"));
+            tell_setup(url, app.config.identity.setup_days);
         }
         if client_credentials {
             let made = credential::create(
@@ -103,9 +103,16 @@ impl AccountCommand {
         let url = account::setup_link(app.store.as_ref(), app.identity.account_tools(), &name)
             .await
             .map_err(|error| Failure::Said(error.to_string()))?;
-        say(&format!("setup {url}"));
+        tell_setup(&url, app.config.identity.setup_days);
         Ok(())
     }
+}
+
+fn tell_setup(url: &str, days: u32) {
+    say(&format!("setup {url}"));
+    say(&format!(
+        "Give the setup link to the holder alone: whoever opens it, once, within {days} days and while the server runs, chooses the password."
+    ));
 }
 
 fn password(path: &std::path::Path) -> Result<String, Failure> {

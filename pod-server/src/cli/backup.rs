@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args};
 use time::OffsetDateTime;
 
 use super::{ConfigFile, Failure, blocking, say};
-use crate::backup::{BackupError, Manifest, Taking, take, verify};
+use crate::backup::{BackupError, Manifest, Taking, latest, take, verify};
 
 /// Back up a server, also while it runs; check a backup
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(super) struct BackupCommand {
     /// Take a backup into this backup directory
     #[arg(long, value_name = "DIR", group = "what")]
     into: Option<PathBuf>,
-    /// Check a backup's folder: every file and body by its digest, and the database
+    /// Check a backup's folder, or the newest of a backup directory: every file and body by its digest, and the database
     #[arg(long, value_name = "FOLDER", group = "what")]
     check: Option<PathBuf>,
     /// Keep only so many backups in the directory, the new one included
@@ -36,6 +36,7 @@ impl BackupCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let said = |error: BackupError| Failure::Said(error.to_string());
         if let Some(folder) = self.check {
+            let folder = latest(&folder).map_err(said)?.unwrap_or(folder);
             let manifest = blocking(move || verify(&folder).map_err(said)).await?;
             tell("sound", &manifest);
             return Ok(());

@@ -30,7 +30,11 @@ impl ConsentCommand {
         let Self::Verify { config, document, key } = self;
         let key = match key {
             Some(text) => VerifierKey::parse(&text).map_err(|error| Failure::Said(format!("`--key`: {error}")))?,
-            None => super::log::own_key(&config.load()?)?,
+            None => super::log::own_key(&config.load().map_err(|failure| {
+                Failure::Said(format!(
+                    "give `--key`, what `/log/vkey` of the server says, or the server's configuration: {failure}"
+                ))
+            })?)?,
         };
         let text = std::fs::read_to_string(&document)
             .map_err(|error| Failure::Said(format!("`{}`: {error}", document.display())))?;

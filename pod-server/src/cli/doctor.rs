@@ -76,11 +76,13 @@ pub(super) async fn doctor(file: &ConfigFile) -> Result<(), Failure> {
 }
 
 fn examine(config: &Config) -> usize {
+    // What lies above a relative path shows in its full form only.
+    let store = std::path::absolute(&config.store.directory).unwrap_or_else(|_| config.store.directory.clone());
     let mut findings = vec![
         ("clock", clock()),
         ("files", open_files()),
-        ("store", directory(&config.store.directory)),
-        ("disk", disk(&config.store.directory)),
+        ("store", directory(&store)),
+        ("disk", disk(&store)),
         ("journal", journal(config)),
     ];
     for (key, url) in [
@@ -88,6 +90,20 @@ fn examine(config: &Config) -> usize {
         ("server.console_url", &config.server.console_url),
     ] {
         findings.push((key, name(url)));
+    }
+    for (key, url, listen) in [
+        (
+            "server.content_listen",
+            &config.server.base_url,
+            config.server.content_listen,
+        ),
+        (
+            "server.console_listen",
+            &config.server.console_url,
+            config.server.console_listen,
+        ),
+    ] {
+        findings.extend(forwarded(url, listen).map(|finding| (key, finding)));
     }
     findings.extend(storage_name(config).map(|finding| ("server.subdomains", finding)));
     for (key, address) in [
@@ -115,8 +131,9 @@ fn tell(what: &str, finding: &Finding) {
 }
 
 fn clock() -> Finding {
-    let now = OffsetDateTime::now_utc();
-    if now.unix_timestamp() < EARLIEST {
+    let clock = OffsetDateTime::now_utc();
+    let now = crate::ui::words::instant(clock);
+    if clock.unix_timestamp() < EARLIEST {
         return Bad(format!(
             "it shows {now}, which is in the past: tokens and certificates will be refused. Set the clock"
         ));
@@ -167,6 +184,12 @@ fn directory(directory: &Path) -> Finding {
     if !writable(directory) {
         return Bad(format!("this user may not write into `{}`", directory.display()));
     }
+    if let Some(mode) = open_to_others(directory) {
+        return Doubtful(format!(
+            "others on this machine may look into `{0}` (mode {mode:o}): chmod 700 {0}",
+            directory.display()
+        ));
+    }
     match fs::metadata(directory.join("store.sqlite")) {
         Ok(database) => Good(format!(
             "`{}`, a database of {} bytes",
@@ -178,6 +201,13 @@ fn directory(directory: &Path) -> Finding {
             directory.display()
         )),
     }
+}
+
+/// The mode of a directory that others than its owner may enter or list.
+fn open_to_others(directory: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = fs::metadata(directory).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then_some(mode)
 }
 
 fn writable(directory: &Path) -> bool {
@@ -244,6 +274,7 @@ fn journal(config: &Config) -> Finding {
     use std::os::unix::fs::MetadataExt;
     let journal = config.backup.journal_path(&config.store.directory);
     let device = |path: &Path| {
+        let path = std::path::absolute(path).ok()?;
         path.ancestors()
             .find_map(|place| fs::metadata(place).ok())
             .map(|found| found.dev())
@@ -273,6 +304,15 @@ fn name(url: &url::Url) -> Finding {
             "`{host}` has no address ({error}): add it to the DNS, or change the URL"
         )),
     }
+}
+
+/// Whether what clients ask reaches the listener only through something in front.
+fn forwarded(url: &url::Url, listen: SocketAddr) -> Option<Finding> {
+    let asked = url.port_or_known_default().filter(|asked| *asked != listen.port())?;
+    Some(Doubtful(format!(
+        "clients ask `{url}` on port {asked}, and the server listens on port {}: something in front has to pass it on",
+        listen.port()
+    )))
 }
 
 fn port(address: SocketAddr) -> Finding {

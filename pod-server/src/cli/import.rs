@@ -10,6 +10,9 @@ use crate::app::App;
 use crate::import::{self, ImportOptions, Progress};
 use crate::name::ResourceName;
 
+/// Rejected pieces that are shown when no file was named for them.
+const REJECTED_SHOWN: usize = 5;
+
 /// Import RDF files, and tables through a mapping, into a container
 #[derive(Debug, Args)]
 #[command(
@@ -20,7 +23,7 @@ use crate::name::ResourceName;
 pub(super) struct ImportCommand {
     #[command(flatten)]
     file: ConfigFile,
-    /// Container to import into, such as `/gent/fietsen/`
+    /// Container to import into, such as `/gent/fietsen/`; made if it is not there
     #[arg(long, value_name = "PATH")]
     into: String,
     /// Mapping file for tables
@@ -81,6 +84,17 @@ impl ImportCommand {
             report.documents_unchanged,
             report.rejected
         ));
+        if self.report.is_none() {
+            for piece in report.kept.iter().take(REJECTED_SHOWN) {
+                say(&format!(
+                    "rejected: {}, line {}, column {}: {}",
+                    piece.input, piece.line, piece.column, piece.reason
+                ));
+            }
+            if report.rejected > REJECTED_SHOWN as u64 {
+                say("`--report FILE` writes all that were rejected into a file");
+            }
+        }
         Ok(())
     }
 }

@@ -33,7 +33,7 @@ pub(super) enum LogCommand {
         /// A storage's own log, downloaded from `/{storage}/.log`, instead of the store of the configuration
         #[arg(long, value_name = "FILE")]
         export: Option<PathBuf>,
-        /// Public key of the log; that of the configured server unless given
+        /// Public key of the log; that of the configured server unless given, and with `--export` the one in the file
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
         /// File with an earlier checkpoint
@@ -86,8 +86,8 @@ pub(super) enum LogCommand {
         /// The first position in the log
         #[arg(long, value_name = "LEAF", default_value_t = 0)]
         from: u64,
-        /// The position before which to stop
-        #[arg(long, value_name = "LEAF", default_value_t = u64::MAX)]
+        /// The position before which to stop; the end of the log unless given
+        #[arg(long, value_name = "LEAF", default_value_t = u64::MAX, hide_default_value = true)]
         before: u64,
     },
 }
@@ -135,6 +135,7 @@ fn prove(
 ) -> Result<(), Failure> {
     let key = key.map(VerifierKey::parse).transpose();
     let key = key.map_err(|error| Failure::Said(format!("`--key`: {error}")))?;
+    let unnamed = key.is_none() && export.is_some();
     let mut earlier = checkpoint.map(read).transpose()?;
     let proved = match export {
         Some(export) => {
@@ -165,6 +166,11 @@ fn prove(
         }
     };
     let proved = proved.map_err(|fault| Failure::Said(format!("the log is NOT sound: {fault}")))?;
+    if unnamed {
+        say(
+            "this goes by the key in the file itself; give `--key`, from a source that you trust, to know whose log it is",
+        );
+    }
     say(&format!(
         "the log `{}` is sound: {} leaves, {} of them signed, {} readable records checked",
         proved.origin, proved.leaves, proved.signed, proved.records

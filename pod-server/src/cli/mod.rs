@@ -31,8 +31,8 @@ use crate::config::{Config, ENV_PREFIX};
     about,
     after_help = "Start with a copy of example.toml: `pod-server check --config pod.toml`, then \
                   `pod-server account create --config pod.toml gent --label \"Stad Gent\" --organisation`, then \
-                  `pod-server serve --config pod.toml`.\n\nWhile the server runs or not: `backup`, `log verify`. On a stopped server: `account`, \
-                  `storage`, `import`, `migrate`, `restore`. Anywhere: `consent verify`, `agreement compare`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
+                  `pod-server serve --config pod.toml`.\n\nWhile the server runs or not: `check`, `doctor`, `backup`, `log verify`, `log replay`. \
+                  On a stopped server: `account`, `storage`, `import`, `migrate`, `restore`, `log rotate-key`, `log confirm`. Anywhere: `consent verify`, `agreement compare`. When something does not work: `doctor`.\n\nEvery key of the file can be overridden by an environment variable: \
                   `MEENT_POD_` and the key with `__` for each point, such as `MEENT_POD_SERVER__BASE_URL`."
 )]
 pub struct Cli {

@@ -95,7 +95,7 @@ pub enum ImportError {
         reason: String,
     },
     /// A document's name is none.
-    #[error("`{name}` is no name for a document")]
+    #[error("`{name}` is no name for a document: {source}")]
     Name {
         /// The name.
         name: String,
@@ -113,6 +113,27 @@ pub enum ImportError {
         /// The cause.
         reason: String,
     },
+    /// The target is no container.
+    #[error("`{0}` is no container: its path must end with `/`")]
+    NotContainer(String),
+    /// Nobody's storage is there.
+    #[error(
+        "`{0}` lies in no storage: make one with `account create` or `storage create`; `storage list` names those that are there"
+    )]
+    NoStorage(String),
+    /// Rows were read and none of them became anything, which no mapping means that was written for this table.
+    #[error(
+        "the mapping made nothing of the {rows} rows of `{input}`. Its columns are: {columns}; the mapping must use these \
+         names, with `_` for every character that is no letter or digit of ASCII, and its FILTER must let rows through"
+    )]
+    Nothing {
+        /// The input.
+        input: String,
+        /// Rows that were read.
+        rows: u64,
+        /// The variables that its columns stand for.
+        columns: String,
+    },
     /// The documents of one table are larger than the bound.
     #[error("`{input}` gives more than {triples_max} triples (`--triples-max`): split it, or raise the bound")]
     Buffer {
@@ -122,7 +143,7 @@ pub enum ImportError {
         triples_max: u64,
     },
     /// A document cannot be written.
-    #[error("a document could not be written")]
+    #[error("a document could not be written: {0}")]
     Write(#[source] std::io::Error),
     /// The store failed.
     #[error(transparent)]
@@ -140,6 +161,7 @@ pub async fn run(
     progress: &mut dyn Progress,
 ) -> Result<Report, ImportError> {
     let mut report = Report::default();
+    check_target(store, &options.into)?;
     let files = source::files(&options.sources)?;
     match options.mapping.as_deref().map(Mapping::parse).transpose()? {
         Some(mapping) => map(store, options, &mapping, &files, &mut report, progress).await?,
@@ -156,6 +178,25 @@ pub async fn run(
         }
     }
     Ok(report)
+}
+
+/// Whether documents can go there at all; an operator should not wait for a long import to hear that they cannot.
+fn check_target(store: &dyn Store, into: &ResourceName) -> Result<(), ImportError> {
+    // Below the root every document's name tells its storage.
+    if into.is_root() {
+        return Ok(());
+    }
+    if !into.is_container() {
+        return Err(ImportError::NotContainer(into.as_str().to_owned()));
+    }
+    let snapshot = store.snapshot(ReadPermit::without_proof(
+        "the operator's import asks whether a storage is there",
+    ))?;
+    let storage = into.storage_root().map(|root| snapshot.storage(&root)).transpose()?;
+    match storage.flatten() {
+        Some(_) => Ok(()),
+        None => Err(ImportError::NoStorage(into.as_str().to_owned())),
+    }
 }
 
 async fn map(
@@ -178,15 +219,20 @@ async fn map(
         return Ok(());
     }
     let mut documents = Documents::new(mapping.prefixes().clone(), options.triples_max);
+    let mut nothing = None;
     for file in files {
         for input in inputs(options, file)? {
             progress.input(&input.label, input.bytes.len() as u64);
             if input.format == Format::Csv {
-                rows::read(&input, mapping, &options.constants, &mut documents, report, progress)?;
+                let found = rows::read(&input, mapping, &options.constants, &mut documents, report, progress)?;
+                nothing = nothing.or(found);
             } else {
                 graph::map(&input, &base(options, &input)?, mapping, &mut documents, report)?;
             }
         }
+    }
+    if let Some(nothing) = nothing.filter(|_| report.triples == 0) {
+        return Err(nothing);
     }
     documents::store(store, documents.finish(options)?, report, progress).await?;
     // Inputs with rejected pieces are read again next time, so that their report can be had again.

@@ -19,7 +19,8 @@ struct Row {
     cells: Result<Vec<(Variable, Term)>, (u64, String)>,
 }
 
-/// Maps all rows of a table into documents.
+/// Maps all rows of a table into documents. When well-formed rows were read and the mapping made nothing of any of them, the
+/// answer says so, as the error that it is unless another table gives something.
 ///
 /// # Errors
 /// [`ImportError::Header`] when the first line names no columns; [`ImportError::Buffer`] when the documents outgrow
@@ -31,7 +32,7 @@ pub fn read(
     documents: &mut Documents,
     report: &mut Report,
     progress: &mut dyn Progress,
-) -> Result<(), ImportError> {
+) -> Result<Option<ImportError>, ImportError> {
     let constants: Vec<(Variable, Term)> = constants
         .iter()
         .map(|(column, value)| (Mapping::variable(column), Literal::new_simple_literal(value).into()))
@@ -63,6 +64,7 @@ pub fn read(
     }
     let mut records = reader.byte_records();
     let mut number = 0;
+    let (triples_before, rejected_before) = (report.triples, report.rejected);
     loop {
         let mut batch = Vec::with_capacity(BATCH_ROWS);
         let mut read_bytes = 0;
@@ -75,7 +77,15 @@ pub fn read(
             read_bytes = last.line;
         }
         if batch.is_empty() {
-            return Ok(());
+            let rows = number.saturating_sub(report.rejected - rejected_before);
+            let names: Vec<&str> = columns.iter().map(Variable::as_str).collect();
+            return Ok(
+                (rows > 0 && report.triples == triples_before).then(|| ImportError::Nothing {
+                    input: input.label.clone(),
+                    rows,
+                    columns: names.join(", "),
+                }),
+            );
         }
         progress.lines(&input.label, read_bytes);
         take_over(&batch, mapping, input, documents, report)?;

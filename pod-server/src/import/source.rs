@@ -41,7 +41,7 @@ pub struct Input {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The file or folder cannot be opened.
-    #[error("`{path}` cannot be read")]
+    #[error("`{path}` cannot be read: {source}")]
     File {
         /// The path.
         path: String,
@@ -49,7 +49,7 @@ pub enum SourceError {
         source: std::io::Error,
     },
     /// The archive is damaged.
-    #[error("`{path}` is not a readable archive")]
+    #[error("`{path}` is not a readable archive: {source}")]
     Archive {
         /// The path.
         path: String,
@@ -62,7 +62,7 @@ pub enum SourceError {
     )]
     Ending(String),
     /// The unpacked content is larger than the bound.
-    #[error("`{path}` unpacks to more than {unpacked_bytes_max} bytes (`import.unpacked_bytes_max`)")]
+    #[error("`{path}` unpacks to more than {unpacked_bytes_max} bytes (`--unpacked-bytes-max`)")]
     TooLarge {
         /// The path.
         path: String,

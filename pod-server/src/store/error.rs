@@ -30,7 +30,9 @@ pub enum StoreError {
         kept_after: Sequence,
     },
     /// Another process works on the same directory (D28).
-    #[error("the store in `{directory}` is in use by another process ({holder})")]
+    #[error(
+        "the store in `{directory}` is in use by another process ({holder}): end that one first, then run this again"
+    )]
     Locked {
         /// The directory.
         directory: String,

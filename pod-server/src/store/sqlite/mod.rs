@@ -26,6 +26,8 @@ mod sweep;
 mod write;
 mod writer;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -85,7 +87,9 @@ impl SqliteStore {
     /// [`StoreError::Damaged`] when it is not a store, [`StoreError::Full`], [`StoreError::File`] or
     /// [`StoreError::Database`] when the disk or the database fail.
     pub fn open(config: StoreConfig, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(&config.directory).map_err(blobs::room)?;
+        // Everybody's data lies in it: nobody else on the machine may look.
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&config.directory);
+        made.map_err(blobs::room)?;
         if config.directory.join(crate::backup::RESTORING).exists() {
             return Err(StoreError::Damaged(format!(
                 "a restore into `{}` was not finished: run it again",
