@@ -87,6 +87,13 @@ async fn walk(browser: &Browser, screen: &str) -> Result<(), Failure> {
         driver.goto(at(&format!("datasets?lang={language}"))).await?;
         look(browser, &format!("datasets-{language}-{screen}")).await?;
     }
+    for language in ["nl", "fr", "en"] {
+        driver
+            .goto(at(&format!("datasets/describe?storage=/kortrijk/&lang={language}")))
+            .await?;
+        look(browser, &format!("describe-{language}-{screen}")).await?;
+    }
+    driver.goto(at("datasets?lang=en")).await?;
     browser.press("button[value=yes]").await?;
     look(browser, &format!("datasets-agreed-{screen}")).await?;
     assert!(driver.find(By::Css("form[action='/datasets/end']")).await.is_ok());

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use oxrdf::Graph;
 use policies::audit::AuditAction;
 use policies::decision::ReasonCode;
 use server_kit::authn::LocalIssuer;
@@ -14,13 +13,13 @@ use server_kit::problem::Problem;
 use super::agreement::{self, Agreement};
 use super::catalog::{Catalog, NoSummaries, Summaries};
 use super::config::DataspaceConfig;
-use super::dataset::{self, Dataset, Setting};
+use super::dataset::Dataset;
 use super::edge::{self, Answer, Call};
 use super::exchange;
 use super::graph::{self, Syntax};
 use super::negotiation::Ask;
 use super::node::Node;
-use super::{deletion, offer, token};
+use super::{deletion, describing, offer, token};
 use crate::audit::Event;
 use crate::log::duties::Duties;
 use crate::store::{RecordKind, Snapshot, Storage};
@@ -200,7 +199,7 @@ impl Dataspace {
             .headers
             .get("slug")
             .and_then(|value| value.to_str().ok())
-            .map(slug)
+            .map(describing::slug)
             .unwrap_or_default();
         let wish = if wish.is_empty() { self.node.random.uuid() } else { wish };
         let taken = self
@@ -216,95 +215,21 @@ impl Dataspace {
 
     async fn put_dataset(&self, call: &Call, storage: &Storage, id: &str) -> Answer {
         self.owner(call, storage, AuditAction::Update).await?;
-        if slug(id) != id {
-            return Err(edge::unprocessable(
-                "invalid-name",
-                format!("`{id}` cannot name a dataset: use a-z, 0-9 and `-`"),
-            ));
-        }
+        describing::check_name(id)?;
         self.store_dataset(call, storage, id, false).await
     }
 
     async fn store_dataset(&self, call: &Call, storage: &Storage, id: &str, create: bool) -> Answer {
         let syntax = Syntax::of_content(&call.headers).map_err(|error| edge::graph_problem(&error))?;
-        let iri = format!("{}.dataspace/datasets/{id}", storage.root.iri(&self.node.origins));
-        let graph: Graph = graph::read(&call.body, syntax, &iri, self.config.description_triples_max)
-            .map_err(|error| edge::graph_problem(&error))?;
-        let name = exchange::storage_name(storage.root.as_str()).to_owned();
-        let setting = Setting {
-            iri: &iri,
-            storage: &storage.root,
-            owner: &storage.owner,
-            origins: &self.node.origins,
-            umbrella: self.config.umbrella_storages.contains(&name),
-            now: self.node.clock.unix(),
-        };
-        let mut dataset = dataset::parse(&graph, &setting).map_err(|faults| edge::faults_problem(&faults))?;
-        let encrypted = self.node.origins.base_url().starts_with("https://");
-        offer::check_all(&dataset, encrypted, self.node.clock.now()).map_err(|faults| edge::faults_problem(&faults))?;
-        let (key, storage_id, datasets_max) = (format!("{name}/{id}"), storage.id, self.config.datasets_max);
-        let caller = storage.owner.clone();
-        let (dataset, created) = self
-            .node
-            .commit(move |node, transaction| {
-                let before: Option<Dataset> = transaction
-                    .record(RecordKind::Dataset, &key)
-                    .and_then(|bytes| agreement::read_json(bytes, &key))
-                    .map_err(|error| edge::store_problem(&error))?;
-                if create && before.is_some() {
-                    return Err(edge::conflict(
-                        "name-taken",
-                        "another dataset took this name meanwhile; try again",
-                    ));
-                }
-                if before.is_none() {
-                    let count = transaction
-                        .records(RecordKind::Dataset, &format!("{name}/"), None, datasets_max)
-                        .map_err(|error| edge::store_problem(&error))?
-                        .len();
-                    if count >= datasets_max {
-                        let detail = format!("a storage holds at most {datasets_max} datasets");
-                        return Err(edge::conflict("too-many-datasets", detail));
-                    }
-                }
-                if let Some(before) = &before {
-                    dataset.continue_from(before);
-                }
-                let action = if before.is_some() {
-                    AuditAction::Update
-                } else {
-                    AuditAction::Create
-                };
-                node.record(transaction, &Event::done(action, &caller, storage_id).on(&dataset.iri))?;
-                let bytes = agreement::to_json(&dataset).map_err(|error| edge::store_problem(&error))?;
-                transaction
-                    .record_put(RecordKind::Dataset, &key, &bytes)
-                    .map_err(|error| edge::store_problem(&error))?;
-                Ok((dataset, before.is_none()))
-            })
-            .await?;
+        let (dataset, created) = self.describe(storage, id, (&call.body, syntax), create).await?;
         let status = if created { StatusCode::CREATED } else { StatusCode::OK };
         let body = serde_json::json!({ "@id": dataset.iri, "title": dataset.titles, "offers": dataset.offers });
         edge::json(status, &body).map(|response| edge::located(response, &dataset.iri))
     }
 
     async fn delete_dataset(&self, call: &Call, storage: &Storage, id: &str) -> Answer {
-        let caller = self.owner(call, storage, AuditAction::Delete).await?.to_owned();
-        let (key, iri, storage_id) = (key(storage, id), call.iri.clone(), storage.id);
-        self.node
-            .commit(move |node, transaction| {
-                let gone = transaction
-                    .record_delete(RecordKind::Dataset, &key)
-                    .map_err(|error| edge::store_problem(&error))?;
-                if !gone {
-                    return Err(edge::not_found(&iri));
-                }
-                node.record(
-                    transaction,
-                    &Event::done(AuditAction::Delete, &caller, storage_id).on(&iri),
-                )
-            })
-            .await?;
+        self.owner(call, storage, AuditAction::Delete).await?;
+        self.remove_dataset(storage, id).await?;
         no_content()
     }
 
@@ -553,7 +478,7 @@ fn page(
 }
 
 /// The record key of something in a storage.
-fn key(storage: &Storage, id: &str) -> String {
+pub(super) fn key(storage: &Storage, id: &str) -> String {
     format!("{}/{id}", exchange::storage_name(storage.root.as_str()))
 }
 
@@ -562,22 +487,6 @@ fn written(triples: &[oxrdf::Triple], syntax: Syntax) -> Result<Vec<u8>, Problem
         tracing::error!(%error, "a graph could not be written");
         Problem::internal()
     })
-}
-
-/// The part of a wish that can stand in a name.
-fn slug(wish: &str) -> String {
-    let plain: String = wish
-        .chars()
-        .take(64)
-        .map(|character| {
-            if character.is_ascii_alphanumeric() {
-                character.to_ascii_lowercase()
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    plain.trim_matches('-').to_owned()
 }
 
 fn no_content() -> Answer {

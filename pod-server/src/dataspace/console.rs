@@ -20,7 +20,7 @@ use crate::name::ResourceName;
 use crate::store::{RecordKind, Storage};
 use crate::ui::layout::path;
 use crate::ui::response::protect;
-use crate::ui::{Body, Form, FormError, Notice, Page, Session, Visit, consent, dataset, log, see_other};
+use crate::ui::{Body, Form, FormError, Notice, Page, Session, Visit, consent, dataset, describing, log, see_other};
 
 /// Records of one kind that a page shows.
 const SHOWN_MAX: usize = 500;
@@ -95,6 +95,7 @@ impl DataspaceService {
             path::LOG => self.show_log(visit, person, query).await,
             log::PROOF => self.proof(person, query).await,
             path::DATASETS => self.show_datasets(visit, person, query),
+            describing::DESCRIBE => self.show_describing(visit, person, query),
             _ => Err(edge::not_found(target)),
         }
     }
@@ -110,6 +111,8 @@ impl DataspaceService {
             return answer;
         }
         match target {
+            describing::DESCRIBE => self.describe(visit, person, form).await,
+            describing::REMOVE => self.remove_description(visit, person, form).await,
             dataset::DECIDE => self.decide_negotiation(visit, person, form).await,
             dataset::END => {
                 let iri = form.field("agreement").unwrap_or_default().to_owned();
@@ -211,7 +214,12 @@ impl DataspaceService {
                 .sort_by_key(|agreement| std::cmp::Reverse(agreement.created));
             parts.push(part);
         }
-        let notice = Notice::done(visit, query, "dataset-done", &["accepted", "refused", "ended"]);
+        let notice = Notice::done(
+            visit,
+            query,
+            "dataset-done",
+            &["accepted", "refused", "ended", "described", "removed"],
+        );
         let content = dataset::page(visit, &node.origins, &parts, notice.as_ref());
         Ok(Page::new(visit.text("dataset-title"), content).respond(visit))
     }

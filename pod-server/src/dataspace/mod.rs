@@ -12,6 +12,7 @@ pub mod console;
 pub mod copies;
 pub mod dataset;
 pub mod deletion;
+mod describing;
 pub mod edge;
 pub mod exchange;
 pub mod graph;

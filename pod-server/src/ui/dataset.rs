@@ -6,6 +6,7 @@ use maud::{Markup, html};
 use policies::contract::{AgreementState, NegotiationState};
 use policies::explain;
 
+use super::describing::DESCRIBE;
 use super::layout::form_token;
 use super::{Notice, Visit, words};
 use crate::dataspace::agreement::Agreement;
@@ -104,12 +105,25 @@ fn datasets(visit: &Visit, origins: &Origins, shown: &Shown) -> Markup {
         section aria-labelledby=(format!("datasets-{}", shown.storage.trim_matches('/'))) {
             h2 id=(format!("datasets-{}", shown.storage.trim_matches('/'))) { (visit.text("dataset-datasets")) }
             @if shown.datasets.is_empty() { p.quiet { (visit.text("dataset-datasets-none")) } }
-            @for dataset in &shown.datasets { (described(visit, origins, dataset)) }
+            @for dataset in &shown.datasets { (described(visit, origins, shown, dataset)) }
+            p { a.button.second href=(describe(&shown.storage, None)) { (visit.text("dataset-describe")) } }
         }
     }
 }
 
-fn described(visit: &Visit, origins: &Origins, dataset: &Dataset) -> Markup {
+/// Where a dataset of a storage is described: a new one, or one that has a name.
+fn describe(storage: &str, name: Option<&str>) -> String {
+    let mut query = form_urlencoded::Serializer::new(format!("{DESCRIBE}?"));
+    query.append_pair("storage", storage);
+    if let Some(name) = name {
+        query.append_pair("name", name);
+    }
+    query.finish()
+}
+
+fn described(visit: &Visit, origins: &Origins, shown: &Shown, dataset: &Dataset) -> Markup {
+    let title = dataset.title(visit.language.tag());
+    let name = dataset.iri.rsplit('/').next();
     let rule = if dataset.automatic {
         "dataset-automatic"
     } else {
@@ -117,7 +131,7 @@ fn described(visit: &Visit, origins: &Origins, dataset: &Dataset) -> Markup {
     };
     html! {
         article.card {
-            h3 { (dataset.title(visit.language.tag())) }
+            h3 { (title) }
             @if let Some(text) = dataset.descriptions.get(visit.language.tag()) { p { (text) } }
             dl {
                 dt { (visit.text("dataset-covers")) }
@@ -135,6 +149,7 @@ fn described(visit: &Visit, origins: &Origins, dataset: &Dataset) -> Markup {
                 }
             }
             p.quiet { (visit.text(rule)) }
+            p { a href=(describe(&shown.storage, name)) { (visit.text_with("dataset-change", &[("what", title)])) } }
         }
     }
 }
@@ -212,8 +227,10 @@ fn deletion(visit: &Visit, who: &str, duty: &DeletionDuty) -> Markup {
 fn clauses(visit: &Visit, policy: &policies::odrl::Policy) -> Markup {
     let language = explain::Language::from_tag(visit.language.tag());
     html! {
-        @for clause in explain::policy(policy, language) {
-            div { (clause.text) " " span.quiet { "(" (clause.class.words(language)) ")" } }
+        ul {
+            @for clause in explain::policy(policy, language) {
+                li { (clause.text) " " span.quiet { "(" (clause.class.words(language)) ")" } }
+            }
         }
     }
 }

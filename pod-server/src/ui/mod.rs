@@ -9,6 +9,7 @@ pub mod consent_request;
 pub mod consent_setting;
 pub mod data;
 pub mod dataset;
+pub mod describing;
 pub mod entrance;
 pub mod external;
 pub mod form;

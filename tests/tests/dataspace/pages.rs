@@ -247,3 +247,72 @@ async fn an_owner_accepts_and_ends_on_a_page() {
     assert_eq!(token.status, 409, "{}", token.text());
     server.stop().await;
 }
+
+/// An owner without software describes, changes and removes a dataset; what is refused keeps every word of the form.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_describes_a_dataset_on_a_page() {
+    let server = server().await;
+    let (mut gent, agent) = account(&server, "gent").await;
+    let (mut other, _) = account(&server, "mobility").await;
+    let page = gent.open("/datasets/describe?lang=en").await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.body);
+    let root = format!("{}gent/", server.base_url);
+    let example = pod_server::ui::describing::example(&root, &agent.web_id);
+    let titled = example.replace("\"Fietstellingen\"", "\"Passanten\"");
+    let stored = "/datasets?done=described";
+    // Storage, name, whether it is known, text, status, and words of the page or the place that follows.
+    for (storage, name, known, text, status, words) in [
+        (
+            "/gent/",
+            "Fiets Tellingen",
+            "",
+            example.as_str(),
+            422,
+            "cannot name a dataset",
+        ),
+        ("/gent/", "fietsen", "", "<> a <broken", 400, "&lt;&gt; a &lt;broken"),
+        (
+            "/gent/",
+            "fietsen",
+            "",
+            "<> a <http://www.w3.org/ns/dcat#Dataset> .",
+            422,
+            "at least one title",
+        ),
+        ("/mobility/", "fietsen", "", example.as_str(), 404, ""),
+        ("/gent/", "fietsen", "", example.as_str(), 303, stored),
+        ("/gent/", "fietsen", "", example.as_str(), 409, "has this name already"),
+        ("/gent/", "fietsen", "yes", titled.as_str(), 303, stored),
+    ] {
+        let fields = [("storage", storage), ("name", name), ("known", known), ("text", text)];
+        let sent = gent.submit("/datasets/describe", &fields).await.unwrap();
+        let found = if status == 303 {
+            sent.location()
+        } else {
+            sent.body.as_str()
+        };
+        assert_eq!(sent.status, status, "{name}: {}", sent.body);
+        assert!(found.contains(words), "{name}: `{words}` is not in {found}");
+        gent.open("/datasets/describe?storage=%2Fgent%2F&lang=en")
+            .await
+            .unwrap();
+    }
+    let catalogue = agent.client().get("/catalog").await;
+    assert!(catalogue.text().contains("Passanten"), "{}", catalogue.text());
+    let page = gent
+        .open("/datasets/describe?storage=%2Fgent%2F&name=fietsen")
+        .await
+        .unwrap();
+    assert!(page.body.contains("Passanten"), "{}", page.body);
+    other.open("/datasets").await.unwrap();
+    let remove = [("storage", "/gent/"), ("name", "fietsen")];
+    assert_eq!(other.submit("/datasets/remove", &remove).await.unwrap().status, 404);
+    let removed = gent.submit("/datasets/remove", &remove).await.unwrap();
+    assert_eq!(
+        (removed.status.as_u16(), removed.location()),
+        (303, "/datasets?done=removed")
+    );
+    let catalogue = agent.client().get("/catalog").await;
+    assert!(!catalogue.text().contains("Passanten"), "{}", catalogue.text());
+    server.stop().await;
+}
