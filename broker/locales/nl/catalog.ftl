@@ -8,7 +8,7 @@ results-count = { $count ->
     [one] { $count } dataset
    *[other] { $count } datasets
 }
-results-order = Volgorde: wat meer van je woorden bevat staat eerst, daarna op titel. Dat is voor iedereen gelijk en niet te koop.
+results-order = Volgorde: wat meer van uw woorden bevat staat eerst, daarna op titel. Dat is voor iedereen gelijk en niet te koop.
 members-stale = Van deze deelnemers tonen we wat ze het laatst aanboden, want ze antwoorden nu niet: { $members }.
 dataset-owner = Deelnemer
 dataset-access = Toegang

@@ -44,3 +44,4 @@ log-step-agreed = agreed
 log-step-verified = verified
 log-step-finalized = in force
 log-step-terminated = ended
+log-step-duty = duty to delete

@@ -44,3 +44,4 @@ log-step-agreed = d’accord
 log-step-verified = vérifié
 log-step-finalized = en vigueur
 log-step-terminated = terminé
+log-step-duty = obligation d’effacer

@@ -44,3 +44,4 @@ log-step-agreed = akkoord
 log-step-verified = nagekeken
 log-step-finalized = van kracht
 log-step-terminated = beëindigd
+log-step-duty = plicht om te wissen

@@ -55,7 +55,7 @@ pub fn approval(visit: &Visit, session: &Session, shown: &Shown<'_>, notice: Opt
                 input type="hidden" name="statement" value=(shown.statement);
                 (super::webids::choice(visit, session, "application-webid-choice", None))
                 div.actions {
-                    button type="submit" name="decision" value="allow" { (visit.text("application-allow")) }
+                    button.second type="submit" name="decision" value="allow" { (visit.text("application-allow")) }
                     button.second type="submit" name="decision" value="deny" { (visit.text("application-deny")) }
                 }
             }

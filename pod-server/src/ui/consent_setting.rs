@@ -49,11 +49,13 @@ pub fn preferences(visit: &Visit, storage: &str, preferences: &Preferences) -> M
                 input type="hidden" name="storage" value=(storage);
                 @for kind in KINDS {
                     @let field = format!("{heading}-{kind}");
-                    label for=(field) { (visit.text(&format!("preference-kind-{kind}"))) }
-                    select id=(field) name=(kind) {
-                        (option(kind, "ask", None))
-                        (option(kind, "defer", Some(PreferenceEffect::Defer)))
-                        (option(kind, "refuse", Some(PreferenceEffect::Refuse)))
+                    div.field {
+                        label for=(field) { (visit.text(&format!("preference-kind-{kind}"))) }
+                        select id=(field) name=(kind) {
+                            (option(kind, "ask", None))
+                            (option(kind, "defer", Some(PreferenceEffect::Defer)))
+                            (option(kind, "refuse", Some(PreferenceEffect::Refuse)))
+                        }
                     }
                 }
                 button.second type="submit" { (visit.text("preference-keep")) }

@@ -114,8 +114,8 @@ pub fn layout(visit: &Visit, title: &str, content: &Markup) -> Markup {
                 header.banner {
                     div.inner {
                         a.brand href=(home) { "Meent" }
-                        @if visit.session.is_some() { (navigation(visit)) }
                         (language_choice(visit))
+                        @if visit.session.is_some() { (navigation(visit)) }
                     }
                 }
                 main #main tabindex="-1" {
@@ -147,6 +147,8 @@ fn navigation(visit: &Visit) -> Markup {
 }
 
 fn language_choice(visit: &Visit) -> Markup {
+    // The accessible name begins with what is seen, so that it can be spoken (WCAG 2.5.3).
+    let name = |language: Language| format!("{}, {}", language.tag().to_uppercase(), language.name());
     html! {
         nav.languages aria-label=(visit.text("language-label")) {
             ul {
@@ -154,7 +156,7 @@ fn language_choice(visit: &Visit) -> Markup {
                     @let current = language == visit.language;
                     li {
                         a href=(in_language(&visit.here, language)) lang=(language.tag()) hreflang=(language.tag())
-                            aria-current=[current.then_some("true")] aria-label=(language.name()) {
+                            aria-current=[current.then_some("true")] aria-label=(name(language)) {
                             (language.tag().to_uppercase())
                         }
                     }

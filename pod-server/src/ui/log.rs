@@ -1,7 +1,7 @@
 //! Who looked: every recorded use of a storage in plain words, refused ones too, each with its proof to keep (AUD-7).
 
 use maud::{Markup, html};
-use policies::audit::{AuditRecord, Outcome};
+use policies::audit::{AuditAction, AuditRecord, Outcome};
 use policies::consent::{ConsentStatus, is_digest};
 use policies::decision::{Decision, Effect, Reason, ReasonCode};
 use policies::explain;
@@ -13,6 +13,9 @@ use crate::origins::Origins;
 
 /// Where a proof is fetched.
 pub const PROOF: &str = "/log/proof";
+
+/// What the addresses of duties to delete have in common.
+const DUTIES: &str = "/.consent/duties/";
 
 /// One storage of the visitor with a page of its log.
 #[derive(Debug)]
@@ -75,12 +78,15 @@ fn one(visit: &Visit, origins: &Origins, storage: &str, leaf: u64, record: &Audi
                 dt { (visit.text("log-did")) }
                 dd { @for target in targets { div { code { (words::legible(words::place(origins, target))) } } } }
                 @if let Some(via) = &record.via { dt { (visit.text("log-through")) } dd { (words::legible(via.clone())) } }
-                dt { (visit.text("log-why")) }
-                dd {
-                    @match &record.purpose {
-                        Some(purpose) => (words::purpose(visit.language, purpose)),
-                        None => (visit.text("log-no-purpose")),
-                    }
+                @match &record.purpose {
+                    Some(purpose) => {
+                        dt { (visit.text("log-why")) } dd { (words::purpose(visit.language, purpose)) }
+                    },
+                    // Only who looks at data is to say why.
+                    None if matches!(record.action, AuditAction::Query | AuditAction::Read) => {
+                        dt { (visit.text("log-why")) } dd { (visit.text("log-no-purpose")) }
+                    },
+                    None => {},
                 }
                 @if let Some(agreement) = &record.agreement {
                     dt { (visit.text("log-agreement")) } dd { code { (words::legible(words::place(origins, agreement))) } }
@@ -131,6 +137,9 @@ fn sentences(visit: &Visit, record: &AuditRecord) -> Vec<String> {
 fn step(visit: &Visit, target: &str) -> Option<String> {
     if let Some(status) = ConsentStatus::from_iri(target) {
         return Some(visit.text(&format!("consent-state-{}", status.word())));
+    }
+    if target.contains(DUTIES) {
+        return Some(visit.text("log-step-duty"));
     }
     let key = match target.strip_prefix(vocab::meent::NS) {
         Some(signal) => format!("log-signal-{}", signal.to_ascii_lowercase()),

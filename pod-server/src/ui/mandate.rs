@@ -84,18 +84,26 @@ fn form(visit: &Visit, storage: &str, name: &str) -> Markup {
         form method="post" action=(GIVE) {
             (form_token(visit))
             input type="hidden" name="storage" value=(storage);
-            label for=(field("holder")) { (visit.text("mandate-holder")) }
-            input type="url" id=(field("holder")) name="holder" required;
-            label for=(field("kind")) { (visit.text("mandate-kind")) }
-            select id=(field("kind")) name="kind" {
-                @for kind in KINDS { option value=(word(kind)) { (capacity(visit, kind)) } }
+            div.field {
+                label for=(field("holder")) { (visit.text("mandate-holder")) }
+                input type="url" id=(field("holder")) name="holder" required;
             }
-            label for=(field("basis")) { (visit.text("mandate-basis")) }
-            input type="text" id=(field("basis")) name="basis" maxlength="1000" required;
-            label for=(field("months")) { (visit.text("consent-period")) }
-            select id=(field("months")) name="months" {
-                @for months in PERIODS_MONTHS {
-                    option value=(months) { (visit.text(&format!("consent-period-{months}"))) }
+            div.field {
+                label for=(field("kind")) { (visit.text("mandate-kind")) }
+                select id=(field("kind")) name="kind" {
+                    @for kind in KINDS { option value=(word(kind)) { (capacity(visit, kind)) } }
+                }
+            }
+            div.field {
+                label for=(field("basis")) { (visit.text("mandate-basis")) }
+                input type="text" id=(field("basis")) name="basis" maxlength="1000" required;
+            }
+            div.field {
+                label for=(field("months")) { (visit.text("consent-period")) }
+                select id=(field("months")) name="months" {
+                    @for months in PERIODS_MONTHS {
+                        option value=(months) { (visit.text(&format!("consent-period-{months}"))) }
+                    }
                 }
             }
             button.second type="submit" { (visit.text("mandate-give")) }
