@@ -2,13 +2,13 @@
 
 use crate::app;
 use crate::config::{Config, ENV_PREFIX};
-use crate::consumer::{Consumer, ConsumerAccount, ConsumerError, ConsumerQuery, is_complete, words};
+use crate::consumer::{BrokerDescription, Consumer, ConsumerAccount, ConsumerError, ConsumerQuery, is_complete, words};
 use crate::standing::event::Event;
 use clap::{Args, Parser, Subcommand};
 use server_kit::audit_log::{Checkpoint, VerifierKey, export, verify_directory};
-use server_kit::authn::client::DpopKey;
+use server_kit::authn::client::{ClientError, DpopKey};
 use server_kit::clock::SystemClock;
-use server_kit::egress::{Egress, EgressConfig};
+use server_kit::egress::{Egress, EgressConfig, EgressFailure, EgressRequest};
 use server_kit::random::SystemRandom;
 use server_kit::shutdown::Shutdown;
 use server_kit::telemetry;
@@ -19,7 +19,14 @@ use std::time::Duration;
 
 /// A broker: finds data, carries agreements, and answers queries over many owners.
 #[derive(Debug, Parser)]
-#[command(name = "broker", version, about, long_about = None)]
+#[command(
+    name = "broker",
+    version,
+    about,
+    long_about = None,
+    after_help = "An operator starts with a copy of example.toml: `broker check --config broker.toml`, then `broker serve --config \
+                  broker.toml`. A consumer needs no configuration: `key` once, `ask` for each dataset, then `query`."
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -49,7 +56,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct ConfigArg {
     /// The configuration file (see example.toml).
-    #[arg(long, env = "MEENT_BROKER_CONFIG")]
+    #[arg(long, short, value_name = "FILE", env = "MEENT_BROKER_CONFIG")]
     config: PathBuf,
 }
 
@@ -67,7 +74,7 @@ enum LogCommand {
     Verify {
         /// The exported folder.
         directory: PathBuf,
-        /// The verifier key, as served at `/log/vkey`.
+        /// The verifier key itself, as `/log/vkey` of the broker says it.
         #[arg(long)]
         key: String,
         /// File with an earlier checkpoint that the log must contain.
@@ -81,10 +88,13 @@ struct ConsumerArgs {
     /// WebID of the consumer.
     #[arg(long, env = "MEENT_WEB_ID")]
     web_id: String,
-    /// Token endpoint of the WebID's issuer.
+    /// The WebID's issuer, whose token endpoint is looked up.
+    #[arg(long, env = "MEENT_ISSUER", required_unless_present = "token_endpoint")]
+    issuer: Option<String>,
+    /// Token endpoint of the WebID's issuer, instead of `--issuer`.
     #[arg(long, env = "MEENT_TOKEN_ENDPOINT")]
-    token_endpoint: String,
-    /// Client identifier.
+    token_endpoint: Option<String>,
+    /// Client identifier: a key for programs, made on the account page of the issuer.
     #[arg(long, env = "MEENT_CLIENT_ID")]
     client_id: String,
     /// Client secret; better given by the environment than on the command line.
@@ -135,7 +145,7 @@ struct QueryArgs {
     /// IRI of the purpose.
     #[arg(long)]
     purpose: String,
-    /// IRI of an agreement to use; may be repeated.
+    /// IRI of an agreement to use; may be repeated. All that lie at the broker unless given.
     #[arg(long = "agreement")]
     agreements: Vec<String>,
     /// Format of the answer; rows are CSV and graphs Turtle unless told otherwise.
@@ -153,6 +163,12 @@ struct QueryArgs {
     /// Take a partial answer for an error.
     #[arg(long)]
     complete: bool,
+    /// Print how the query would be split and under which terms each owner is asked, instead of the answer.
+    #[arg(long, conflicts_with_all = ["standing", "measure"])]
+    explain: bool,
+    /// As `--explain`, but follow the plan and print beside each estimate what really came, which is a use of the agreements.
+    #[arg(long, conflicts_with = "standing")]
+    measure: bool,
     /// Stay, and print each change of the answer as a line of JSON, until the query ends or the command is stopped.
     #[arg(long)]
     standing: bool,
@@ -222,7 +238,28 @@ pub enum Failure {
 
 impl From<ConsumerError> for Failure {
     fn from(error: ConsumerError) -> Self {
-        said(error)
+        let cause = advice(&error);
+        Self::Said(format!("{error}{cause}"))
+    }
+}
+
+/// Why an outgoing request failed. Who uses the command line has chosen the address, so nothing is given away.
+fn advice(error: &ConsumerError) -> &'static str {
+    let failure = match error {
+        ConsumerError::Egress { source, .. } | ConsumerError::Client(ClientError::Egress(source)) => source.failure(),
+        _ => return "",
+    };
+    match failure {
+        EgressFailure::Refused => {
+            " (an address on this machine or a private line needs `--allow HOST:PORT`, and every other one `https`)"
+        }
+        EgressFailure::Unreachable => {
+            " (the name is unknown, nothing listens there, or the certificate is not trusted: `--ca FILE` adds an authority)"
+        }
+        EgressFailure::TimedOut => " (no answer in time)",
+        EgressFailure::TooLarge => " (the answer is too large)",
+        EgressFailure::Redirected => " (it sends on to elsewhere, which is not followed)",
+        EgressFailure::Broken => " (the connection broke)",
     }
 }
 
@@ -336,19 +373,44 @@ fn egress(args: &ConsumerArgs) -> Result<Arc<Egress>, Failure> {
     Ok(Arc::new(Egress::new(config).map_err(said)?))
 }
 
-fn consumer(args: &ConsumerArgs) -> Result<(Consumer, Arc<Egress>), Failure> {
+/// The token endpoint: the one that was given, or the one that the issuer names (OpenID Connect Discovery §4).
+async fn token_endpoint(args: &ConsumerArgs, egress: &Egress) -> Result<String, Failure> {
+    if let Some(endpoint) = &args.token_endpoint {
+        return Ok(endpoint.clone());
+    }
+    let issuer = args.issuer.as_deref().unwrap_or_default().trim_end_matches('/');
+    let url = format!("{issuer}/.well-known/openid-configuration");
+    let response = egress.fetch(EgressRequest::get(&url)).await;
+    let response = response.map_err(|source| ConsumerError::Egress {
+        url: url.clone(),
+        source,
+    })?;
+    let value: Option<serde_json::Value> = serde_json::from_slice(&response.body).ok();
+    value
+        .as_ref()
+        .and_then(|value| value.get("token_endpoint")?.as_str())
+        .map(str::to_owned)
+        .ok_or_else(|| {
+            Failure::Said(format!(
+                "{url} answered {} and names no token endpoint",
+                response.status
+            ))
+        })
+}
+
+async fn consumer(args: &ConsumerArgs) -> Result<(Consumer, Arc<Egress>), Failure> {
     let key = DpopKey::load(&args.key).map_err(said)?.ok_or_else(|| {
         Failure::Said(format!(
             "{} is not there: make it with `broker key`",
             args.key.display()
         ))
     })?;
+    let egress = egress(args)?;
     let account = ConsumerAccount {
         web_id: args.web_id.clone(),
-        token_endpoint: args.token_endpoint.clone(),
+        token_endpoint: token_endpoint(args, &egress).await?,
         client: (args.client_id.clone(), args.client_secret.clone()),
     };
-    let egress = egress(args)?;
     Ok((
         Consumer::new(
             account,
@@ -362,8 +424,8 @@ fn consumer(args: &ConsumerArgs) -> Result<(Consumer, Arc<Egress>), Failure> {
 }
 
 async fn ask(args: AskArgs) -> Result<(), Failure> {
-    let (consumer, egress) = consumer(&args.consumer)?;
-    let broker = consumer.broker(&args.consumer.broker).await.map_err(said)?;
+    let (consumer, egress) = consumer(&args.consumer).await?;
+    let broker = consumer.broker(&args.consumer.broker).await?;
     let negotiations = match args.negotiations {
         Some(url) => url,
         None => negotiations(&egress, &broker.url, &args.dataset).await?,
@@ -371,22 +433,22 @@ async fn ask(args: AskArgs) -> Result<(), Failure> {
     let wait = Duration::from_secs(args.wait_seconds);
     let agreed = consumer
         .negotiate(&negotiations, &args.dataset, &args.purpose, &args.message, wait)
-        .await
-        .map_err(said)?;
-    let token = consumer.agreement_token(&agreed.agreement).await.map_err(said)?;
+        .await?;
+    let token = consumer.agreement_token(&agreed.agreement).await?;
     consumer
         .deposit(&broker, &agreed.agreement, &token, &args.purpose)
-        .await
-        .map_err(said)?;
+        .await?;
     say(&format!("{}\n", agreed.agreement))
 }
 
 /// Where to negotiate about a dataset, by the broker's catalogue.
 async fn negotiations(egress: &Egress, broker: &str, dataset: &str) -> Result<String, Failure> {
-    let request = server_kit::egress::EgressRequest::get(format!("{broker}catalog"))
+    let url = format!("{broker}catalog");
+    let request = EgressRequest::get(&url)
         .header(http::header::ACCEPT, http::HeaderValue::from_static("application/json"))
         .bytes_max(32 * 1024 * 1024);
-    let response = egress.fetch(request).await.map_err(said)?;
+    let response = egress.fetch(request).await;
+    let response = response.map_err(|source| ConsumerError::Egress { url, source })?;
     let value: serde_json::Value = serde_json::from_slice(&response.body).map_err(said)?;
     value
         .get("datasets")
@@ -405,8 +467,42 @@ async fn negotiations(egress: &Egress, broker: &str, dataset: &str) -> Result<St
         })
 }
 
+/// Deposits a fresh token of each agreement to use, as a token lives an hour at most, so that a query never fails for its age
+/// alone. Where no agreement was named, one whose owner gives no token now is left out, and said.
+async fn agreements(consumer: &Consumer, broker: &BrokerDescription, args: &QueryArgs) -> Result<Vec<String>, Failure> {
+    let named = !args.agreements.is_empty();
+    let wanted = if named {
+        args.agreements.clone()
+    } else {
+        consumer.deposited(broker).await?
+    };
+    let mut usable = Vec::with_capacity(wanted.len());
+    for agreement in wanted {
+        let fresh = match consumer.agreement_token(&agreement).await {
+            Ok(token) => consumer
+                .deposit(broker, &agreement, &token, &args.purpose)
+                .await
+                .map(drop),
+            Err(error) => Err(error),
+        };
+        match fresh {
+            Ok(()) => usable.push(agreement),
+            Err(error) if named => return Err(error.into()),
+            Err(error) => note(&format!("left out: {}", Failure::from(error)))?,
+        }
+    }
+    Ok(usable)
+}
+
+/// Tells something beside the answer.
+fn note(text: &str) -> Result<(), Failure> {
+    std::io::stderr()
+        .write_all(format!("broker: {text}\n").as_bytes())
+        .map_err(said)
+}
+
 async fn query(args: QueryArgs) -> Result<(), Failure> {
-    let (consumer, _) = consumer(&args.consumer)?;
+    let (consumer, _) = consumer(&args.consumer).await?;
     let text = if args.file.as_os_str() == "-" {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).map_err(said)?;
@@ -415,18 +511,12 @@ async fn query(args: QueryArgs) -> Result<(), Failure> {
         std::fs::read_to_string(&args.file)
             .map_err(|error| Failure::Said(format!("{}: {error}", args.file.display())))?
     };
-    let broker = consumer.broker(&args.consumer.broker).await.map_err(said)?;
-    // A token lives an hour at most: a fresh one is deposited with each call, so that a query never fails for its age alone.
-    for agreement in &args.agreements {
-        let token = consumer.agreement_token(agreement).await.map_err(said)?;
-        consumer
-            .deposit(&broker, agreement, &token, &args.purpose)
-            .await
-            .map_err(said)?;
-    }
+    let broker = consumer.broker(&args.consumer.broker).await?;
+    let agreements = agreements(&consumer, &broker, &args).await?;
     let accept = match (args.format, &args.accept) {
         (Some(format), _) => format.media_type(),
         (None, Some(accept)) => accept,
+        (None, None) if args.explain || args.measure => "text/plain",
         (None, None) => "text/csv, text/turtle;q=0.9",
     };
     let mut parameters = Vec::new();
@@ -439,7 +529,7 @@ async fn query(args: QueryArgs) -> Result<(), Failure> {
     let asked = ConsumerQuery {
         query: &text,
         purpose: &args.purpose,
-        agreements: &args.agreements,
+        agreements: &agreements,
         accept,
         complete_required: args.complete,
         parameters: &parameters,
@@ -453,7 +543,11 @@ async fn query(args: QueryArgs) -> Result<(), Failure> {
         };
         return consumer.follow(&broker, &asked, args.interval, print).await;
     }
-    let response = consumer.query(&broker, &asked).await.map_err(said)?;
+    let response = if args.explain || args.measure {
+        consumer.explain(&broker, &asked, args.measure).await?
+    } else {
+        consumer.query(&broker, &asked).await?
+    };
     if !response.status.is_success() {
         return Err(Failure::Said(format!("{}: {}", response.status, words(&response.body))));
     }
@@ -464,8 +558,7 @@ async fn query(args: QueryArgs) -> Result<(), Failure> {
             .get(http::header::LINK)
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default();
-        let note = format!("broker: this answer is not complete; see {manifest}\n");
-        std::io::stderr().write_all(note.as_bytes()).map_err(said)?;
+        note(&format!("this answer is not complete; see {manifest}"))?;
     }
     Ok(())
 }

@@ -220,6 +220,18 @@ impl Consumer {
             .await
     }
 
+    /// The agreements whose tokens lie at a broker for this consumer.
+    ///
+    /// # Errors
+    /// [`ConsumerError`].
+    pub async fn deposited(&self, broker: &BrokerDescription) -> Result<Vec<String>, ConsumerError> {
+        let url = format!("{}agreements", broker.url);
+        let answer = self.call(Method::GET, &url, None, HeaderMap::new()).await?;
+        let list = answer.get("agreements").and_then(Value::as_array);
+        let iri = |entry: &Value| entry.get("agreement").and_then(Value::as_str).map(str::to_owned);
+        Ok(list.into_iter().flatten().filter_map(iri).collect())
+    }
+
     /// Sends a query; the answer as it came, errors of the broker included.
     ///
     /// # Errors
@@ -230,6 +242,23 @@ impl Consumer {
         query: &ConsumerQuery<'_>,
     ) -> Result<EgressResponse, ConsumerError> {
         let mut request = self.asking(broker, query, &[])?;
+        self.authorize(&mut request).await?;
+        self.send(request).await
+    }
+
+    /// Asks how a query would be split; with `measured`, the plan is followed first. The answer as it came.
+    ///
+    /// # Errors
+    /// [`ConsumerError`] when no answer came.
+    pub async fn explain(
+        &self,
+        broker: &BrokerDescription,
+        query: &ConsumerQuery<'_>,
+        measured: bool,
+    ) -> Result<EgressResponse, ConsumerError> {
+        let further = measured.then(|| ("explain", "measured".to_owned()));
+        let mut request = self.asking(broker, query, further.as_slice())?;
+        request.url = format!("{}explain", broker.url);
         self.authorize(&mut request).await?;
         self.send(request).await
     }
@@ -264,7 +293,8 @@ impl Consumer {
             HeaderValue::from_static("application/x-www-form-urlencoded"),
             form.finish(),
         );
-        if !many {
+        // Open data needs none.
+        if !many && !query.agreements.is_empty() {
             let delegation = self.delegation(broker, query.agreements, query.purpose)?;
             request.headers.insert(DELEGATION, delegation);
         }
