@@ -403,6 +403,9 @@ impl Config {
         if self.browse.page_members == 0 {
             return Err(fault("browse.page_members", "must be at least 1"));
         }
+        if self.query.groups.group_rows_max == 0 {
+            return Err(fault("query.groups.group_rows_max", "must be at least 1"));
+        }
         if self.authz.fact_rounds_max == 0 {
             return Err(fault("authz.fact_rounds_max", "must be at least 1"));
         }
@@ -465,7 +468,11 @@ mod tests {
     #[test]
     fn broken_values_name_their_key() {
         type Patch = fn(&mut serde_json::Value);
-        let cases: [(Patch, &str); 5] = [
+        let cases: [(Patch, &str); 6] = [
+            (
+                |value| value["query"] = serde_json::json!({ "groups": { "group_rows_max": 0 } }),
+                "query.groups.group_rows_max",
+            ),
             (
                 |value| value["server"]["console_url"] = "https://pod.example/".into(),
                 "server.console_url",
