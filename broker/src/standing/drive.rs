@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use time::OffsetDateTime;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -407,8 +408,10 @@ async fn run_out(broker: &Broker, mut delegation: watch::Receiver<super::Delegat
         let passes = async {
             match expires {
                 Some(expires) => {
-                    let left = u64::try_from(expires.saturating_sub(broker.clock.unix())).unwrap_or(0);
-                    tokio::time::sleep(Duration::from_secs(left)).await;
+                    // To the moment: owners refuse from then on, and that is not what ended the query.
+                    let now = broker.clock.now();
+                    let ends = OffsetDateTime::from_unix_timestamp(expires).unwrap_or(now);
+                    tokio::time::sleep(Duration::try_from(ends - now).unwrap_or_default()).await;
                 }
                 None => std::future::pending().await,
             }

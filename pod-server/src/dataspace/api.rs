@@ -123,8 +123,7 @@ impl Dataspace {
             return Err(edge::method_not_allowed(&call.method, "GET, HEAD"));
         }
         let syntax = Syntax::negotiate(&call.headers).ok_or_else(edge::not_acceptable)?;
-        let wanted = *self.node.store.watch().borrow();
-        let caught_up = self.summaries.caught_up(wanted).await;
+        let caught_up = self.summaries.caught_up().await;
         let summaries: &dyn Summaries = if caught_up { &*self.summaries } else { &NoSummaries };
         let snapshot = self.node.snapshot()?;
         let mut catalog = Catalog::new(&self.node.origins, call.iri.clone());

@@ -16,7 +16,6 @@ use vocab::{dcat, dcterms, dspace, foaf, meent, node, rdf, void, xsd};
 use super::dataset::Dataset;
 use super::graph::{self, GraphError};
 use crate::origins::Origins;
-use crate::store::Sequence;
 
 /// The protocol of the query endpoint (SPARQL 1.1 Protocol).
 const SPARQL_PROTOCOL: &str = "http://www.w3.org/TR/sparql11-protocol/";
@@ -28,9 +27,9 @@ pub trait Summaries: Send + Sync {
     /// Lists of the shared identifiers that the content refers to or describes; none if there are none yet, or too many.
     fn keys(&self, dataset: &Dataset) -> Option<Arc<Keys>>;
 
-    /// Waits until the statistics tell of everything up to a commit; false when that takes too long. Statistics that
-    /// lack what is there would make a broker leave the member out without anyone noticing.
-    fn caught_up(&self, sequence: Sequence) -> BoxFuture<'_, bool>;
+    /// Waits until the statistics tell of everything that was acknowledged before; false when that takes too long. Statistics
+    /// that lack what is there would make a broker leave the member out without anyone noticing.
+    fn caught_up(&self) -> BoxFuture<'_, bool>;
 }
 
 /// A server without statistics.
@@ -46,7 +45,7 @@ impl Summaries for NoSummaries {
         None
     }
 
-    fn caught_up(&self, _: Sequence) -> BoxFuture<'_, bool> {
+    fn caught_up(&self) -> BoxFuture<'_, bool> {
         Box::pin(std::future::ready(true))
     }
 }

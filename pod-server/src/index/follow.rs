@@ -42,9 +42,11 @@ pub struct Follower {
 }
 
 impl Follower {
-    /// A follower; `origins` is the origin under which resource names are IRIs.
+    /// A follower; `origins` is the origin under which resource names are IRIs. From now on the index hears which commits it
+    /// has to follow.
     #[must_use]
     pub fn new(index: Arc<Index>, store: Arc<dyn Store>, origins: Origins) -> Self {
+        store.listen(Arc::clone(&index) as _);
         Self { index, store, origins }
     }
 

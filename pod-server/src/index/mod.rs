@@ -22,6 +22,7 @@ mod term;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -37,7 +38,7 @@ pub use snapshot::IndexSnapshot;
 pub use term::TermId;
 pub use writer::{Change, Writer};
 
-use crate::store::Sequence;
+use crate::store::{self, CommitListener, Event, Sequence};
 
 /// Bounds of the index.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -108,6 +109,8 @@ pub struct Index {
     names: RwLock<Names>,
     writer: Mutex<Writer>,
     applied: tokio::sync::watch::Sender<Option<Sequence>>,
+    /// The last commit that changed a resource.
+    due: AtomicU64,
     wanted: tokio::sync::watch::Sender<bool>,
     /// Somebody waits for a commit.
     hurry: tokio::sync::Notify,
@@ -149,6 +152,7 @@ impl Index {
             names: RwLock::default(),
             writer: Mutex::new(writer),
             applied: tokio::sync::watch::channel(None).0,
+            due: AtomicU64::new(0),
             wanted: tokio::sync::watch::channel(false).0,
             hurry: tokio::sync::Notify::new(),
             incomplete: Mutex::new(None),
@@ -242,11 +246,13 @@ impl Index {
         *self.wanted.borrow()
     }
 
-    /// Waits until a commit is visible.
+    /// Waits until everything is visible that was acknowledged before. Commits that change no resource, such as those that
+    /// record a use, are not waited for: the index is the same before and after them.
     ///
     /// # Errors
     /// [`IndexBehind`] after `wait_ms_max`.
-    pub async fn wait_for(&self, wanted: Sequence) -> Result<(), IndexBehind> {
+    pub async fn caught_up(&self) -> Result<(), IndexBehind> {
+        let wanted = Sequence(self.due.load(Ordering::Acquire));
         let mut applied = self.applied.subscribe();
         if applied.borrow().is_none_or(|applied| applied < wanted) {
             self.want();
@@ -291,5 +297,15 @@ impl Index {
     #[must_use]
     pub fn size(&self) -> IndexSize {
         self.snapshot.load().size()
+    }
+}
+
+/// Hears of every commit before anyone is told that it is durable.
+impl CommitListener for Index {
+    fn committed(&self, _: &dyn store::Snapshot, events: &[Event]) {
+        let of_resources = |event: &&Event| !matches!(event.change, store::Change::Record { .. });
+        if let Some(event) = events.iter().rfind(of_resources) {
+            self.due.fetch_max(event.sequence.0, Ordering::AcqRel);
+        }
     }
 }

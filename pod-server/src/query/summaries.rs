@@ -27,7 +27,6 @@ use crate::dataspace::offer;
 use crate::index::{Index, IndexSnapshot, NamedSnapshot, Summary};
 use crate::name::ResourceName;
 use crate::origins::Origins;
-use crate::store::Sequence;
 
 /// Summaries that are kept until the index changes.
 const KEPT_MAX: usize = 10_000;
@@ -139,9 +138,9 @@ impl Summaries for IndexSummaries {
         self.current(dataset)?.keys.clone()
     }
 
-    fn caught_up(&self, sequence: Sequence) -> BoxFuture<'_, bool> {
+    fn caught_up(&self) -> BoxFuture<'_, bool> {
         Box::pin(async move {
-            let reached = self.index.wait_for(sequence).await;
+            let reached = self.index.caught_up().await;
             if let Err(behind) = &reached {
                 tracing::warn!(%behind, "the catalogue is shown without statistics because the index is behind");
             }

@@ -381,8 +381,7 @@ impl Scope {
                 "the index is incomplete; the operator has been told",
             ));
         }
-        let wanted = *self.store.watch().borrow();
-        if let Err(behind) = self.index.wait_for(wanted).await {
+        if let Err(behind) = self.index.caught_up().await {
             tracing::warn!(%behind, "a query was refused because the index is behind");
             return Err(Refusal::unavailable(
                 "the index has not caught up with recent changes yet",

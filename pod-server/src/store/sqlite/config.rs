@@ -21,7 +21,7 @@ pub struct StoreConfig {
     /// Bytes of bodies, records and audit entries in one group after which it is closed.
     pub group_bytes_max: u64,
     /// How long a group stays open for commits that were as good as under way, in microseconds. It waits only while
-    /// there is concurrency, and only until as many have come as the time before.
+    /// there is concurrency, only as long after the last group, and only until as many have come as in that.
     pub group_wait_micros_max: u64,
     /// How long a group that waits for more goes without any before it is closed, in microseconds.
     pub group_pause_micros_max: u64,

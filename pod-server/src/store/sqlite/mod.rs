@@ -142,6 +142,7 @@ impl SqliteStore {
             events_after,
             leaves: None,
             last_group: 0,
+            last_told: Instant::now(),
             last_round: Instant::now(),
             _lock: lock,
         };

@@ -42,6 +42,8 @@ pub(super) struct Writer {
     pub(super) leaves: Option<u64>,
     /// Commits in the group before this one.
     pub(super) last_group: usize,
+    /// When they were told.
+    pub(super) last_told: Instant,
     pub(super) last_round: Instant,
     /// Released last, when nothing is written any more.
     pub(super) _lock: DirectoryLock,
@@ -148,7 +150,8 @@ impl Writer {
             }
         };
         let mut group = Group::new(&transaction, &around, self.sequence, self.leaves, shared.clock.unix());
-        fill(&mut group, &mut self.taken, &self.queue, &shared, self.last_group);
+        let likely_back = self.likely_back();
+        fill(&mut group, &mut self.taken, &self.queue, &shared, likely_back);
         self.last_group = group.len();
         let (sequence, changed, leaves) = (group.sequence(), group.changed(), group.leaves());
         let closed = if group.is_lost() {
@@ -215,6 +218,16 @@ impl Writer {
             self.shared.committed.send_replace(sequence);
         }
         waiting.durable(sequence);
+        self.last_told = Instant::now();
+    }
+
+    /// How many of those who were told of the last group may come back at any moment: nobody, if that is long ago.
+    fn likely_back(&self) -> usize {
+        let wait_max = Duration::from_micros(self.shared.config.group_wait_micros_max);
+        match self.last_told.elapsed() <= wait_max {
+            true => self.last_group,
+            false => 0,
+        }
     }
 
     fn after_failure(&self, failure: &GroupFailure) {
@@ -249,7 +262,7 @@ impl Writer {
 }
 
 /// Carries out what was taken and what comes while the group is open. What does not fit stays in `taken`.
-fn fill(group: &mut Group<'_>, taken: &mut VecDeque<Queued>, queue: &Queue, shared: &Shared, last_group: usize) {
+fn fill(group: &mut Group<'_>, taken: &mut VecDeque<Queued>, queue: &Queue, shared: &Shared, likely_back: usize) {
     let config = &shared.config;
     let began = Instant::now();
     let wait_max = Duration::from_micros(config.group_wait_micros_max);
@@ -262,7 +275,7 @@ fn fill(group: &mut Group<'_>, taken: &mut VecDeque<Queued>, queue: &Queue, shar
             }
         }
         // Those who were told of the last group are likely to be back in a moment: one sync serves them all.
-        let missing = last_group.saturating_sub(group.len());
+        let missing = likely_back.saturating_sub(group.len());
         let wait = if missing > 0 {
             wait_max.saturating_sub(began.elapsed()).min(pause_max)
         } else {
