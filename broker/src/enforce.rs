@@ -1,7 +1,7 @@
 //! The second gate: before a sub-query leaves, the agreement is decided here as the owner will decide it. The broker's "yes" grants
 //! nothing (the owner decides again); its "no" saves a request and explains itself.
 
-use crate::agreement::Deposit;
+use crate::agreement::{Deposit, Granted};
 use crate::catalog::{DatasetEntry, Snapshot};
 use crate::member::{Foreign, terms};
 use crate::source::Source;
@@ -70,7 +70,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
     for dataset in snapshot.datasets() {
         let Some(endpoint) = dataset.endpoint.clone() else {
             admission.refuse(
-                &dataset,
+                dataset,
                 None,
                 "no-endpoint",
                 "the owner publishes no query endpoint for it",
@@ -94,7 +94,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
             // Nobody can make an agreement with it, and it decides nothing: what its owner grants to all is all there is.
             match terms::decide(source.terms(), source.kind(), asker.purpose.as_deref()) {
                 Ok(()) => admission.sources.push(source),
-                Err((code, words)) => admission.refuse(&dataset, None, code, &words),
+                Err((code, words)) => admission.refuse(dataset, None, code, &words),
             }
             continue;
         }
@@ -107,13 +107,13 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
         let mut admitted = false;
         for deposit in mine {
             match one(deposit, asker, now) {
-                Ok((view, aggregate_only)) => {
+                Ok(granted) => {
                     source.agreement = Some(deposit.agreement.clone());
-                    source.aggregate_only = aggregate_only;
-                    source.properties = view.properties;
-                    source.hidden = view.hidden;
-                    source.stays = stays_with_recipient(&deposit.policy);
-                    source.masks = masks_keys(&deposit.policy);
+                    source.aggregate_only = granted.aggregate_only;
+                    source.properties.clone_from(&granted.properties);
+                    source.hidden.clone_from(&granted.hidden);
+                    source.stays = granted.stays;
+                    source.masks = granted.masks;
                     admission
                         .deposits
                         .insert(deposit.agreement.clone(), Arc::clone(deposit));
@@ -128,7 +128,7 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
         } else if !dataset.silent || reason.1.is_some() {
             // Whoever has an agreement on a dataset knows of it anyway.
             let (code, agreement, words) = reason;
-            admission.refuse(&dataset, agreement, code, &words);
+            admission.refuse(dataset, agreement, code, &words);
         }
     }
     admission
@@ -154,10 +154,10 @@ fn no_agreement(asker: &Asker) -> String {
     }
 }
 
-type Admitted = (policies::decision::View, Option<u32>);
+type Refusal = (&'static str, String);
 
-/// Decides on one agreement.
-fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted, (&'static str, String)> {
+/// What one agreement permits: by a decision of before that still stands, or by a new one.
+fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Arc<Granted>, Refusal> {
     if !asker.delegated.contains(&deposit.agreement) {
         return Err((
             "not-delegated",
@@ -170,6 +170,24 @@ fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted
             "its token has expired: fetch a fresh one from the owner and deposit it".to_owned(),
         ));
     }
+    let (purpose, own) = (asker.purpose.as_deref(), deposit.web_id == asker.web_id.as_str());
+    if own && let Some(granted) = deposit.verdicts.standing(purpose, now) {
+        return Ok(granted);
+    }
+    let (granted, until) = decided(deposit, asker, now)?;
+    let granted = Arc::new(granted);
+    if own {
+        deposit.verdicts.remember(purpose, &granted, (now, until));
+    }
+    Ok(granted)
+}
+
+/// Decides on one agreement, and until when that holds.
+fn decided(
+    deposit: &Deposit,
+    asker: &Asker,
+    now: OffsetDateTime,
+) -> Result<(Granted, Option<OffsetDateTime>), Refusal> {
     let request = AccessRequest {
         subject: Subject::authenticated(asker.web_id.clone()),
         action: Action::Query,
@@ -218,10 +236,17 @@ fn one(deposit: &Deposit, asker: &Asker, now: OffsetDateTime) -> Result<Admitted
         // The owner's server records the use, and rounds and changes the values before it sends them.
         Obligation::Round { .. } | Obligation::Log | Obligation::ChangeValues => None,
     });
-    match decision.view {
-        Some(view) => Ok((view, aggregate_only)),
-        None => Err(("nothing-visible", "the agreement shows nothing".to_owned())),
-    }
+    let Some(view) = decision.view else {
+        return Err(("nothing-visible", "the agreement shows nothing".to_owned()));
+    };
+    let granted = Granted {
+        aggregate_only,
+        properties: view.properties,
+        hidden: view.hidden,
+        stays: stays_with_recipient(&deposit.policy),
+        masks: masks_keys(&deposit.policy),
+    };
+    Ok((granted, decision.valid_until))
 }
 
 fn explain_reasons(decision: &policies::Decision) -> String {

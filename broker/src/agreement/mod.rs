@@ -2,6 +2,9 @@
 //! agreement itself for the second gate.
 
 pub mod deposit;
+mod verdicts;
+
+pub use verdicts::{Granted, Verdicts};
 
 use crate::state::{DepositRow, State, StateError};
 use parking_lot::RwLock;
@@ -24,6 +27,8 @@ pub struct Deposit {
     pub expires: i64,
     /// What was agreed.
     pub policy: Arc<Policy>,
+    /// What was decided on it.
+    pub verdicts: Arc<Verdicts>,
 }
 
 impl std::fmt::Debug for Deposit {
@@ -178,5 +183,6 @@ fn deposit_of(row: &DepositRow, policy: Arc<Policy>, dataset: String) -> Deposit
         token: row.token.clone(),
         expires: row.expires,
         policy,
+        verdicts: Arc::default(),
     }
 }

@@ -139,20 +139,24 @@ fn foreign_triples(config: &MemberConfig, place: &Url) -> Vec<Triple> {
 pub struct Snapshot {
     /// By name.
     pub members: BTreeMap<String, Arc<MemberState>>,
+    datasets: Vec<Arc<DatasetEntry>>,
 }
 
 impl Snapshot {
+    /// A snapshot of these members, by name.
+    #[must_use]
+    pub fn of(members: BTreeMap<String, Arc<MemberState>>) -> Self {
+        let datasets = members.values().flat_map(|member| member.datasets.iter().cloned());
+        let mut datasets: Vec<Arc<DatasetEntry>> = datasets.collect();
+        datasets.sort_by(|a, b| a.iri.cmp(&b.iri));
+        datasets.dedup_by(|a, b| a.iri == b.iri);
+        Self { members, datasets }
+    }
+
     /// All datasets, in the order of their IRIs: neutral, and the same for everyone.
     #[must_use]
-    pub fn datasets(&self) -> Vec<Arc<DatasetEntry>> {
-        let mut all: Vec<Arc<DatasetEntry>> = self
-            .members
-            .values()
-            .flat_map(|member| member.datasets.iter().cloned())
-            .collect();
-        all.sort_by(|a, b| a.iri.cmp(&b.iri));
-        all.dedup_by(|a, b| a.iri == b.iri);
-        all
+    pub fn datasets(&self) -> &[Arc<DatasetEntry>] {
+        &self.datasets
     }
 
     /// The member on whose origins an IRI lies.
@@ -215,7 +219,7 @@ impl Catalogue {
             .map(|config| (config.name.clone(), Arc::new(MemberState::new(config))))
             .collect();
         Self {
-            current: ArcSwap::from_pointee(Snapshot { members }),
+            current: ArcSwap::from_pointee(Snapshot::of(members)),
             changing: parking_lot::Mutex::new(()),
         }
     }
@@ -229,9 +233,9 @@ impl Catalogue {
     /// Replaces what is known about one member.
     pub fn replace(&self, state: MemberState) {
         let _one_at_a_time = self.changing.lock();
-        let mut next = Snapshot::clone(&self.current.load());
-        next.members.insert(state.config.name.clone(), Arc::new(state));
-        self.current.store(Arc::new(next));
+        let mut members = self.current.load().members.clone();
+        members.insert(state.config.name.clone(), Arc::new(state));
+        self.current.store(Arc::new(Snapshot::of(members)));
     }
 }
 

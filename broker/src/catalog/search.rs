@@ -12,11 +12,11 @@ pub fn search(snapshot: &Snapshot, words: &str, language: &str) -> Vec<Arc<Datas
     let words: BTreeSet<String> = words.split_whitespace().map(str::to_lowercase).collect();
     let mut found: Vec<(usize, String, Arc<DatasetEntry>)> = snapshot
         .datasets()
-        .into_iter()
+        .iter()
         .filter_map(|dataset| {
-            let text = text(&dataset);
+            let text = text(dataset);
             let hits = words.iter().filter(|word| text.contains(word.as_str())).count();
-            (words.is_empty() || hits > 0).then(|| (hits, title(&dataset, language).to_lowercase(), dataset))
+            (words.is_empty() || hits > 0).then(|| (hits, title(dataset, language).to_lowercase(), Arc::clone(dataset)))
         })
         .collect();
     found.sort_by(|a, b| {

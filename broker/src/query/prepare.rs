@@ -175,10 +175,10 @@ pub(crate) async fn prepared(broker: &Arc<Broker>, asker: &Asker, asked: &Asked)
         First::Unknown(known) => {
             let (query, mut admission, plan_limits, before) = *known;
             evidence::learn(broker, &query, &mut admission.sources).await;
+            let directories = Arc::clone(&broker.directories);
             deep(stack_bytes, move || {
                 let began = Instant::now();
-                // What such members hold is found out for each query, so that nobody else can use its directory.
-                let mut prepared = over(&query, admission, &Directories::new(1), &plan_limits, duplicates)?;
+                let mut prepared = over(&query, admission, &directories, &plan_limits, duplicates)?;
                 prepared.planning = before + began.elapsed();
                 Ok::<_, Problem>(prepared)
             })
@@ -272,6 +272,9 @@ pub fn describe_construction(selection: &Query, resources: Vec<NamedNode>) -> Qu
 
 /// Leaves out the refused datasets that the query's `FROM` says it is not about.
 pub fn leave_out_unconcerned(query: &Query, admission: &mut Admission) {
+    if query.dataset().is_none() || admission.refused.is_empty() {
+        return;
+    }
     let of_sources = admission.sources.iter().map(|source| source.dataset.clone());
     let of_refused = admission.refused.iter().map(|(refused, _)| refused.dataset.clone());
     let known: BTreeSet<String> = of_sources.chain(of_refused).collect();
@@ -299,6 +302,10 @@ pub fn could_contribute<'a>(query: &Query, refused: &'a [(Refused, Arc<DatasetEn
 /// other reason than a lacking agreement, and must not look like an empty answer.
 #[must_use]
 pub fn needs_refused(query: &Query, admission: &Admission) -> bool {
+    let shows_all = |source: &Source| source.properties.is_none() && source.hidden.is_empty();
+    if admission.refused.is_empty() && admission.sources.iter().all(shows_all) {
+        return false;
+    }
     crate::plan::required(query).iter().any(|pattern| {
         let mut denied = admission
             .refused

@@ -53,6 +53,17 @@ impl Column {
         sources.keys().map(|id| (*id, set.clone())).collect()
     }
 
+    /// The same, but of these sources what is said here; nothing of those with `None`.
+    #[must_use]
+    pub fn with(self, said: &BTreeMap<SourceId, Option<&ValueSet>>) -> Self {
+        if said.iter().all(|(id, set)| self.at(*id) == *set) {
+            return self;
+        }
+        let kept = self.0.at.iter().filter(|(id, _)| !said.contains_key(id)).cloned();
+        let new = said.iter().filter_map(|(id, set)| Some((*id, (*set)?.clone())));
+        kept.chain(new).collect()
+    }
+
     /// Whether the values at one source never meet those at another.
     #[must_use]
     pub fn is_apart(&self) -> bool {

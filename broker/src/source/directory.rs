@@ -6,10 +6,9 @@
 use super::column::Column;
 use super::copies::{Copies, Reference};
 use super::description::{Ends, Match};
-use super::{Source, SourceDescription, SourceId, Token, ValueSet};
+use super::{SourceDescription, SourceId, Token, ValueSet};
 use oxrdf::NamedNode;
 use oxrdf::vocab::rdf;
-use parking_lot::Mutex;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern, Variable};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -77,6 +76,17 @@ struct Property {
 /// The directory of a list of sources.
 #[derive(Debug)]
 pub struct Directory {
+    /// What sources publish, turned round.
+    published: Arc<Published>,
+    /// Who holds whole copies of what they refer to.
+    copies: Copies,
+    /// What was found out, for one query, about sources that publish nothing.
+    learnt: BTreeMap<SourceId, Arc<SourceDescription>>,
+}
+
+/// What a list of sources publishes.
+#[derive(Debug)]
+struct Published {
     descriptions: Vec<Arc<SourceDescription>>,
     /// Sources that publish nothing about themselves.
     silent: Vec<SourceId>,
@@ -85,14 +95,92 @@ pub struct Directory {
     classes: HashMap<String, Found>,
     /// Over all properties.
     places: Places,
-    /// Who holds whole copies of what they refer to.
-    copies: Copies,
 }
 
 impl Directory {
     /// The directory of these descriptions, each at the place of its source.
     #[must_use]
     pub fn of(descriptions: Vec<Arc<SourceDescription>>) -> Self {
+        Self {
+            published: Arc::new(Published::of(descriptions)),
+            copies: Copies::default(),
+            learnt: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with what is known for one query about sources that publish nothing. What the others publish is not looked at again.
+    #[must_use]
+    pub fn knowing(&self, learnt: BTreeMap<SourceId, Arc<SourceDescription>>) -> Self {
+        Self {
+            published: Arc::clone(&self.published),
+            copies: Copies::default(),
+            learnt,
+        }
+    }
+
+    /// The sources that hold everything which any source holds of what they refer to, as far as their lists prove it.
+    #[must_use]
+    pub fn complete_at(&self, reference: Reference) -> Arc<HashSet<SourceId>> {
+        let published = &self.published.descriptions;
+        if self.learnt.is_empty() {
+            return self.copies.complete_at(reference, published);
+        }
+        let own = |(id, published)| Arc::clone(self.learnt.get(&id).unwrap_or(published));
+        let all: Vec<Arc<SourceDescription>> = published.iter().enumerate().map(own).collect();
+        self.copies.complete_at(reference, &all)
+    }
+
+    /// Whether this is the directory of exactly these descriptions.
+    #[must_use]
+    pub fn describes<'d>(&self, mut published: impl ExactSizeIterator<Item = &'d Arc<SourceDescription>>) -> bool {
+        let own = &self.published.descriptions;
+        own.len() == published.len()
+            && own
+                .iter()
+                .all(|own| published.next().is_some_and(|other| Arc::ptr_eq(own, other)))
+    }
+
+    /// Which sources can answer a pattern, as far as their descriptions tell.
+    #[must_use]
+    pub fn find(&self, pattern: &TriplePattern) -> Found {
+        let mut found = self.published.find(pattern);
+        if self.learnt.is_empty() {
+            return found;
+        }
+        let ends = Ends::of(pattern);
+        let learnt = self.learnt.iter();
+        let matched: BTreeMap<SourceId, Option<Match>> = learnt
+            .map(|(id, description)| (*id, description.matches_at(pattern, &ends)))
+            .collect();
+        let triples = Arc::make_mut(&mut found.triples);
+        for (id, known) in &matched {
+            match known {
+                None => triples.remove(id),
+                Some(known) => triples.insert(*id, known.triples),
+            };
+        }
+        let with = |column: Column, pick: fn(&Match) -> &ValueSet| {
+            let said = matched.iter().map(|(id, known)| (*id, known.as_ref().map(pick)));
+            column.with(&said.collect())
+        };
+        Found {
+            subject: with(found.subject, |known| &known.subject),
+            predicate: with(found.predicate, |known| &known.predicate),
+            object: with(found.object, |known| &known.object),
+            triples: found.triples,
+        }
+    }
+
+    /// The sources that can hold one of these kinds of values at an end of a pattern; more than those, never fewer. `None` when that
+    /// is not worth looking up.
+    #[must_use]
+    pub fn near(&self, pattern: &TriplePattern, end: End, values: &[&ValueSet]) -> Option<BTreeSet<SourceId>> {
+        self.published.near(pattern, end, values)
+    }
+}
+
+impl Published {
+    fn of(descriptions: Vec<Arc<SourceDescription>>) -> Self {
         let mut holders: BTreeMap<&str, (Places, Vec<SourceId>)> = BTreeMap::new();
         let mut classes: BTreeMap<&str, Vec<SourceId>> = BTreeMap::new();
         let (mut silent, mut places) = (Vec::new(), Places::default());
@@ -137,26 +225,10 @@ impl Directory {
             descriptions,
             silent,
             places,
-            copies: Copies::default(),
         }
     }
 
-    /// The sources that hold everything which any source holds of what they refer to, as far as their lists prove it.
-    #[must_use]
-    pub fn complete_at(&self, reference: Reference) -> Arc<HashSet<SourceId>> {
-        self.copies.complete_at(reference, &self.descriptions)
-    }
-
-    /// Whether this is the directory of exactly these sources.
-    #[must_use]
-    pub fn describes(&self, sources: &[Source]) -> bool {
-        let mut pairs = self.descriptions.iter().zip(sources);
-        self.descriptions.len() == sources.len() && pairs.all(|(own, source)| Arc::ptr_eq(own, &source.description))
-    }
-
-    /// Which sources can answer a pattern, as far as their descriptions tell.
-    #[must_use]
-    pub fn find(&self, pattern: &TriplePattern) -> Found {
+    fn find(&self, pattern: &TriplePattern) -> Found {
         let fixed = |term: &TermPattern| matches!(term, TermPattern::NamedNode(_) | TermPattern::Literal(_));
         let (subject, object) = (fixed(&pattern.subject), fixed(&pattern.object));
         let property = match &pattern.predicate {
@@ -213,10 +285,7 @@ impl Directory {
         }
     }
 
-    /// The sources that can hold one of these kinds of values at an end of a pattern; more than those, never fewer. `None` when that
-    /// is not worth looking up.
-    #[must_use]
-    pub fn near(&self, pattern: &TriplePattern, end: End, values: &[&ValueSet]) -> Option<BTreeSet<SourceId>> {
+    fn near(&self, pattern: &TriplePattern, end: End, values: &[&ValueSet]) -> Option<BTreeSet<SourceId>> {
         let places = match &pattern.predicate {
             NamedNodePattern::NamedNode(predicate) => &self.properties.get(predicate.as_str())?.places,
             NamedNodePattern::Variable(_) => &self.places,
@@ -292,56 +361,11 @@ impl Kept {
     }
 }
 
-/// The directories in use: one for each list of sources that queries run over, which differ by who asks under which agreements.
-#[derive(Debug)]
-pub struct Directories {
-    kept: Mutex<Vec<Arc<Directory>>>,
-    most: usize,
-}
-
-impl Directories {
-    /// Keeps at most so many; the one that was not used for longest goes first.
-    #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self {
-            kept: Mutex::new(Vec::new()),
-            most: most.max(1),
-        }
-    }
-
-    /// The directory of these sources. A list with a new description is a new list.
-    #[must_use]
-    pub fn of(&self, sources: &[Source]) -> Arc<Directory> {
-        {
-            let mut kept = self.kept.lock();
-            if let Some(at) = kept.iter().position(|known| known.describes(sources)) {
-                let known = kept.remove(at);
-                kept.push(Arc::clone(&known));
-                return known;
-            }
-        }
-        let descriptions = sources.iter().map(|source| Arc::clone(&source.description)).collect();
-        let made = Arc::new(Directory::of(descriptions));
-        let mut kept = self.kept.lock();
-        if kept.len() >= self.most {
-            kept.remove(0);
-        }
-        kept.push(Arc::clone(&made));
-        made
-    }
-}
-
-impl Default for Directories {
-    fn default() -> Self {
-        Self::new(crate::plan::PlanLimits::default().directories_max)
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
-    use oxrdf::{BlankNode, Literal, Term, Triple};
+    use oxrdf::{BlankNode, Literal, Triple};
 
     fn node(text: &str) -> NamedNode {
         NamedNode::new_unchecked(text)
@@ -434,7 +458,26 @@ mod tests {
     #[test]
     fn the_directory_finds_what_asking_every_source_finds() {
         let descriptions = descriptions();
+        finds_the_same(&Directory::of(descriptions.clone()), &descriptions);
+    }
+
+    /// The same of what was found out for one query: about one that publishes nothing what it holds, of another what it lacks.
+    #[test]
+    fn what_was_learnt_counts_as_if_it_had_been_published() {
+        let mut descriptions = descriptions();
         let directory = Directory::of(descriptions.clone());
+        let lacking = patterns().into_iter().step_by(5).collect();
+        let learnt = BTreeMap::from([
+            (12, Arc::clone(&descriptions[3])),
+            (13, Arc::new(SourceDescription::unknown().lacking(lacking))),
+        ]);
+        for (id, description) in &learnt {
+            descriptions[*id] = Arc::clone(description);
+        }
+        finds_the_same(&directory.knowing(learnt), &descriptions);
+    }
+
+    fn finds_the_same(directory: &Directory, descriptions: &[Arc<SourceDescription>]) {
         let mut answered = 0;
         for pattern in patterns() {
             let found = directory.find(&pattern);
@@ -487,36 +530,5 @@ mod tests {
                 .near(&patterns()[0], End::Subject, &[&ValueSet::Any])
                 .is_none()
         );
-    }
-
-    #[test]
-    fn a_new_description_makes_a_new_directory() {
-        let source = |description: &Arc<SourceDescription>| Source {
-            member: "m".to_owned(),
-            dataset: "https://m.example/d".to_owned(),
-            endpoint: "https://m.example/sparql".to_owned(),
-            agreement: None,
-            description: Arc::clone(description),
-            aggregate_only: None,
-            properties: None,
-            hidden: BTreeSet::new(),
-            stays: false,
-            masks: false,
-            foreign: None,
-        };
-        let mut sources: Vec<Source> = descriptions().iter().map(source).collect();
-        let directories = Directories::new(2);
-        let first = directories.of(&sources);
-        assert!(Arc::ptr_eq(&first, &directories.of(&sources)));
-        let held = Triple::new(
-            node("https://new.example/a"),
-            node("https://v.example/nobody"),
-            Term::from(node("https://x.example/")),
-        );
-        sources[3].description = Arc::new(SourceDescription::of_triples([&held]));
-        let second = directories.of(&sources);
-        assert!(!Arc::ptr_eq(&first, &second));
-        let pattern = open("https://v.example/nobody", None);
-        assert!(first.find(&pattern).triples.get(&3).is_none() && second.find(&pattern).triples.get(&3).is_some());
     }
 }

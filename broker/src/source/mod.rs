@@ -3,13 +3,15 @@
 pub mod column;
 pub mod copies;
 pub mod description;
+pub mod directories;
 pub mod directory;
 pub mod token;
 
 pub use column::Column;
 pub use copies::{Anchor, Reference};
 pub use description::{Match, SourceDescription, SummaryRow};
-pub use directory::{Directories, Directory, Found};
+pub use directories::Directories;
+pub use directory::{Directory, Found};
 pub use server_kit::keys::Keys;
 pub use token::{Token, ValueSet, authority};
 
