@@ -394,7 +394,7 @@ async fn queries_run_under_agreements_and_say_whether_they_are_complete() {
     // What is not agreed gives nothing, and a reason.
     let wrong = "https://w3id.org/dpv#Marketing";
     for (who, agreements, fields, words) in [
-        (&company, &both[..], vec![("purpose", wrong)], "Marketing"),
+        (&company, &both[..], vec![("purpose", wrong)], "not agreed: marketing"),
         (
             &company,
             &[][..],

@@ -1,8 +1,9 @@
 //! Terms and names as people say them: purposes, WebIDs, instants.
 
+use policies::explain;
 use time::OffsetDateTime;
 
-use super::{Language, Texts};
+use super::Language;
 use crate::identity::turns_text;
 use crate::name::ResourceName;
 use crate::origins::Origins;
@@ -10,10 +11,7 @@ use crate::origins::Origins;
 /// A purpose in the visitor's words where there are some, else the last part of its IRI with its words apart.
 #[must_use]
 pub fn purpose(language: Language, iri: &str) -> String {
-    let apart = words(vocab::local_name(iri));
-    let key = format!("purpose-{}", apart.replace(' ', "-"));
-    let text = language.text(&key);
-    legible(if text == key { apart } else { text })
+    legible(explain::purpose(iri, explain::Language::from_tag(language.tag())))
 }
 
 /// What somebody sent, with a mark in place of every character that is none to be read: line ends, commands to a terminal,
@@ -72,18 +70,6 @@ pub fn instant(moment: OffsetDateTime) -> String {
     moment
         .format(&time::format_description::well_known::Rfc3339)
         .unwrap_or_default()
-}
-
-/// `MobilityPlanning` → `mobility planning`.
-fn words(name: &str) -> String {
-    let mut apart = String::with_capacity(name.len() + 4);
-    for character in name.chars() {
-        if character.is_uppercase() && !apart.is_empty() && !apart.ends_with(' ') {
-            apart.push(' ');
-        }
-        apart.extend(character.to_lowercase());
-    }
-    apart.replace(['-', '_'], " ")
 }
 
 #[cfg(test)]

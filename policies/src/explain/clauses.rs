@@ -1,10 +1,12 @@
 //! A policy, clause by clause.
 
+use std::borrow::Cow;
+
 use oxrdf::Term;
 use vocab::{cc, meent, odrl};
 
 use super::conditions;
-use super::{ClauseClass, Language, Text, name};
+use super::{ClauseClass, Language, Text, name, purpose};
 use crate::odrl::attached::hands_on;
 use crate::odrl::query_action::AFTERWARDS;
 use crate::odrl::{AtomicConstraint, Constraint, Duty, LogicalOperator, Operator, Policy, PolicyKind, Target};
@@ -144,7 +146,10 @@ impl List {
                             "Everything stays hidden except: {}.",
                         ],
                     };
-                    (self.language.fill(text, values(atomic)), ClauseClass::Technical)
+                    (
+                        self.language.fill(text, values(atomic, self.language)),
+                        ClauseClass::Technical,
+                    )
                 }
                 other => (constraint(other, self.language), class(other)),
             };
@@ -190,7 +195,7 @@ impl List {
                     .find_map(|one| match one {
                         Constraint::Atomic(atomic) if atomic.left_operand == meent::DISTINCT_DATA_SUBJECTS => {
                             let strictly = if atomic.operator == Operator::Gt { "> " } else { "" };
-                            Some(format!("{strictly}{}", values(atomic)))
+                            Some(format!("{strictly}{}", values(atomic, language)))
                         }
                         _ => None,
                     });
@@ -210,7 +215,7 @@ impl List {
                         " Ils sont arrondis à des multiples de {}.",
                         " They are rounded to multiples of {}.",
                     ];
-                    said.push_str(&language.fill(text, values(atomic)));
+                    said.push_str(&language.fill(text, values(atomic, language)));
                 }
                 (said, ClauseClass::Technical)
             }
@@ -233,7 +238,7 @@ fn changed(action: &str, duty: &Duty, language: Language) -> String {
     let conditions = || duty.constraints.iter().chain(&duty.action.refinements);
     let of = |operand: &str| {
         conditions().find_map(|one| match one {
-            Constraint::Atomic(atomic) if atomic.left_operand == operand => Some(values(atomic)),
+            Constraint::Atomic(atomic) if atomic.left_operand == operand => Some(values(atomic, language)),
             _ => None,
         })
     };
@@ -293,17 +298,18 @@ fn class(constraint: &Constraint) -> ClauseClass {
     }
 }
 
-pub(super) fn values(atomic: &AtomicConstraint) -> String {
-    let words: Vec<&str> = atomic
+pub(super) fn values(atomic: &AtomicConstraint, language: Language) -> String {
+    let words: Vec<Cow<'_, str>> = atomic
         .right_operands
         .iter()
         .map(|term| match term {
             Term::NamedNode(node) => match atomic.left_operand.as_str() {
-                odrl::RECIPIENT => node.as_str(),
-                _ => name(node.as_str()),
+                odrl::RECIPIENT => node.as_str().into(),
+                odrl::PURPOSE => purpose(node.as_str(), language).into(),
+                _ => name(node.as_str()).into(),
             },
-            Term::Literal(literal) => literal.value(),
-            _ => "?",
+            Term::Literal(literal) => literal.value().into(),
+            _ => "?".into(),
         })
         .collect();
     match (&atomic.right_operand_reference, words.is_empty()) {
@@ -395,7 +401,7 @@ fn atomic(atomic: &AtomicConstraint, language: Language) -> String {
             if let Some(text) = conditions::condition(atomic, language) {
                 return text;
             }
-            let clause = format!("{} {} {}", name(left), name(operator.iri()), values(atomic));
+            let clause = format!("{} {} {}", name(left), name(operator.iri()), values(atomic, language));
             let text = [
                 "Deze voorwaarde wordt niet begrepen, en houdt daarom toegang tegen: {}.",
                 "Cette condition n'est pas comprise et bloque donc l'accès : {}.",
@@ -404,5 +410,5 @@ fn atomic(atomic: &AtomicConstraint, language: Language) -> String {
             return language.fill(text, clause);
         }
     };
-    language.fill(text, values(atomic))
+    language.fill(text, values(atomic, language))
 }

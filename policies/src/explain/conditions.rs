@@ -82,7 +82,7 @@ pub(super) fn condition(atomic: &AtomicConstraint, language: Language) -> Option
                     "Not with this characteristic ({}).",
                 ],
             };
-            return Some(language.fill(text, format!("{}: {}", super::name(left), values(atomic))));
+            return Some(language.fill(text, format!("{}: {}", super::name(left), values(atomic, language))));
         }
         _ => return measured(atomic, language),
     };
@@ -90,7 +90,7 @@ pub(super) fn condition(atomic: &AtomicConstraint, language: Language) -> Option
         odrl::DELIVERY_CHANNEL => String::new(),
         // An application is known by its whole address.
         odrl::SYSTEM => whole(atomic),
-        _ => values(atomic),
+        _ => values(atomic, language),
     };
     Some(language.fill(text, about))
 }
@@ -121,7 +121,7 @@ fn measured(atomic: &AtomicConstraint, language: Language) -> Option<String> {
         ],
         _ => return None,
     };
-    let mut what = period(&values(atomic), language);
+    let mut what = period(&values(atomic, language), language);
     if let (odrl::PAY_AMOUNT, Some(unit)) = (atomic.left_operand.as_str(), &atomic.unit) {
         what = format!("{what} {}", super::name(unit));
     }
@@ -159,7 +159,7 @@ pub(super) fn duty(duty: &Duty, language: Language) -> (String, ClauseClass) {
         _ => {
             let mut conditions = duty.constraints.iter().chain(&duty.action.refinements);
             let when = conditions.find_map(|one| match one {
-                Constraint::Atomic(atomic) => Some((atomic.left_operand == odrl::DATE_TIME, values(atomic))),
+                Constraint::Atomic(atomic) => Some((atomic.left_operand == odrl::DATE_TIME, values(atomic, language))),
                 Constraint::Logical(_) => None,
             });
             let (text, when): (Text, String) = match when {

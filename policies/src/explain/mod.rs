@@ -5,11 +5,13 @@
 
 mod clauses;
 mod conditions;
+mod purposes;
 mod reasons;
 
 use std::fmt;
 
 pub use clauses::{Clause, policy};
+pub use purposes::purpose;
 pub use reasons::{decision, reason};
 
 /// A language in which explanations exist.

@@ -1,6 +1,8 @@
 //! A decision, reason by reason.
 
-use super::{Language, Text, name};
+use std::borrow::Cow;
+
+use super::{Language, Text, name, purpose};
 use crate::decision::{Decision, Effect, Obligation, Reason, ReasonCode};
 
 /// A decision in short sentences: the outcome, why, and what comes with it.
@@ -70,15 +72,15 @@ pub fn reason(reason: &Reason, language: Language) -> String {
     let text = sentence(reason.code);
     // Short names for terms; who and where stay whole, because their last part would say nothing.
     let about = match reason.code {
-        ReasonCode::PurposeNotPermitted
-        | ReasonCode::UnknownLeftOperand
+        ReasonCode::PurposeNotPermitted => purpose(&reason.about, language).into(),
+        ReasonCode::UnknownLeftOperand
         | ReasonCode::UnknownAction
         | ReasonCode::UnknownDuty
         | ReasonCode::UnknownTerm
         | ReasonCode::DutyNotFulfilled
         | ReasonCode::ObligationViolated
-        | ReasonCode::UnknownRefinement => name(&reason.about),
-        _ => reason.about.as_str(),
+        | ReasonCode::UnknownRefinement => Cow::from(name(&reason.about)),
+        _ => reason.about.as_str().into(),
     };
     let filled = language.fill(text, about);
     match &reason.rule {
@@ -296,12 +298,12 @@ mod tests {
         for (language, expected) in [
             (
                 Language::Dutch,
-                ["Geweigerd.", "Dit doel is niet afgesproken: Marketing."],
+                ["Geweigerd.", "Dit doel is niet afgesproken: reclame en verkoop."],
             ),
-            (Language::French, ["Refusé.", "Ce but n'est pas convenu : Marketing."]),
+            (Language::French, ["Refusé.", "Ce but n'est pas convenu : marketing."]),
             (
                 Language::English,
-                ["Refused.", "This purpose is not agreed: Marketing."],
+                ["Refused.", "This purpose is not agreed: marketing."],
             ),
         ] {
             assert_eq!(decision(&refusal, language), expected);
@@ -335,7 +337,7 @@ mod tests {
                 ("Only for https://b.example/#me.", ClauseClass::Technical),
                 ("Allowed: use counts.", ClauseClass::Technical),
                 (
-                    "Only for this purpose or a part of it: MobilityPlanning.",
+                    "Only for this purpose or a part of it: planning mobility.",
                     ClauseClass::Attested
                 ),
                 (
