@@ -22,6 +22,7 @@ pub mod request;
 mod statements;
 pub mod treatment;
 pub mod wac;
+pub mod written;
 
 pub use decide::{Response, decide};
 pub use decision::{Decision, Effect};

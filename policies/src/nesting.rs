@@ -4,6 +4,8 @@
 //! end the process. So every document of somebody else, here or fetched, passes this scanner first. It is linear, keeps no
 //! memory, and skips strings, IRIs and comments by the lexical rules that Turtle, N3 and SPARQL share.
 
+use crate::written::{self, Declared, TooLong};
+
 /// How deep brackets may nest in documents whose depth nobody configures.
 pub const DEPTH_MAX: u32 = 64;
 
@@ -16,24 +18,37 @@ pub enum Grammar {
     Json,
 }
 
-/// Deeper than allowed.
+/// Not fit to be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("brackets nest deeper than {depth_max} levels")]
-pub struct TooDeep {
-    /// The bound.
-    pub depth_max: u32,
-    /// Where it is passed; the first line is 1.
+#[error("{reason}")]
+pub struct Unfit {
+    /// Why.
+    pub reason: Reason,
+    /// Where; the first line is 1.
     pub line: u64,
 }
 
-/// Checks that brackets never nest deeper than `depth_max`.
+/// Why a document is not fit to be parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Brackets nest deeper than so many levels.
+    #[error("brackets nest deeper than {0} levels")]
+    TooDeep(u32),
+    /// What it says is far larger than what it takes to say it.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// Checks that brackets never nest deeper than `depth_max`, and that what a parser keeps of prefixes and contexts is bounded.
 ///
 /// # Errors
-/// [`TooDeep`] at the first bracket beyond the bound.
-pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), TooDeep> {
+/// [`Unfit`] at the first bracket beyond the bound, or for the document.
+pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), Unfit> {
     let mut scanner = Scanner {
         text,
         position: 0,
+        before: 0,
+        declared: Declared::default(),
         grammar,
     };
     let mut depth = 0_u32;
@@ -44,8 +59,8 @@ pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), TooDee
                 if depth > depth_max {
                     let read = text.get(..scanner.position).unwrap_or(text);
                     let breaks = read.iter().filter(|byte| **byte == b'\n').count();
-                    return Err(TooDeep {
-                        depth_max,
+                    return Err(Unfit {
+                        reason: Reason::TooDeep(depth_max),
                         line: breaks as u64 + 1,
                     });
                 }
@@ -53,7 +68,14 @@ pub fn check(text: &[u8], grammar: Grammar, depth_max: u32) -> Result<(), TooDee
             Bracket::Close => depth = depth.saturating_sub(1),
         }
     }
-    Ok(())
+    let weighed = match grammar {
+        Grammar::Turtle => scanner.declared.check(text.len()),
+        Grammar::Json => written::contexts(text),
+    };
+    weighed.map_err(|error| Unfit {
+        reason: error.into(),
+        line: 1,
+    })
 }
 
 /// Counts the nesting of JSON that arrives in pieces.
@@ -93,6 +115,9 @@ enum Bracket {
 struct Scanner<'t> {
     text: &'t [u8],
     position: usize,
+    /// The end of what stands before the present token.
+    before: usize,
+    declared: Declared,
     grammar: Grammar,
 }
 
@@ -105,27 +130,41 @@ impl Scanner<'_> {
         loop {
             let byte = self.peek(0)?;
             self.position += 1;
-            match (byte, self.grammar) {
-                (b'{' | b'[', _) | (b'(', Grammar::Turtle) => return Some(Bracket::Open),
-                (b'}' | b']', _) | (b')', Grammar::Turtle) => return Some(Bracket::Close),
-                (b'"', Grammar::Json) => self.skip_string(byte, false),
-                (b'"' | b'\'', Grammar::Turtle) => self.skip_turtle_string(byte),
-                (b'#', Grammar::Turtle) => self.skip_line(),
-                (b'\\', Grammar::Turtle) => self.position += 1,
-                (b'<', Grammar::Turtle) => {
-                    if self.peek(0) == Some(b'<') {
-                        self.position += 1;
-                        return Some(Bracket::Open);
+            match byte {
+                0..=0x20 => {}
+                b'#' if self.grammar == Grammar::Turtle => self.skip_line(),
+                byte => {
+                    let bracket = self.token(byte);
+                    self.before = self.position;
+                    if bracket.is_some() {
+                        return bracket;
                     }
-                    self.skip_iri();
                 }
-                (b'>', Grammar::Turtle) if self.peek(0) == Some(b'>') => {
-                    self.position += 1;
-                    return Some(Bracket::Close);
-                }
-                _ => {}
             }
         }
+    }
+
+    fn token(&mut self, byte: u8) -> Option<Bracket> {
+        match (byte, self.grammar) {
+            (b'{' | b'[', _) | (b'(', Grammar::Turtle) => return Some(Bracket::Open),
+            (b'}' | b']', _) | (b')', Grammar::Turtle) => return Some(Bracket::Close),
+            (b'"', Grammar::Json) => self.skip_string(byte, false),
+            (b'"' | b'\'', Grammar::Turtle) => self.skip_turtle_string(byte),
+            (b'\\', Grammar::Turtle) => self.position += 1,
+            (b'<', Grammar::Turtle) => {
+                if self.peek(0) == Some(b'<') {
+                    self.position += 1;
+                    return Some(Bracket::Open);
+                }
+                self.skip_iri();
+            }
+            (b'>', Grammar::Turtle) if self.peek(0) == Some(b'>') => {
+                self.position += 1;
+                return Some(Bracket::Close);
+            }
+            _ => {}
+        }
+        None
     }
 
     fn skip_line(&mut self) {
@@ -140,6 +179,9 @@ impl Scanner<'_> {
         while let Some(byte) = self.peek(ahead) {
             match byte {
                 b'>' => {
+                    let before = self.text.get(..self.before).unwrap_or_default();
+                    let iri = self.text.get(self.position..self.position + ahead).unwrap_or_default();
+                    self.declared.takes(before, iri);
                     self.position += ahead + 1;
                     return;
                 }
@@ -216,6 +258,23 @@ mod tests {
                 let fits = text.as_bytes().chunks(size).all(|piece| depth.takes(piece, 3));
                 assert_eq!(fits, !deep, "{text} in pieces of {size}");
             }
+        }
+    }
+
+    /// T67: each prefix keeps a copy of the base.
+    #[test]
+    fn prefixes_may_not_copy_a_long_base() {
+        let prefixes = |base: &str, length: usize| {
+            let text = format!(
+                "@base{base}<http://x/{}> . {}",
+                "a".repeat(length),
+                "@prefix p: # p:\n <#> . ".repeat(1_000)
+            );
+            check(text.as_bytes(), Grammar::Turtle, 3).map_err(|unfit| unfit.reason)
+        };
+        for base in [" ", " # base\n", ""] {
+            assert_eq!(prefixes(base, 100_000), Err(Reason::TooLong(TooLong::Names)), "{base}");
+            assert_eq!(prefixes(base, 1_000), Ok(()), "{base}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! the server for something else.
 
 use meent_tests::pod::PodServer;
+use meent_tests::pod::sparql::ask;
 
 const PREFIXES: &str = "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dcterms: <http://purl.org/dc/terms/> .
 @prefix meent: <https://w3id.org/meent/ns#> .
@@ -60,6 +61,62 @@ async fn t70_an_entangled_description_is_refused_in_no_time() {
     for path in [path, "/catalog"] {
         let tags = [city.get(path).await, city.get(path).await].map(|reply| reply.header("etag").to_owned());
         assert_eq!(tags[0], tags[1], "{path}");
+    }
+    server.stop().await;
+}
+
+/// T67: documents and queries that grow when they are read are refused, and the server lives: a name that is written once and stands
+/// in every statement, and terms of a JSON-LD context that a parser descends along.
+#[tokio::test(flavor = "multi_thread")]
+async fn t67_what_grows_when_it_is_read_is_refused() {
+    let server = PodServer::start().await;
+    let city = server.agent("gent").await.client();
+    let long = "a".repeat(20_000);
+    let many = "1,".repeat(20_000);
+    let chain: Vec<String> = (0..5_000).map(|at| format!("\"t{at}\":\"t{}:a\"", at + 1)).collect();
+    let chain = format!("{{\"@context\":{{{}}},\"@id\":\"urn:a\",\"t0\":1}}", chain.join(","));
+    let subject = format!("<http://x.example/{long}> <urn:p> {many} 1 .");
+    let prefix = format!(
+        "@prefix p: <http://x.example/{long}> . <urn:s> <urn:p> {} p:b .",
+        "p:a,".repeat(20_000)
+    );
+    for path in ["/gent/one", "/gent/.dataspace/datasets/d"] {
+        for (media_type, body) in [
+            ("application/ld+json", &chain),
+            ("text/turtle", &subject),
+            ("text/turtle", &prefix),
+        ] {
+            let reply = city.put(path, media_type, body.clone()).await;
+            assert_eq!(reply.status, 400, "{path} {}: {}", &body[..40], reply.text());
+        }
+        assert_eq!(city.get(path).await.status, 404, "nothing was kept");
+    }
+    let patch = format!(
+        "@prefix solid: <http://www.w3.org/ns/solid/terms#> . _:p a solid:InsertDeletePatch ; solid:inserts {{ {subject} }} ."
+    );
+    assert_eq!(city.patch("/gent/one", patch).await.status, 400);
+    let update = format!("INSERT DATA {{ {subject} }}");
+    let patched = city
+        .request("PATCH", "/gent/one")
+        .header("content-type", "application/sparql-update")
+        .body(update)
+        .send()
+        .await;
+    assert_eq!(patched.status, 400, "{}", patched.text());
+    let stranger = server.client();
+    for query in [
+        format!(
+            "PREFIX p: <http://x.example/{long}> SELECT * {{ VALUES ?x {{ {} }} }}",
+            "p:a ".repeat(10_000)
+        ),
+        format!(
+            "SELECT * {{ <http://x.example/{long}> <urn:p> {} 1 }}",
+            "1,".repeat(10_000)
+        ),
+    ] {
+        let reply = ask(&stranger, "/sparql", &query, &[]).await;
+        assert_eq!(reply.status, 400, "{}", reply.text());
+        assert!(reply.text().contains("far larger"), "{}", reply.text());
     }
     server.stop().await;
 }

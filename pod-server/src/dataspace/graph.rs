@@ -7,6 +7,7 @@ use oxrdf::{BlankNode, Graph, GraphName, NamedNode, NamedOrBlankNode, Quad, Term
 use oxrdfio::{JsonLdProfileSet, RdfFormat, RdfParseError, RdfParser, RdfSerializer};
 use policies::nesting::{self, Grammar};
 use policies::odrl::{CanonicalError, OdrlLimits, ParseError, canonical_n_quads, json_ld};
+use policies::written::Written;
 
 /// Prefixes that make our Turtle readable.
 const PREFIXES: [(&str, &str); 10] = [
@@ -173,8 +174,14 @@ pub fn read(bytes: &[u8], syntax: Syntax, base: &str, triples_max: usize) -> Res
         .with_base_iri(base)
         .map_err(|_| GraphError::Base(base.to_owned()))?;
     let mut graph = Graph::new();
+    let mut written = Written::of(bytes.len());
     for quad in parser.for_slice(bytes) {
         let quad: Quad = quad.map_err(|error| syntax_error(&error.into()))?;
+        written.takes(quad.as_ref()).map_err(|error| GraphError::Syntax {
+            line: 1,
+            column: 1,
+            reason: error.to_string(),
+        })?;
         graph.insert(quad.as_ref());
         if graph.len() > triples_max {
             return Err(GraphError::TooLarge(triples_max));

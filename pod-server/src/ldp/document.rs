@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use oxjsonld::{JsonLdErrorCode, JsonLdParser, JsonLdRemoteDocument, JsonLdSerializer};
 use oxrdf::{GraphName, NamedOrBlankNode, Quad, TermRef};
 use oxttl::{NTriplesParser, NTriplesSerializer, TurtleParser, TurtleSerializer, TurtleSyntaxError};
+use policies::written::{TooLong, Written};
 
 use super::nesting::{self, Grammar};
 use crate::error::Error;
@@ -66,6 +67,12 @@ fn each(
         column: 1,
         message: error.to_string(),
     })?;
+    let mut written = Written::of(bytes.len());
+    let mut take = |quad: Quad| -> Result<(), Error> {
+        written.takes(quad.as_ref()).map_err(too_long)?;
+        take(quad);
+        Ok(())
+    };
     let bad_base = |error: oxiri::IriParseError| Error::Internal(format!("`{base}` is no base IRI: {error}"));
     match syntax {
         Syntax::Turtle => {
@@ -78,7 +85,7 @@ fn each(
                     triple
                         .map_err(|error| turtle_error(&error))?
                         .in_graph(GraphName::DefaultGraph),
-                );
+                )?;
             }
             Ok(parser
                 .prefixes()
@@ -91,7 +98,7 @@ fn each(
                     triple
                         .map_err(|error| turtle_error(&error))?
                         .in_graph(GraphName::DefaultGraph),
-                );
+                )?;
             }
             Ok(Vec::new())
         }
@@ -105,13 +112,22 @@ fn each(
                 .for_slice(bytes)
                 .with_load_document_callback(|url, _| context_at_hand(url));
             for quad in parser.by_ref() {
-                take(quad.map_err(|error| json_ld_error(&error))?);
+                take(quad.map_err(|error| json_ld_error(&error))?)?;
             }
             Ok(parser
                 .prefixes()
                 .map(|(name, iri)| (name.to_owned(), iri.to_owned()))
                 .collect())
         }
+    }
+}
+
+fn too_long(error: TooLong) -> Error {
+    Error::Malformed {
+        kind: "malformed-rdf",
+        line: 1,
+        column: 1,
+        message: error.to_string(),
     }
 }
 

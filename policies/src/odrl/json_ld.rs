@@ -4,6 +4,7 @@ use oxjsonld::{JsonLdParser, JsonLdRemoteDocument};
 use oxrdf::Quad;
 
 use super::parse::{OdrlLimits, ParseError, too_large};
+use crate::written::{self, Written};
 
 /// The names under which the built-in context answers.
 const ODRL_CONTEXTS: [&str; 4] = [
@@ -39,6 +40,7 @@ pub fn quads(json: &[u8], base: &str, limits: &OdrlLimits) -> Result<Vec<Quad>, 
         line,
         message,
     };
+    written::contexts(json).map_err(|error| syntax(None, error.to_string()))?;
     let parser = JsonLdParser::new()
         .with_base_iri(base)
         .map_err(|error| syntax(None, format!("the base `{base}` is not an absolute IRI: {error}")))?
@@ -58,7 +60,7 @@ pub fn quads(json: &[u8], base: &str, limits: &OdrlLimits) -> Result<Vec<Quad>, 
                 Err(format!("the context `{url}` is not built in, and contexts are never fetched").into())
             }
         });
-    let mut quads = Vec::new();
+    let (mut quads, mut weighed) = (Vec::new(), Written::of(json.len()));
     for quad in parser {
         let quad = quad.map_err(|error| {
             let line = error.location().map(|location| location.start.line + 1);
@@ -67,6 +69,9 @@ pub fn quads(json: &[u8], base: &str, limits: &OdrlLimits) -> Result<Vec<Quad>, 
         if quads.len() >= limits.quads_max {
             return Err(too_large("quads", "quads_max", limits.quads_max));
         }
+        weighed
+            .takes(quad.as_ref())
+            .map_err(|error| syntax(None, error.to_string()))?;
         quads.push(quad);
     }
     Ok(quads)

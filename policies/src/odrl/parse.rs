@@ -13,6 +13,7 @@ use super::json_ld;
 use super::model::{ConflictStrategy, Policy, PolicyKind};
 use super::rules::{Shared, single};
 use crate::nesting::{self, Grammar};
+use crate::written::Written;
 
 /// Bounds on a document with policies.
 #[derive(Clone, Copy, Debug)]
@@ -212,13 +213,17 @@ pub fn turtle_quads(turtle: &[u8], base: &str, limits: &OdrlLimits) -> Result<Ve
     let parser = TurtleParser::new()
         .with_base_iri(base)
         .map_err(|error| syntax(None, format!("the base `{base}` is not an absolute IRI: {error}")))?;
-    let mut quads = Vec::new();
+    let (mut quads, mut written) = (Vec::new(), Written::of(turtle.len()));
     for triple in parser.for_slice(turtle) {
         let triple = triple.map_err(|e| syntax(Some(e.location().start.line + 1), e.message().to_owned()))?;
         if quads.len() >= limits.quads_max {
             return Err(too_large("quads", "quads_max", limits.quads_max));
         }
-        quads.push(triple.in_graph(oxrdf::GraphName::DefaultGraph));
+        let quad = triple.in_graph(oxrdf::GraphName::DefaultGraph);
+        written
+            .takes(quad.as_ref())
+            .map_err(|error| syntax(None, error.to_string()))?;
+        quads.push(quad);
     }
     Ok(quads)
 }

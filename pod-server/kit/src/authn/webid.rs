@@ -12,6 +12,7 @@ use http::header::{ACCEPT, HeaderValue};
 use oxrdf::{NamedNodeRef, TermRef};
 use parking_lot::RwLock;
 use policies::nesting::{self, Grammar};
+use policies::written::Written;
 use quick_cache::sync::Cache;
 
 use super::config::AuthnConfig;
@@ -187,7 +188,7 @@ fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option
             issuers.push(object.as_str().to_owned());
         }
     };
-    let mut count = 0;
+    let (mut count, mut written) = (0, Written::of(bytes.len()));
     let fits = |grammar| nesting::check(bytes, grammar, nesting::DEPTH_MAX).is_ok();
     match media_type
         .split(';')
@@ -200,6 +201,8 @@ fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option
         "text/turtle" if fits(Grammar::Turtle) => {
             for triple in oxttl::TurtleParser::new().with_base_iri(base).ok()?.for_slice(bytes) {
                 let triple = triple.ok()?;
+                let default = oxrdf::GraphNameRef::DefaultGraph;
+                written.takes(triple.as_ref().in_graph(default)).ok()?;
                 count += 1;
                 look(
                     triple.subject.as_ref(),
@@ -212,6 +215,7 @@ fn issuers_in(bytes: &[u8], media_type: &str, base: &str, webid: &str) -> Option
             // Without a callback for remote contexts: a document that names one is refused (T65).
             for quad in oxjsonld::JsonLdParser::new().with_base_iri(base).ok()?.for_slice(bytes) {
                 let quad = quad.ok()?;
+                written.takes(quad.as_ref()).ok()?;
                 count += 1;
                 if quad.graph_name.is_default_graph() {
                     look(quad.subject.as_ref(), quad.predicate.as_ref(), quad.object.as_ref());
@@ -257,6 +261,13 @@ mod tests {
             Some(vec!["https://b.example".to_owned()])
         );
         assert_eq!(issuers_in(json, "text/html", base, webid), None);
+        let terms: Vec<String> = (0..5_000).map(|at| format!("\"t{at}\":\"t{}:a\"", at + 1)).collect();
+        let chain = format!("{{\"@context\":{{{}}},\"t0\":1}}", terms.join(","));
+        assert_eq!(
+            issuers_in(chain.as_bytes(), "application/ld+json", base, webid),
+            None,
+            "T67"
+        );
         let remote = br##"{"@context":"https://evil.example/c","@id":"#me"}"##;
         assert_eq!(issuers_in(remote, "application/ld+json", base, webid), None);
     }

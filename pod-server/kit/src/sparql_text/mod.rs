@@ -5,6 +5,8 @@
 mod calls;
 mod nesting;
 
+use policies::written::{self, TooLong};
+
 pub use calls::{NestedCalls, REREAD_CALLS_MAX};
 
 /// Bounds of a query text.
@@ -42,6 +44,9 @@ pub enum TextRejection {
     /// More operators than the bound.
     #[error("the query has more than {0} operators")]
     TooManyOperators(usize),
+    /// A name that is written once and stands in very many places.
+    #[error(transparent)]
+    Names(#[from] TooLong),
     /// Calls nested so deeply that the parser would not come back.
     #[error(transparent)]
     Calls(#[from] NestedCalls),
@@ -53,7 +58,7 @@ impl TextRejection {
     pub const fn place(&self) -> Option<(usize, usize)> {
         match self {
             Self::TooDeep { line, column, .. } | Self::Calls(NestedCalls { line, column }) => Some((*line, *column)),
-            Self::TooLong { .. } | Self::TooManyOperators(_) => None,
+            Self::TooLong { .. } | Self::TooManyOperators(_) | Self::Names(_) => None,
         }
     }
 }
@@ -70,5 +75,6 @@ pub fn check(text: &str, bounds: &TextBounds) -> Result<(), TextRejection> {
         });
     }
     nesting::check(text, bounds)?;
+    written::sparql(text)?;
     Ok(calls::check(text)?)
 }

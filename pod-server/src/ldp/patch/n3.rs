@@ -6,6 +6,7 @@ use oxrdf::vocab::rdf;
 use oxrdf::{GraphName, NamedNode, Term};
 use oxttl::N3Parser;
 use oxttl::n3::{N3Quad, N3Term};
+use policies::written::Written;
 
 use super::super::nesting::{self, Grammar};
 use super::{Change, Patch, PatternTerm, Solutions, TriplePattern};
@@ -28,7 +29,7 @@ pub fn parse_n3(bytes: &[u8], base: &str, nesting_max: u32) -> Result<Patch, Err
     let parser = N3Parser::new()
         .with_base_iri(base)
         .map_err(|error| Error::Internal(format!("`{base}` is no base IRI: {error}")))?;
-    let mut statements = Vec::new();
+    let (mut statements, mut written) = (Vec::new(), Written::of(bytes.len()));
     let mut formulae: HashMap<String, Vec<N3Quad>> = HashMap::new();
     for quad in parser.for_slice(bytes) {
         let quad = quad.map_err(|error| {
@@ -40,6 +41,12 @@ pub fn parse_n3(bytes: &[u8], base: &str, nesting_max: u32) -> Result<Patch, Err
                 message: error.message().to_owned(),
             }
         })?;
+        written.takes_bytes(bytes_of(&quad)).map_err(|error| Error::Malformed {
+            kind: "malformed-patch",
+            line: 1,
+            column: 1,
+            message: error.to_string(),
+        })?;
         match &quad.graph_name {
             GraphName::DefaultGraph => statements.push(quad),
             GraphName::BlankNode(formula) => formulae.entry(formula.as_str().to_owned()).or_default().push(quad),
@@ -48,6 +55,21 @@ pub fn parse_n3(bytes: &[u8], base: &str, nesting_max: u32) -> Result<Patch, Err
     }
     check_flat(&statements, &formulae)?;
     build(&statements, &formulae)
+}
+
+/// Bytes of the terms of a statement.
+fn bytes_of(quad: &N3Quad) -> usize {
+    let term = |term: &N3Term| match term {
+        N3Term::NamedNode(node) => node.as_str().len(),
+        N3Term::BlankNode(node) => node.as_str().len(),
+        N3Term::Variable(variable) => variable.as_str().len(),
+        N3Term::Literal(literal) => literal.value().len() + literal.datatype().as_str().len(),
+        other => other.to_string().len(),
+    };
+    [&quad.subject, &quad.predicate, &quad.object]
+        .into_iter()
+        .map(term)
+        .sum()
 }
 
 /// A formula is a value of a statement around the formulae, and never part of another formula (solid#34).

@@ -15,6 +15,7 @@ use spargebra::{GraphUpdateOperation, SparqlParser};
 use super::super::nesting::{self, Grammar};
 use super::{Change, Patch, PatternTerm, Solutions, TriplePattern};
 use crate::error::Error;
+use policies::written;
 
 /// Words that a patch may hold outside strings, IRIs and prefixed names.
 const WORDS: [&str; 10] = [
@@ -28,6 +29,7 @@ const WORDS: [&str; 10] = [
 pub fn parse_sparql(bytes: &[u8], base: &str, nesting_max: u32) -> Result<Patch, Error> {
     let text = std::str::from_utf8(bytes).map_err(|_| malformed(1, 1, "the patch is not UTF-8".to_owned()))?;
     nesting::check(bytes, Grammar::Turtle, nesting_max).map_err(|error| malformed(error.line, 1, error.to_string()))?;
+    written::sparql(text).map_err(|error| malformed(1, 1, error.to_string()))?;
     check_words(text)?;
     let update = SparqlParser::new()
         .with_base_iri(base)
