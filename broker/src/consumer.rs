@@ -1,6 +1,7 @@
 //! The consumer's side, for a company without software of its own: ask for an agreement, fetch its token, deposit it at a broker, and
 //! query under it. Each query carries a fresh delegation by the consumer's key: without it the broker can do nothing.
 
+use crate::source::authority;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use server_kit::body::Body;
 use server_kit::clock::Clock;
 use server_kit::egress::{Egress, EgressError, EgressRequest, EgressResponse};
 use server_kit::random::Random;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,8 @@ const DELEGATION_SECONDS: u32 = 120;
 
 /// How many agreements one delegation names.
 const AGREEMENTS_TOGETHER: usize = 16;
+/// Up to how many servers of owners each gets a delegation of its own, which tells it nothing about the others.
+const SERVERS_APART_MAX: usize = 16;
 /// Longest wait for one answer, seconds.
 const ANSWER_SECONDS_MAX: u64 = 300;
 /// Largest answer, bytes.
@@ -115,6 +119,22 @@ pub struct ConsumerQuery<'a> {
     pub complete_required: bool,
     /// Further parameters of the broker, such as `provenance`.
     pub parameters: &'a [(&'a str, &'a str)],
+}
+
+/// The agreements, as they are named together in delegations: of each server apart where these are few, and a few together where they
+/// are many, so that an owner learns little about a consumer's other agreements.
+fn delegated(agreements: &[String]) -> Vec<Vec<String>> {
+    let mut servers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for agreement in agreements {
+        servers.entry(authority(agreement)).or_default().push(agreement.clone());
+    }
+    let together: Vec<Vec<String>> = if servers.len() <= SERVERS_APART_MAX {
+        servers.into_values().collect()
+    } else {
+        vec![agreements.to_vec()]
+    };
+    let each = together.iter().flat_map(|some| some.chunks(AGREEMENTS_TOGETHER));
+    each.map(<[String]>::to_vec).collect()
 }
 
 impl Consumer {
@@ -281,10 +301,10 @@ impl Consumer {
             form.append_pair("complete", "required");
         }
         form.extend_pairs(query.parameters).extend_pairs(further);
-        // All of hundreds of agreements would not fit into a header; and an owner sees the delegation that names its agreement, so
-        // small ones tell it little about the others.
-        let many = query.agreements.len() > AGREEMENTS_TOGETHER;
-        for some in query.agreements.chunks(AGREEMENTS_TOGETHER).filter(|_| many) {
+        // All of hundreds of agreements would not fit into a header; and an owner sees the delegation that names its agreement.
+        let delegated = delegated(query.agreements);
+        let many = delegated.len() > 1;
+        for some in delegated.iter().filter(|_| many) {
             let text = self.delegation_text(broker, some, query.purpose, DELEGATION_SECONDS)?;
             form.append_pair("delegation", &text);
         }
@@ -478,4 +498,27 @@ fn text(url: &str, value: &Value, name: &str) -> Result<String, ConsumerError> {
             url: url.to_owned(),
             reason: format!("`{name}` is missing"),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// T77: an owner learns nothing of agreements with others, unless these are very many.
+    #[test]
+    fn servers_get_delegations_of_their_own() {
+        let of = |server: usize, number: usize| format!("https://owner{server}.example/a/{number}");
+        let few: Vec<String> = (0..40).map(|number| of(number % 2, number)).collect();
+        let apart = delegated(&few);
+        assert_eq!(apart.iter().map(Vec::len).collect::<Vec<_>>(), [16, 4, 16, 4]);
+        let own = |some: &Vec<String>| {
+            some.iter()
+                .map(|agreement| authority(agreement))
+                .all(|a| Some(a) == some.first().map(|b| authority(b)))
+        };
+        assert!(apart.iter().all(own));
+        let many: Vec<String> = (0..285).map(|server| of(server, 0)).collect();
+        assert_eq!(delegated(&many).len(), 18);
+        assert_eq!(delegated(&[]).len(), 0);
+    }
 }

@@ -98,7 +98,9 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
             }
             continue;
         }
-        let mine = deposited.get(dataset.iri.as_str()).map_or(&[][..], Vec::as_slice);
+        let about = deposited.get(dataset.iri.as_str()).map_or(&[][..], Vec::as_slice);
+        let lies_there = |deposit: &&&Arc<Deposit>| snapshot.is_of(&deposit.agreement, &dataset.member);
+        let mine: Vec<&Arc<Deposit>> = about.iter().filter(lies_there).copied().collect();
         if dataset.open && mine.is_empty() {
             admission.sources.push(source);
             continue;

@@ -239,6 +239,41 @@ async fn a_budget_is_an_error_not_a_shorter_answer() {
     assert_eq!(network.ask(&query(ROWS)).await.unwrap_err(), ExecError::TimedOut(200));
 }
 
+/// T97: one member cannot use up what a query has for all of them: its answers to all sub-queries count together.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_member_uses_up_the_budget_of_all() {
+    let mut network = network().await;
+    // Every member is asked twice: nothing joins within one.
+    let text = query("SELECT ?o ?v WHERE { { ?o :value ?v } UNION { ?v :street ?o } }");
+    let honest = network.ask(&text).await.unwrap();
+    assert!(honest.completeness.complete);
+    let most = honest
+        .completeness
+        .sources
+        .iter()
+        .map(|source| source.rows)
+        .max()
+        .unwrap();
+    let all: u64 = honest.completeness.sources.iter().map(|source| source.rows).sum();
+    network.limits.member_rows_max = most;
+    network.limits.rows_max = all;
+    assert!(
+        network.ask(&text).await.unwrap().completeness.complete,
+        "each has its share"
+    );
+    network.limits.member_rows_max = most - 1;
+    let answered = network.ask(&text).await.unwrap();
+    let sources = &answered.completeness.sources;
+    for (before, source) in honest.completeness.sources.iter().zip(sources) {
+        let expected = if before.rows == most {
+            SourceStatus::Failed
+        } else {
+            SourceStatus::Answered
+        };
+        assert_eq!(source.status, expected, "{source:?}");
+    }
+}
+
 /// No session survives between sources: open sources never see any credential (T77).
 #[tokio::test(flavor = "multi_thread")]
 async fn open_sources_see_no_credentials() {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "broker_service/deposits.rs"]
+mod deposits;
 #[path = "broker_service/harness.rs"]
 pub mod harness;
 #[path = "broker_service/kinds.rs"]

@@ -5,3 +5,4 @@ mod contract;
 mod hostile;
 mod pods;
 mod streams;
+mod weight;

@@ -130,15 +130,20 @@ async fn deposit(broker: &Arc<Broker>, call: &Call, web_id: String, jkt: &str) -
             )
         })?,
     };
-    if let Some(expected) = &sent.dataset {
-        let (_, dataset) = super::read(&document, &sent.agreement, &web_id)
-            .map_err(|error| error::unprocessable("not-the-agreement", error.to_string()))?;
-        if dataset != *expected {
-            return Err(error::unprocessable(
-                "another-dataset",
-                format!("the agreement is about `{dataset}`"),
-            ));
-        }
+    let (_, dataset) = super::read(&document, &sent.agreement, &web_id)
+        .map_err(|error| error::unprocessable("not-the-agreement", error.to_string()))?;
+    if sent.dataset.as_ref().is_some_and(|expected| *expected != dataset) {
+        return Err(error::unprocessable(
+            "another-dataset",
+            format!("the agreement is about `{dataset}`"),
+        ));
+    }
+    // Otherwise one member's agreement could stand in the way of asking another member under its own.
+    if !snapshot.is_with_holder(&sent.agreement, &dataset) {
+        return Err(error::unprocessable(
+            "another-members-dataset",
+            format!("the agreement is about `{dataset}`, which is another member's than the agreement"),
+        ));
     }
     let row = DepositRow {
         web_id,

@@ -168,6 +168,20 @@ impl Snapshot {
         })
     }
 
+    /// Whether an agreement lies with the member whose dataset it is about.
+    #[must_use]
+    pub fn is_with_holder(&self, agreement: &str, dataset: &str) -> bool {
+        self.speaker(dataset)
+            .is_some_and(|holder| self.is_of(agreement, &holder.config.name))
+    }
+
+    /// Whether an IRI lies on the origins of a pod server, by its name.
+    #[must_use]
+    pub fn is_of(&self, iri: &str, member: &str) -> bool {
+        let base = self.members.get(member).and_then(|member| member.config.pod_server());
+        base.is_some_and(|base| speaks_for(base.as_str(), self.others(member), iri))
+    }
+
     /// Where the members besides one are.
     pub fn others(&self, name: &str) -> impl Iterator<Item = &str> {
         let members = self.members.values().map(|member| &member.config);

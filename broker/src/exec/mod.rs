@@ -11,7 +11,7 @@ pub mod terms;
 use crate::fetch::parse::SentKeys;
 use crate::fetch::{Budget, Credentials, FetchError, Transport, parse};
 use crate::member::documents::DocumentLimits;
-use crate::member::{At, Question, adapter};
+use crate::member::{At, MemberKind, Question, adapter};
 use crate::plan::{MaterialiseText, PhysicalPlan, PlanLimits, Scan, SubPlan, SubPlanText, Wanted};
 use crate::source::{Source, SourceId};
 use arriving::{Arriving, Filling, Part, Values};
@@ -21,7 +21,7 @@ use manifest::Ledger;
 use oxrdf::{Dataset, Quad, Term, Variable};
 use parking_lot::Mutex;
 use residual::Delivered;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -34,9 +34,9 @@ pub struct ExecLimits {
     pub member_ms_max: u64,
     /// Longest time of a whole query, milliseconds.
     pub query_ms_max: u64,
-    /// Most rows of one sub-query.
+    /// Most rows of one member, over all sub-queries of a query.
     pub member_rows_max: u64,
-    /// Most bytes of one sub-query's answer.
+    /// Most bytes of one member's answers to all sub-queries of a query.
     pub member_bytes_max: u64,
     /// Most rows from all sources together.
     pub rows_max: u64,
@@ -124,6 +124,8 @@ pub async fn fill(
     answers: &Arc<[Arc<Arriving>]>,
 ) -> Result<Dataset, ExecError> {
     let budget = Budget::new(session.limits.rows_max, session.limits.bytes_max);
+    let shares = shares(session, plan, &budget);
+    let shares = &shares;
     let filling = Filling(Arc::clone(answers));
     let all = async {
         let (senders, slots): (Vec<_>, Vec<Slot>) = plan.sub_plans.iter().map(|_| watch::channel(false)).unzip();
@@ -133,20 +135,19 @@ pub async fn fill(
                 .bind
                 .as_ref()
                 .and_then(|bind| Some((bind.from, slots.get(bind.from)?.clone())));
-            let budget = Arc::clone(&budget);
             async move {
                 let feed = match feed {
                     Some((from, mut slot)) => slot.wait_for(|whole| *whole).await.ok().and_then(|_| answers.get(from)),
                     None => None,
                 };
-                sub_plan(session, part, feed, place, ledger, &budget).await;
+                sub_plan(session, part, feed, place, ledger, shares).await;
                 sender.send_replace(true);
             }
         }));
-        let triples = futures_util::future::join_all(plan.materialise.iter().map(|(id, wanted)| {
-            let budget = Arc::clone(&budget);
-            async move { merge_from(session, *id, wanted, ledger, &budget).await }
-        }));
+        let wanted = plan.materialise.iter();
+        let triples = futures_util::future::join_all(
+            wanted.map(|(id, wanted)| async move { merge_from(session, *id, wanted, ledger, shares).await }),
+        );
         futures_util::future::join(parts, triples).await.1
     };
     let limit = Duration::from_millis(session.limits.query_ms_max);
@@ -171,6 +172,19 @@ pub async fn fill(
     Ok(dataset)
 }
 
+/// What each member may use up, by its name.
+type Shares<'s> = BTreeMap<&'s str, Arc<Budget>>;
+
+fn shares<'s>(session: &Session<'s>, plan: &PhysicalPlan, budget: &Arc<Budget>) -> Shares<'s> {
+    let (rows_max, bytes_max) = (session.limits.member_rows_max, session.limits.member_bytes_max);
+    let asked = plan.asked().into_iter().filter_map(|id| session.sources.get(id));
+    let members: BTreeSet<&str> = asked.map(|source| source.member.as_str()).collect();
+    members
+        .into_iter()
+        .map(|member| (member, budget.share(rows_max, bytes_max)))
+        .collect()
+}
+
 /// One sub-plan: all its sources, with the bindings of another sub-plan when it waits for one.
 async fn sub_plan(
     session: &Session<'_>,
@@ -178,7 +192,7 @@ async fn sub_plan(
     feed: Option<&Arc<Arriving>>,
     answer: &Arriving,
     ledger: &Ledger,
-    budget: &Arc<Budget>,
+    shares: &Shares<'_>,
 ) {
     let mut requests: Vec<(SourceId, String, Option<Arc<SentKeys>>)> = Vec::new();
     let keys = match (&part.bind, feed) {
@@ -209,22 +223,26 @@ async fn sub_plan(
             requests.extend(part.sources.keys().map(|source| (*source, text.clone(), None)));
         }
     }
-    let expected = |id: SourceId, keys: &Option<Arc<SentKeys>>| parse::Expected {
+    let expected = |number: usize, id: SourceId, keys: &Option<Arc<SentKeys>>| parse::Expected {
         keys: keys.clone(),
         variables: part.variables.clone(),
         certain: part.certain.clone(),
         rows_max: session.limits.member_rows_max,
         bytes_max: session.limits.member_bytes_max,
-        blank_prefix: format!("p{}s{id}x", part.id),
+        blank_prefix: match session.sources.get(id).map(Source::kind) {
+            // The labels of another endpoint mean something within one answer only.
+            Some(MemberKind::Sparql) if keys.is_some() => format!("p{}s{id}r{number}x", part.id),
+            _ => format!("p{}s{id}x", part.id),
+        },
     };
     // Of a row that several sources hold it must be known who does before it is read.
     let copies = part.copied;
     let brought = Mutex::new(Vec::new());
     let brought_here = &brought;
     futures_util::future::join_all(requests.iter().enumerate().map(|(at, (source, text, keys))| {
-        let (source, expected) = (*source, expected(*source, keys));
+        let (source, expected) = (*source, expected(at, *source, keys));
         async move {
-            if let Some(rows) = ask(session, source, text, expected, ledger, budget).await {
+            if let Some(rows) = ask(session, source, text, expected, ledger, shares).await {
                 let part = Part {
                     sources: vec![source],
                     place: at,
@@ -285,7 +303,7 @@ async fn merge_from(
     id: SourceId,
     wanted: &Wanted,
     ledger: &Ledger,
-    budget: &Arc<Budget>,
+    shares: &Shares<'_>,
 ) -> Vec<Quad> {
     let column = |name: &str| Variable::new_unchecked(name);
     let expected = parse::Expected {
@@ -296,7 +314,7 @@ async fn merge_from(
         bytes_max: session.limits.member_bytes_max,
         blank_prefix: format!("m{id}x"),
     };
-    let rows = ask(session, id, &MaterialiseText::of(wanted), expected, ledger, budget)
+    let rows = ask(session, id, &MaterialiseText::of(wanted), expected, ledger, shares)
         .await
         .unwrap_or_default();
     let scans: Vec<&Scan> = wanted.scans.values().collect();
@@ -323,9 +341,10 @@ async fn ask(
     text: &str,
     expected: parse::Expected,
     ledger: &Ledger,
-    budget: &Arc<Budget>,
+    shares: &Shares<'_>,
 ) -> Option<Vec<Vec<Option<Term>>>> {
     let source = session.sources.get(id)?;
+    let budget = shares.get(source.member.as_str())?;
     let started = Instant::now();
     let limit = Duration::from_millis(session.limits.member_ms_max);
     let question = Question {

@@ -108,6 +108,8 @@ pub struct Budget {
     bytes_left: AtomicU64,
     rows_max: u64,
     bytes_max: u64,
+    /// Of what this is one member's share.
+    whole: Option<Arc<Budget>>,
 }
 
 impl Budget {
@@ -119,14 +121,31 @@ impl Budget {
             bytes_left: AtomicU64::new(bytes_max),
             rows_max,
             bytes_max,
+            whole: None,
+        })
+    }
+
+    /// What one member may use up of it, over all sub-queries: nobody alone can use up what is for all.
+    #[must_use]
+    pub fn share(self: &Arc<Self>, rows_max: u64, bytes_max: u64) -> Arc<Self> {
+        Arc::new(Self {
+            rows_left: AtomicU64::new(rows_max),
+            bytes_left: AtomicU64::new(bytes_max),
+            rows_max,
+            bytes_max,
+            whole: Some(Arc::clone(self)),
         })
     }
 
     /// Takes one row.
     ///
     /// # Errors
-    /// [`FetchError::Budget`] when none is left.
+    /// [`FetchError::Budget`] when none is left, [`FetchError::TooManyRows`] when none is left of a share.
     pub fn take_row(&self) -> Result<(), FetchError> {
+        if let Some(whole) = &self.whole {
+            take(&self.rows_left, 1).ok_or(FetchError::TooManyRows(self.rows_max))?;
+            return whole.take_row();
+        }
         take(&self.rows_left, 1)
             .ok_or_else(|| FetchError::Budget(format!("more than {} rows from all sources together", self.rows_max)))
     }
@@ -134,8 +153,12 @@ impl Budget {
     /// Takes bytes.
     ///
     /// # Errors
-    /// [`FetchError::Budget`] when too few are left.
+    /// [`FetchError::Budget`] when too few are left, [`FetchError::TooManyBytes`] when too few are left of a share.
     pub fn take_bytes(&self, bytes: u64) -> Result<(), FetchError> {
+        if let Some(whole) = &self.whole {
+            take(&self.bytes_left, bytes).ok_or(FetchError::TooManyBytes(self.bytes_max))?;
+            return whole.take_bytes(bytes);
+        }
         take(&self.bytes_left, bytes)
             .ok_or_else(|| FetchError::Budget(format!("more than {} bytes from all sources together", self.bytes_max)))
     }

@@ -66,6 +66,8 @@ impl Default for DocumentLimits {
 const REDIRECTS_MAX: usize = 3;
 /// Most documents that are named when they could not be read; further ones are counted.
 const NAMED_MAX: usize = 5;
+/// Most things that are noted of one reading: a document can give occasion for hundreds of thousands.
+const WORDS_MAX: usize = 20;
 /// Most answers about patterns that are remembered of one member.
 const ASKED_MAX: usize = 4_096;
 /// Turtle and its kin first; JSON-LD where there is nothing else.
@@ -178,7 +180,7 @@ impl<'a> Reading<'a> {
     /// Notes something that people should know about the answer.
     pub(super) fn note(&self, words: String) {
         let mut tally = self.tally.lock();
-        if !tally.account.notes.contains(&words) {
+        if tally.account.notes.len() < WORDS_MAX && !tally.account.notes.contains(&words) {
             tally.account.notes.push(words);
         }
     }
@@ -186,7 +188,7 @@ impl<'a> Reading<'a> {
     /// Notes that something is missing.
     pub(super) fn miss(&self, words: String) {
         let mut tally = self.tally.lock();
-        if !tally.account.missing.contains(&words) {
+        if tally.account.missing.len() < WORDS_MAX && !tally.account.missing.contains(&words) {
             tally.account.missing.push(words);
         }
     }

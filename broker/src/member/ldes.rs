@@ -246,6 +246,16 @@ impl<'p> About<'p> {
             .collect()
     }
 
+    /// What describes pages and not members.
+    fn paging(&self) -> HashSet<NamedOrBlankNode> {
+        let pages = [tree::RELATION, tree::MEMBER, tree::VIEW];
+        let subjects = pages.into_iter().flat_map(|property| self.with(property));
+        let objects = [tree::VIEW, tree::RELATION, tree::NODE];
+        let objects = objects.into_iter().flat_map(|property| self.with(property));
+        let named = objects.filter_map(|quad| node(&quad.object));
+        subjects.map(|quad| quad.subject.clone()).chain(named).collect()
+    }
+
     /// Whether a relation leads only to members of before a moment: it says so of the property that tells their time.
     fn is_past(&self, relation: &NamedOrBlankNode, since: DateTime, path: Option<&str>) -> bool {
         let Some(path) = path else { return false };
@@ -290,43 +300,38 @@ fn moment(term: &Term) -> Option<DateTime> {
 }
 
 /// What the pages say about their members: from each member along what is described on the page, not into other members and not
-/// into the paging.
+/// into the paging. Each statement is looked at once, however many members it is reached from.
 fn members(pages: &[Arc<Document>], since: Option<DateTime>, path: Option<&str>) -> Page {
     let mut out = Page::default();
     for page in pages {
         let about = About::of(page);
         let members: HashSet<NamedOrBlankNode> =
             about.with(tree::MEMBER).filter_map(|quad| node(&quad.object)).collect();
-        let paging: HashSet<NamedOrBlankNode> = about
-            .with(tree::RELATION)
-            .chain(about.with(tree::MEMBER))
-            .chain(about.with(tree::VIEW))
-            .map(|quad| quad.subject.clone())
-            .chain(about.with(tree::VIEW).filter_map(|quad| node(&quad.object)))
-            .chain(about.with(tree::RELATION).filter_map(|quad| node(&quad.object)))
-            .chain(about.with(tree::NODE).filter_map(|quad| node(&quad.object)))
+        let kept: HashSet<&NamedOrBlankNode> = members
+            .iter()
+            .filter(|member| !is_before(&about, member, since, path))
             .collect();
-        for member in &members {
-            if is_before(&about, member, since, path) {
-                continue;
+        let paging = about.paging();
+        let described = |next: &NamedOrBlankNode| !members.contains(next) && !paging.contains(next);
+        let mut seen: HashSet<NamedOrBlankNode> = kept.iter().copied().cloned().collect();
+        let mut waiting: Vec<NamedOrBlankNode> = seen.iter().cloned().collect();
+        // What stands in a graph named after a member belongs to it, whatever it is about.
+        for quad in about.quads {
+            if graph(quad).is_some_and(|graph| kept.contains(&graph)) {
+                out.triples.push(Triple::from(quad.clone()));
+                let next = node(&quad.object).filter(described);
+                waiting.extend(next.filter(|next| seen.insert(next.clone())));
             }
-            let mut seen: HashSet<NamedOrBlankNode> = HashSet::from([member.clone()]);
-            let mut waiting = vec![member.clone()];
-            while let Some(subject) = waiting.pop() {
-                let quads = about.by_subject.get(&subject).into_iter().flatten();
-                for quad in quads.filter(|quad| !is_of_another(quad, member, &members)) {
-                    out.triples.push(Triple::from((*quad).clone()));
-                    let next = node(&quad.object).filter(|next| !members.contains(next) && !paging.contains(next));
-                    if let Some(next) = next
-                        && seen.insert(next.clone())
-                    {
-                        waiting.push(next);
-                    }
+        }
+        while let Some(subject) = waiting.pop() {
+            for quad in about.by_subject.get(&subject).into_iter().flatten() {
+                if graph(quad).is_some_and(|graph| members.contains(&graph)) {
+                    continue;
                 }
+                out.triples.push(Triple::from((*quad).clone()));
+                let next = node(&quad.object).filter(described);
+                waiting.extend(next.filter(|next| seen.insert(next.clone())));
             }
-            // What stands in a graph named after the member belongs to it, whatever it is about.
-            let own = page.quads.iter().filter(|quad| graph(quad).as_ref() == Some(member));
-            out.triples.extend(own.map(|quad| Triple::from(quad.clone())));
         }
     }
     out
@@ -338,10 +343,6 @@ fn graph(quad: &Quad) -> Option<NamedOrBlankNode> {
         GraphName::BlankNode(node) => Some(node.clone().into()),
         GraphName::DefaultGraph => None,
     }
-}
-
-fn is_of_another(quad: &Quad, member: &NamedOrBlankNode, members: &HashSet<NamedOrBlankNode>) -> bool {
-    graph(quad).is_some_and(|graph| graph != *member && members.contains(&graph))
 }
 
 /// Whether a member tells one moment, and that is before another.

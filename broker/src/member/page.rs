@@ -4,6 +4,7 @@ use crate::fetch::FetchError;
 use oxrdf::{Quad, Triple};
 use oxrdfio::{JsonLdProfileSet, LoadedDocument, RdfFormat, RdfParser};
 use policies::nesting::{self, Grammar};
+use policies::written::Written;
 
 /// The triples to query, and in which document each stands.
 #[derive(Debug, Default)]
@@ -49,12 +50,12 @@ pub(super) fn parse(body: &[u8], format: RdfFormat, base: &str, triples_max: u64
         .rename_blank_nodes()
         .for_slice(body)
         .with_document_loader(context_at_hand);
-    let mut quads = Vec::new();
+    let (mut quads, mut written) = (Vec::new(), Written::of(body.len()));
     for quad in parser {
         if quads.len() as u64 >= triples_max {
             return Err(FetchError::TooManyRows(triples_max));
         }
-        quads.push(quad.map_err(|error| {
+        let quad: Quad = quad.map_err(|error| {
             let words: String = error
                 .to_string()
                 .chars()
@@ -62,7 +63,11 @@ pub(super) fn parse(body: &[u8], format: RdfFormat, base: &str, triples_max: u64
                 .take(200)
                 .collect();
             broken(format!("not {}: {words}", format.name()))
-        })?);
+        })?;
+        written
+            .takes(quad.as_ref())
+            .map_err(|error| broken(error.to_string()))?;
+        quads.push(quad);
     }
     Ok(quads)
 }

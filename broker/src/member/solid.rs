@@ -140,7 +140,8 @@ impl Walk<'_> {
         for index in objects(&profile, Some(web_id), solid::PUBLIC_TYPE_INDEX) {
             let url = index.split('#').next().unwrap_or_default();
             if authority(url) != authority(web_id) && !url.starts_with(self.root) {
-                reading.note(format!("the type index <{url}> lies elsewhere and was not read"));
+                let shown: String = url.chars().take(200).collect();
+                reading.note(format!("the type index <{shown}> lies elsewhere and was not read"));
                 continue;
             }
             match reading.read(url).await {

@@ -246,10 +246,14 @@ impl Keys {
     /// Reads the lists of `dataset` from triples, which may hold other things too. A list that cannot be read is left out, which only
     /// means that less is known of the source; how many were is told.
     #[must_use]
-    pub fn from_triples(dataset: &NamedOrBlankNode, triples: &[Triple]) -> (Self, usize) {
+    pub fn from_triples<'a>(
+        dataset: &NamedOrBlankNode,
+        triples: impl IntoIterator<Item = &'a Triple> + Clone,
+    ) -> (Self, usize) {
         let list = format!("{MEENT}identifierList");
         let own = triples
-            .iter()
+            .clone()
+            .into_iter()
             .filter(|triple| triple.subject == *dataset && triple.predicate.as_str() == list);
         let all: Vec<NamedOrBlankNode> = own
             .filter_map(|triple| match &triple.object {
