@@ -12,8 +12,10 @@ use rustc_hash::FxHashMap;
 
 use super::sketch::{Number, PRIME, Sketch, inverse};
 
-/// Numerator and denominator that a factor between numbers may have.
+/// Numerator and denominator that a factor between numbers may have,
 const FRACTION_MAX: i64 = 32_767;
+/// or their product: inline data and things that are joined to all rows can count one group forty thousand times.
+const PRODUCT_MAX: i64 = 1 << 24;
 /// Slack for the arithmetic of the solver, in rows.
 const SLACK: f64 = 1e-6;
 /// Most coordinates that are touched while relations are looked for: some seconds of work.
@@ -285,8 +287,11 @@ fn relations(given: &[Sketch], others: &[&Number]) -> Option<Vec<Relation>> {
         let mut made_of: BTreeMap<usize, u32> = number.into_iter().map(|number| (number, 1)).collect();
         loop {
             let Some((first, value)) = row.first_key_value().map(|(at, value)| (*at, u64::from(*value))) else {
-                // Factors of groups are small whole numbers, or quotients of such.
-                let factors = made_of
+                // Factors of groups, as many times as the first, are small whole numbers or quotients of such.
+                let scale = made_of
+                    .first_key_value()
+                    .map_or(1, |(_, first)| inverse((*first).into()));
+                let factors = scaled(&made_of, scale)
                     .into_iter()
                     .map(|(number, factor)| Some((number, fraction(factor)?)));
                 let relation: Option<Relation> = factors.collect();
@@ -342,12 +347,12 @@ fn fraction(residue: u32) -> Option<f64> {
     let prime = i64::try_from(PRIME).ok()?;
     let (mut before, mut rest) = (prime, i64::from(residue));
     let (mut t_before, mut t) = (0_i64, 1_i64);
-    while rest > FRACTION_MAX {
+    while rest > FRACTION_MAX && rest.saturating_mul(t.abs()) > PRODUCT_MAX {
         let quotient = before / rest;
         (before, rest) = (rest, before - quotient * rest);
         (t_before, t) = (t, t_before - quotient * t);
     }
-    let small = t != 0 && t.abs() <= FRACTION_MAX;
+    let small = t != 0 && (rest.max(t.abs()) <= FRACTION_MAX || rest.saturating_mul(t.abs()) <= PRODUCT_MAX);
     let (above, below) = (i32::try_from(rest).ok()?, i32::try_from(t).ok()?);
     small.then(|| f64::from(above) / f64::from(below))
 }
@@ -367,9 +372,32 @@ mod tests {
         sum.number()
     }
 
+    /// T93: a group that is counted forty thousand times, by inline data, is guarded as it is otherwise.
+    #[test]
+    fn counting_a_group_many_times_does_not_unguard_it() {
+        let key = SketchKey::new([7; 32]);
+        let times = |persons: std::ops::Range<i64>, times: u64| {
+            let mut sum = Sum::default();
+            for person in persons {
+                sum.add(key.person(person), key.triple([&person.to_string(), "", ""]), times);
+            }
+            sum.number()
+        };
+        let total = over(0..50);
+        for (small, others) in [(40_000, 40_000), (40_000, 1), (1, 40_000), (1_000_000, 1)] {
+            let groups = [times(0..3, small), times(3..10, others), times(10..50, others)];
+            let groups: Vec<&Number> = groups.iter().collect();
+            let mut bounds = Bounds::new(std::slice::from_ref(&total.sketch), &groups, &[0], 5).unwrap();
+            assert!(bounds.give(&[2]), "{small} {others}");
+            assert!(!bounds.give(&[1]), "{small} {others}: this would tell the small one");
+        }
+    }
+
     #[test]
     fn residues_become_fractions() {
         let prime = u32::try_from(PRIME).unwrap();
+        assert_eq!(fraction(40_000), Some(40_000.0));
+        assert_eq!(fraction(prime - 40_000), Some(-40_000.0));
         assert_eq!(fraction(1), Some(1.0));
         assert_eq!(fraction(prime - 1), Some(-1.0));
         assert_eq!(fraction(prime - 3), Some(-3.0));
