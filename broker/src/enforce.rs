@@ -110,6 +110,9 @@ pub fn admit(snapshot: &Snapshot, deposits: &[Arc<Deposit>], asker: &Asker, now:
         for deposit in mine {
             match one(deposit, asker, now) {
                 Ok(granted) => {
+                    if granted.changes_values {
+                        source.description = dataset.description.changed();
+                    }
                     source.agreement = Some(deposit.agreement.clone());
                     source.aggregate_only = granted.aggregate_only;
                     source.properties.clone_from(&granted.properties);
@@ -243,6 +246,7 @@ fn decided(
     };
     let granted = Granted {
         aggregate_only,
+        changes_values: decision.obligations.contains(&Obligation::ChangeValues),
         properties: view.properties,
         hidden: view.hidden,
         stays: stays_with_recipient(&deposit.policy),

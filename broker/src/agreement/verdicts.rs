@@ -20,6 +20,8 @@ pub struct Granted {
     pub properties: Option<BTreeSet<String>>,
     /// Properties that stay hidden whatever else is agreed.
     pub hidden: BTreeSet<String>,
+    /// Whether values or names are other ones when they leave.
+    pub changes_values: bool,
     /// Whether it forbids to hand data on.
     pub stays: bool,
     /// Whether it lets values reach other members only behind a mask.

@@ -9,7 +9,7 @@ use oxrdf::{NamedNode, Term, vocab::rdf};
 use server_kit::keys::Keys;
 use spargebra::term::{NamedNodePattern, TermPattern, TriplePattern};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One row of a summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct SourceDescription {
     exact: bool,
     /// Patterns of which it holds nothing, by its own word; with variables in all places that they leave open.
     lacking: Vec<TriplePattern>,
+    /// The same where values and names leave changed.
+    changed: OnceLock<Arc<SourceDescription>>,
 }
 
 /// What a source holds of one property.
@@ -113,7 +115,45 @@ impl SourceDescription {
             known: true,
             exact: false,
             lacking: Vec::new(),
+            changed: OnceLock::new(),
         }
+    }
+
+    /// The same source under an agreement by which values and names leave changed: summaries tell of them as they are, so that codes
+    /// are possible wherever there are names, and any text wherever there are values.
+    #[must_use]
+    pub fn changed(&self) -> Arc<Self> {
+        Arc::clone(self.changed.get_or_init(|| Arc::new(self.with_changes())))
+    }
+
+    fn with_changes(&self) -> Self {
+        if !self.known {
+            return self.clone();
+        }
+        let any = Token::Literal(None);
+        let mut rows = Vec::new();
+        for row in self.rows() {
+            let (subject, object) = (row.subject.clone(), row.object.clone());
+            let subjects = match subject {
+                Token::Iri(_) => vec![subject, Token::codes()],
+                other => vec![other],
+            };
+            let objects = match object {
+                Token::Iri(_) => vec![object, Token::codes(), any.clone()],
+                Token::Literal(_) => vec![any.clone()],
+                Token::Blank => vec![object],
+            };
+            let ends = subjects
+                .iter()
+                .flat_map(|subject| objects.iter().map(move |object| (subject, object)));
+            rows.extend(ends.enumerate().map(|(at, (subject, object))| SummaryRow {
+                predicate: row.predicate.clone(),
+                subject: subject.clone(),
+                object: object.clone(),
+                triples: if at == 0 { row.triples } else { 1 },
+            }));
+        }
+        Self::new(rows, self.classes.clone()).with_keys(Keys::clone(&self.keys))
     }
 
     /// The same description with lists of the shared identifiers that the source speaks of.

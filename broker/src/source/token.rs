@@ -1,6 +1,7 @@
 //! Kinds of values: coarse enough for a summary of 2 kB, fine enough to name the owner; and the sets of them that a variable can take.
 
 use oxrdf::{Literal, Term};
+use policies::treatment::PSEUDONYM_IRI;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -34,10 +35,18 @@ impl Token {
         Self::Literal(Some(literal.datatype().as_str().into()))
     }
 
+    /// Codes that an owner puts in the place of names.
+    #[must_use]
+    pub fn codes() -> Self {
+        Self::Iri(PSEUDONYM_IRI.into())
+    }
+
     /// Whether one term can match both tokens, when the two come from **different** sources.
     #[must_use]
     pub fn may_meet(&self, other: &Self) -> bool {
         match (self, other) {
+            // Codes hold under one agreement: two sources never give out the same.
+            (Self::Iri(a), Self::Iri(b)) if a == b && **a == *PSEUDONYM_IRI => false,
             (Self::Iri(a), Self::Iri(b)) => iri_covers(a, b) || iri_covers(b, a),
             (Self::Literal(a), Self::Literal(b)) => match (a, b) {
                 (Some(a), Some(b)) => a == b,

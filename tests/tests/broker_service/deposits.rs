@@ -1,4 +1,4 @@
-//! Agreements that say they are about somebody else's data.
+//! Agreements that say they are about somebody else's data, and those under which names leave changed.
 
 use meent_tests::pod::PodServer;
 use serde_json::json;
@@ -53,5 +53,44 @@ async fn no_agreement_is_about_another_members_data() {
     );
     let answer = ask(&company, &broker, &both, ROWS, &[("purpose", PURPOSE)], JSON).await;
     assert_eq!(numbers(&answer), [10, 11, 12, 20, 21, 22], "{}", answer.text());
+    broker.stop().await;
+}
+
+/// Names that leave as codes are asked about by their codes: a summary, which tells of the names themselves, rules no member out then,
+/// and an answer that is complete lacks nothing.
+///
+/// Requirements ENF-13.
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_are_asked_about_like_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let coded = "<> ; odrl:duty [ odrl:action meent:pseudonymise ]";
+    let (gent, brugge) = (
+        municipality("Gent", 10, coded).await,
+        municipality("Brugge", 20, coded).await,
+    );
+    let broker = BrokerServer::start(directory.path(), &[&gent, &brugge], json!({})).await;
+    broker.knows(2).await;
+    let home = PodServer::start().await;
+    let company = home.agent("company").await;
+    let both = [
+        agree(&company, &gent, &broker).await,
+        agree(&company, &brugge, &broker).await,
+    ];
+    let purpose = [("purpose", PURPOSE)];
+    let answer = ask(&company, &broker, &both, ROWS, &purpose, JSON).await;
+    assert_eq!(numbers(&answer), [10, 11, 12, 20, 21, 22], "{}", answer.text());
+    let rows = answer.json();
+    for (row, number) in [(0, 10), (5, 22)] {
+        let code = rows["results"]["bindings"][row]["o"]["value"].as_str().unwrap();
+        assert!(code.starts_with("urn:meent:pseudonym:"), "{code}");
+        let about = format!("SELECT ?n WHERE {{ <{code}> <http://vocab.example/bicycles> ?n }}");
+        let answer = ask(&company, &broker, &both, &about, &purpose, JSON).await;
+        assert_eq!(
+            (numbers(&answer), answer.header("meent-complete")),
+            (vec![number], "true"),
+            "{}",
+            answer.text()
+        );
+    }
     broker.stop().await;
 }
