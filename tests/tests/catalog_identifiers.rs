@@ -33,21 +33,43 @@ async fn identifiers_are_listed_when_the_owner_says_so() {
     let text = "<#it> <http://www.w3.org/2002/07/owl#sameAs> <https://register.example/7> . <https://register.example/7> <urn:name> \"seven\" .";
     assert!(city.put("/gent/open/d.ttl", TURTLE, text).await.status.is_success());
     let path = "gent/.dataspace/datasets/d";
-    let describe = async |more: &str| {
+    let describe_with = async |more: &str, rest: &str| {
         let turtle = format!(
             "@prefix dcat: <http://www.w3.org/ns/dcat#> . @prefix dcterms: <http://purl.org/dc/terms/> .
-             @prefix meent: <https://w3id.org/meent/ns#> .
+             @prefix meent: <https://w3id.org/meent/ns#> . @prefix odrl: <http://www.w3.org/ns/odrl/2/> .
              <> a dcat:Dataset ; dcterms:title \"Open\"@nl ;
              dcterms:accessRights <http://publications.europa.eu/resource/authority/access-right/PUBLIC> ;
-             meent:publishSummary true {more} ; meent:container <{}gent/open/> .",
+             meent:publishSummary true ; {more} ; meent:container <{}gent/open/> . {rest}",
             server.base_url
         );
         let reply = city.put(&format!("/{path}"), TURTLE, turtle).await;
         assert!(reply.status.is_success(), "{}", reply.text());
     };
-    describe("").await;
+    let describe = async |more: &str| describe_with(more, "").await;
+    describe("dcat:keyword \"open\"").await;
     assert!(told(&server, path).await.is_empty(), "nobody said so");
-    describe("; meent:publishIdentifiers true").await;
+    for (rules, expected) in [
+        ("odrl:permission [ odrl:target <> ; odrl:action odrl:use ]", true),
+        (
+            "odrl:permission [ odrl:target [ a odrl:AssetCollection ; odrl:source <> ; odrl:refinement [ odrl:leftOperand meent:property ;
+               odrl:operator odrl:isAnyOf ; odrl:rightOperand <urn:name> ] ] ; odrl:action odrl:use ]",
+            false,
+        ),
+        (
+            "odrl:permission [ odrl:target <> ; odrl:action odrl:use ; odrl:duty [ odrl:action meent:pseudonymise ] ]",
+            false,
+        ),
+        (
+            "odrl:permission [ odrl:target <> ; odrl:action odrl:use ; odrl:duty [ odrl:action meent:maskKeys ] ]",
+            false,
+        ),
+    ] {
+        let offer = "meent:publishIdentifiers true ; odrl:hasPolicy <#offer>";
+        let profile = "odrl:profile <https://w3id.org/meent/odrl>";
+        describe_with(offer, &format!("<#offer> a odrl:Offer ; {profile} ; {rules} .")).await;
+        assert_eq!(!told(&server, path).await.is_empty(), expected, "{rules}");
+    }
+    describe("meent:publishIdentifiers true").await;
     let keys = told(&server, path).await;
     for (property, end, iri, expected) in [
         (SAME, End::Object, "https://register.example/7", true),

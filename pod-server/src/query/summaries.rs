@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use oxrdf::Term;
-use policies::odrl::{Constraint, Duty, Operator};
+use policies::odrl::{Constraint, Duty, Operator, Permission, Target};
 use quick_cache::sync::Cache;
 use roaring::RoaringBitmap;
 use server_kit::clock::Clock;
@@ -101,8 +101,8 @@ impl IndexSummaries {
         drop(named);
         let view = View::new(Arc::clone(&snapshot), &documents, Predicates::default());
         let own = view.summary();
-        // A hash tells of a single thing: nothing is listed of other people's storages, nor where nothing but aggregates may leave.
-        let listed = dataset.publish_identifiers && !personal && !allows_only_aggregates(dataset);
+        // A hash tells of a single thing: nothing is listed of other people's storages, nor where an offer hides or changes anything.
+        let listed = dataset.publish_identifiers && !personal && offers_all_as_it_is(dataset);
         let keys = if listed { view.keys().map(Arc::new) } else { None };
         let summary = if personal {
             Arc::new(joined(&own, shared(&snapshot, &storages)))
@@ -159,6 +159,29 @@ fn allows_only_aggregates(dataset: &Dataset) -> bool {
     };
     let mut permissions = policy.permissions.iter();
     !policy.permissions.is_empty() && permissions.all(|permission| permission.duties.iter().any(is_over_enough))
+}
+
+/// Duties under which something else leaves than what is there, or leaves otherwise.
+const CHANGES: [&str; 6] = [
+    meent::AGGREGATE_ONLY,
+    meent::GENERALISE,
+    meent::HASH,
+    meent::DROP,
+    meent::PSEUDONYMISE,
+    meent::MASK_KEYS,
+];
+
+/// Whether each offer of a dataset is about all of it, and changes nothing in it.
+fn offers_all_as_it_is(dataset: &Dataset) -> bool {
+    let narrows = |target: &Target| !target.refinements.is_empty();
+    let changes = |duty: &Duty| CHANGES.contains(&duty.action.id.as_str());
+    dataset.offers.iter().all(|offer| {
+        offer::policy(dataset, offer).is_ok_and(|policy| {
+            let hides = policy.prohibitions.iter().any(|rule| narrows(&rule.target));
+            let permits = |rule: &Permission| !narrows(&rule.target) && !rule.duties.iter().any(changes);
+            !hides && policy.permissions.iter().all(permits) && !policy.obligations.iter().any(changes)
+        })
+    })
 }
 
 fn is_over_enough(duty: &Duty) -> bool {
