@@ -3,25 +3,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "broker_service/deposits.rs"]
 mod deposits;
-#[path = "broker_service/harness.rs"]
 pub mod harness;
-#[path = "broker_service/kinds.rs"]
 mod kinds;
-#[path = "broker_service/origins.rs"]
 mod origins;
-#[path = "broker_service/standing.rs"]
 mod standing;
-#[path = "broker_service/standing_bounds.rs"]
 mod standing_bounds;
-#[path = "broker_service/standing_follow.rs"]
 mod standing_follow;
-#[path = "broker_service/stream.rs"]
 mod stream;
-#[path = "broker_service/terms.rs"]
 mod terms;
-#[path = "broker_service/trace.rs"]
 mod trace;
 
 use harness::{BrokerServer, JSON, PURPOSE, ROWS, agree, ask, delegation, municipality, numbers};
